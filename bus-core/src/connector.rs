@@ -1,0 +1,365 @@
+//! What a connector author implements.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, ready};
+use std::sync::Arc;
+
+use crate::change::Change;
+use crate::clock::{BoxFuture, Clock, Timestamp};
+use crate::declared::{Accepts, SubscribesTo};
+use crate::failure::{Failure, FailureKind, classify_by_source};
+use crate::name::{ConnectorName, ObjectType, SiteName};
+use crate::object::{BusObject, ObjectKey};
+use crate::operation::{DataType, ObjectOperation};
+use crate::reference::TranslationRecord;
+use crate::settings::Settings;
+
+/// A struct that knows one external system.
+///
+/// Annotate it with `#[connector(name = "...")]`, name what it is told of with `#[outgoing(T)]` lines and what it
+/// accepts with `#[incoming(E, key = ...)]` lines, and implement `Outgoing<T>` and `Incoming<E>` for those.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a connector",
+    label = "not a connector",
+    note = "write `impl Connector for {Self}`: how it connects, and what settings it needs"
+)]
+pub trait Connector: Sized + Send + Sync + 'static {
+    /// What the operator sets for it; `NoSettings` for none.
+    type Settings: Settings;
+
+    /// Makes it ready to work. Called at start, after its settings changed, and again (with back-off) after a
+    /// failure that was *disconnected*, before anything else is delivered.
+    fn connect(settings: Self::Settings, cx: &Cx) -> impl Future<Output = Result<Self, Failure>> + Send;
+
+    /// What the external system calls one of the host's objects, for a reference that the identity map cannot
+    /// translate. `None` means "not there yet": the delivery waits. An answer is kept in the identity map.
+    fn external_object_id(
+        &self,
+        object: &ReferencedObject,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = (object, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// How to find the host's object of this type that the external system calls `external_id`, for a reference
+    /// that the identity map cannot translate. Asked once per distinct reference of a task. `None` means "the
+    /// external system does not know it either (yet)": the task waits.
+    fn internal_object_params(
+        &self,
+        external_id: &str,
+        object_type: &ObjectType,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<ObjectParams>, Failure>> + Send {
+        let _ = (external_id, object_type, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// Makes everything that `deliver` answered with `Ok` since the last flush durable. Runs before the outcomes
+    /// of a batch of deliveries are stored; if it fails, all of them count as failed in the same way.
+    fn flush(&self, cx: &Cx) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = cx;
+        ready(Ok(()))
+    }
+
+    /// What an error that came through `?` means: *disconnected*, *retry*, *reject*.
+    fn classify(error: &(dyn Error + 'static)) -> FailureKind {
+        classify_by_source(error)
+    }
+}
+
+/// How a connector tells its external system of changes of `T`.
+///
+/// # The delivery contract
+///
+/// - **At least once.** A delivery that was accepted is called until it has an outcome. After a crash the same one
+///   comes again, with the same `idempotency_key`: make repeats harmless.
+/// - **In order.** Deliveries of one object come one after the other, oldest first. One that failed is tried again
+///   before any later one of the *same* object; other objects go on.
+/// - **Not while you are cut off.** A failure that is *disconnected* costs no attempt and nothing is delivered until
+///   `connect` succeeds.
+/// - **Bounded.** A call that takes longer than the call time-out (30 s unless set) is dropped and counts as failed;
+///   a panic counts as failed. After `max_attempts` the delivery is parked and waits for a person.
+#[diagnostic::on_unimplemented(
+    message = "connector `{Self}` declares `outgoing({T})` but does not say how to deliver it",
+    label = "no `impl Outgoing<{T}> for {Self}`",
+    note = "write `impl Outgoing<{T}> for {Self}`, or take the line away"
+)]
+pub trait Outgoing<T>: Connector + SubscribesTo<T> {
+    /// Tells the external system. `Ok(())` means that it knows (or will, once `flush` has succeeded).
+    fn deliver(&self, change: Change<T>, cx: &Cx) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// How a connector turns an external object `E` into one of the host's.
+///
+/// Tasks of one external object (same key) are prepared one after the other, oldest first. The contract of
+/// `Outgoing` about repeats, time-outs, panics and parking holds here too; what is applied to the built-in object
+/// store is applied exactly once, because it commits together with the outcome.
+#[diagnostic::on_unimplemented(
+    message = "connector `{Self}` declares `incoming({E})` but does not say what it becomes",
+    label = "no `impl Incoming<{E}> for {Self}`",
+    note = "write `impl Incoming<{E}> for {Self}`, or take the line away"
+)]
+pub trait Incoming<E>: Connector + Accepts<E> {
+    /// What it becomes in the host.
+    type Object: Applicable;
+
+    /// Turns the external object into the host's object. Start from `received.existing`, where there is one, and
+    /// write only the fields that the external system owns. References are given as `Ref::external`; the bus
+    /// translates them afterwards.
+    fn prepare_internal_object(
+        &self,
+        received: Received<E, Self::Object>,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Prepared<Self::Object>, Failure>> + Send;
+}
+
+/// What an incoming task can become.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be applied to the host",
+    label = "not an object of the host",
+    note = "`type Object` must be a struct with `#[derive(BusObject)]`"
+)]
+pub trait Applicable: BusObject {}
+
+impl<T: BusObject> Applicable for T {}
+
+/// One external object, as it arrived.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Received<E, T> {
+    /// The external object.
+    pub object: E,
+    /// The host's object that is bound to it, if any.
+    pub existing: Option<T>,
+    /// What happened to it.
+    pub operation: ObjectOperation,
+    /// How much is to be taken over.
+    pub data_type: DataType,
+    /// The site that whoever logged it named.
+    pub site: Option<SiteName>,
+    /// What identifies it in the external system; `None` for a kind that is `unordered`.
+    pub key: Option<String>,
+    /// Which attempt this is; the first is 1.
+    pub attempt: u32,
+}
+
+impl<E, T> Received<E, T> {
+    #[doc(hidden)]
+    pub fn new(object: E, existing: Option<T>, facts: ReceivedFacts) -> Self {
+        let ReceivedFacts {
+            operation,
+            data_type,
+            site,
+            key,
+            attempt,
+        } = facts;
+        Self {
+            object,
+            existing,
+            operation,
+            data_type,
+            site,
+            key,
+            attempt,
+        }
+    }
+}
+
+/// What is known of a received object besides itself.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct ReceivedFacts {
+    pub operation: ObjectOperation,
+    pub data_type: DataType,
+    pub site: Option<SiteName>,
+    pub key: Option<String>,
+    pub attempt: u32,
+}
+
+/// What an external object becomes in the host.
+#[derive(Debug)]
+pub enum Prepared<T> {
+    /// This object, to be created or changed (or, for a delete, deleted).
+    Object {
+        /// The object.
+        object: Box<T>,
+        /// The external id it is bound to; the task's key if none is given.
+        external_id: Option<String>,
+    },
+    /// The host's object that is already bound to it: for deletes.
+    Existing,
+    /// Nothing: the task is completed without touching the host.
+    Ignore,
+}
+
+impl<T> Prepared<T> {
+    /// The host's object that is already bound to the external one.
+    pub fn existing() -> Self {
+        Self::Existing
+    }
+
+    /// Binds the object to this external id instead of the task's key.
+    #[must_use]
+    pub fn bound_to(self, id: impl Into<String>) -> Self {
+        match self {
+            Self::Object { object, .. } => Self::Object {
+                object,
+                external_id: Some(id.into()),
+            },
+            other => other,
+        }
+    }
+}
+
+impl<T: BusObject> From<T> for Prepared<T> {
+    fn from(object: T) -> Self {
+        Self::Object {
+            object: Box::new(object),
+            external_id: None,
+        }
+    }
+}
+
+/// One of the host's objects that something refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferencedObject {
+    /// Its type and id.
+    pub key: ObjectKey,
+    /// What identifies it apart from its id, taken when the task was logged.
+    pub record: TranslationRecord,
+}
+
+/// How to find one of the host's objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectParams {
+    /// Its code name.
+    pub code_name: String,
+    /// Its site; none for a global object.
+    pub site: Option<String>,
+    /// What the external system calls its parent; found in the same way.
+    pub parent: Option<String>,
+    /// What the external system calls its group; found in the same way.
+    pub group: Option<String>,
+}
+
+impl ObjectParams {
+    /// A global object with this code name.
+    pub fn code_name(code_name: impl Into<String>) -> Self {
+        Self {
+            code_name: code_name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// On this site.
+    #[must_use]
+    pub fn site(mut self, site: impl Into<String>) -> Self {
+        self.site = Some(site.into());
+        self
+    }
+
+    /// Beneath the parent that the external system calls this.
+    #[must_use]
+    pub fn parent(mut self, external_id: impl Into<String>) -> Self {
+        self.parent = Some(external_id.into());
+        self
+    }
+
+    /// In the group that the external system calls this.
+    #[must_use]
+    pub fn group(mut self, external_id: impl Into<String>) -> Self {
+        self.group = Some(external_id.into());
+        self
+    }
+}
+
+/// What a connector is given with every call: who it is, the host's handles, the clock, and the sign to stop.
+#[derive(Clone)]
+pub struct Cx {
+    connector: ConnectorName,
+    handles: Handles,
+    clock: Arc<dyn Clock>,
+    cancelled: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl Cx {
+    /// A context by hand, as tests of a connector use it.
+    pub fn new(
+        connector: ConnectorName,
+        handles: Handles,
+        clock: Arc<dyn Clock>,
+        cancelled: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    ) -> Self {
+        Self {
+            connector,
+            handles,
+            clock,
+            cancelled,
+        }
+    }
+
+    /// The registered connector that this call is for.
+    pub fn connector(&self) -> &ConnectorName {
+        &self.connector
+    }
+
+    /// A handle that the application provided at start. Missing ones are a failure that names type and remedy;
+    /// `#[connector(needs(H))]` reports them at start already.
+    pub fn handle<H: Any + Send + Sync>(&self) -> Result<Arc<H>, Failure> {
+        self.handles.get::<H>().ok_or_else(|| {
+            Failure::reject(format!(
+                "the application provides no `{0}`: add `.provide(...)` with a `{0}` to `Bus::builder`",
+                type_name::<H>()
+            ))
+        })
+    }
+
+    /// The time now, by the bus's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Returns when the bus shuts down: stop soon, the call is dropped after the grace.
+    pub async fn cancelled(&self) {
+        (self.cancelled)().await;
+    }
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx")
+            .field("connector", &self.connector)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The application's handles (pools, clients, caches), by type.
+#[derive(Clone, Default)]
+pub struct Handles(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl Handles {
+    /// Adds one; a second of the same type takes the first one's place.
+    pub fn insert<H: Any + Send + Sync>(&mut self, handle: H) {
+        self.0.insert(TypeId::of::<H>(), Arc::new(handle));
+    }
+
+    /// The one of this type.
+    pub fn get<H: Any + Send + Sync>(&self) -> Option<Arc<H>> {
+        self.0.get(&TypeId::of::<H>()).cloned()?.downcast().ok()
+    }
+
+    /// Whether there is one of this type.
+    pub fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handles({})", self.0.len())
+    }
+}

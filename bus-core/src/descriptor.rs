@@ -1,0 +1,573 @@
+//! What a program knows of a connector and of an object type before anything runs: the hand-written form of what
+//! the macros write.
+//!
+//! ```
+//! use bus_core::descriptor::{ConnectorDescriptor, Route};
+//! use bus_core::{Accepts, Change, Connector, Cx, Failure, NoSettings, Outgoing, Subscription, SubscribesTo};
+//! # use bus_core::BusObject;
+//! # #[derive(serde::Serialize, serde::Deserialize, BusObject)]
+//! # #[object(type = "app.user", display = "User")]
+//! # struct User { #[object(id)] id: i64 }
+//! struct Crm;
+//! impl Connector for Crm {
+//!     type Settings = NoSettings;
+//!     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+//!         Ok(Crm)
+//!     }
+//! }
+//! impl SubscribesTo<User> for Crm {}
+//! impl Outgoing<User> for Crm {
+//!     async fn deliver(&self, _: Change<User>, _: &Cx) -> Result<(), Failure> {
+//!         Ok(())
+//!     }
+//! }
+//! static CRM: ConnectorDescriptor =
+//!     ConnectorDescriptor::new::<Crm>("crm").routes(const { &[Route::outgoing::<Crm, User>(Subscription::to("app.user"), None)] });
+//! assert_eq!(CRM.name, "crm");
+//! ```
+
+use std::any::{Any, TypeId, type_name};
+use std::error::Error;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::change::{Change, ChangeFacts, ChangeSummary};
+use crate::clock::BoxFuture;
+use crate::connector::{
+    Connector, Cx, Incoming, ObjectParams, Outgoing, Prepared, Received, ReceivedFacts, ReferencedObject,
+};
+use crate::declared::Accepts;
+use crate::failure::{Failure, FailureKind};
+use crate::name::ObjectType;
+use crate::object::{AnyObject, BusObject, ObjectId, ObjectKey};
+use crate::payload::{Payload, PayloadError};
+use crate::reference::{ReferenceField, ReferenceTarget};
+use crate::settings::Settings;
+use crate::subscription::Subscription;
+
+/// A linked connector: its name, where it stands in the source, and how to call it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ConnectorDescriptor {
+    /// Its compiled name.
+    pub name: &'static str,
+    /// The first line of its doc comment.
+    pub summary: &'static str,
+    /// Where it stands in the source.
+    pub place: Place,
+    /// What it is told of and what it accepts.
+    pub routes: &'static [Route],
+    /// The handles it cannot work without.
+    pub needs: &'static [Need],
+    /// The JSON Schema of its settings.
+    pub settings_schema: fn() -> Value,
+    #[doc(hidden)]
+    pub read_settings: fn(Value) -> Result<ParsedSettings, String>,
+    #[doc(hidden)]
+    pub connect: for<'a> fn(Value, &'a Cx) -> BoxFuture<'a, Result<Instance, Failure>>,
+}
+
+impl ConnectorDescriptor {
+    /// Connector `C` under this name.
+    pub const fn new<C: Connector>(name: &'static str) -> Self {
+        Self {
+            name,
+            summary: "",
+            place: Place::unknown(),
+            routes: &[],
+            needs: &[],
+            settings_schema: <C::Settings as Settings>::schema,
+            read_settings: |value| {
+                let settings: C::Settings =
+                    serde_json::from_value(value).map_err(|error| error.to_string())?;
+                Ok(Box::new(settings))
+            },
+            connect: |settings, cx| {
+                Box::pin(async move {
+                    let settings = serde_json::from_value(settings)
+                        .map_err(|error| Failure::reject(format!("the settings do not fit: {error}")))?;
+                    let connector = C::connect(settings, cx)
+                        .await
+                        .map_err(|f| f.classified(C::classify))?;
+                    Ok(Instance(Box::new(connector)))
+                })
+            },
+        }
+    }
+
+    /// With this summary.
+    #[must_use]
+    pub const fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
+    /// Standing here.
+    #[must_use]
+    pub const fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// With these routes.
+    #[must_use]
+    pub const fn routes(mut self, routes: &'static [Route]) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// Needing these handles.
+    #[must_use]
+    pub const fn needs(mut self, needs: &'static [Need]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Its outgoing routes.
+    pub fn outgoing(&self) -> impl Iterator<Item = &'static OutgoingRoute> {
+        self.routes.iter().filter_map(|route| match route {
+            Route::Outgoing(route) => Some(route),
+            Route::Incoming(_) => None,
+        })
+    }
+
+    /// Its incoming routes.
+    pub fn incoming(&self) -> impl Iterator<Item = &'static IncomingRoute> {
+        self.routes.iter().filter_map(|route| match route {
+            Route::Outgoing(_) => None,
+            Route::Incoming(route) => Some(route),
+        })
+    }
+}
+
+impl fmt::Debug for ConnectorDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorDescriptor")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where something stands in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The crate.
+    pub crate_name: &'static str,
+    /// Its version.
+    pub crate_version: &'static str,
+    /// The file.
+    pub file: &'static str,
+    /// The line.
+    pub line: u32,
+}
+
+impl Place {
+    const fn unknown() -> Self {
+        Self {
+            crate_name: "",
+            crate_version: "",
+            file: "",
+            line: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file.is_empty() {
+            return f.write_str("a place in the program that it does not name");
+        }
+        write!(
+            f,
+            "{}:{} ({} {})",
+            self.file, self.line, self.crate_name, self.crate_version
+        )
+    }
+}
+
+/// A handle that a connector cannot work without.
+#[derive(Clone, Copy)]
+pub struct Need {
+    /// Its type.
+    pub type_id: fn() -> TypeId,
+    /// The type's name, for people.
+    pub type_name: fn() -> &'static str,
+}
+
+impl Need {
+    /// A handle of type `H`.
+    pub const fn of<H: Any + Send + Sync>() -> Self {
+        Self {
+            type_id: TypeId::of::<H>,
+            type_name: type_name::<H>,
+        }
+    }
+}
+
+impl fmt::Debug for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str((self.type_name)())
+    }
+}
+
+/// One line of a connector: something it is told of, or something it accepts.
+#[derive(Debug, Clone, Copy)]
+pub enum Route {
+    /// It is told of something.
+    Outgoing(OutgoingRoute),
+    /// It accepts something.
+    Incoming(IncomingRoute),
+}
+
+impl Route {
+    /// Changes of `T` that match this subscription (and that the filter, if any, lets through) go to `C`.
+    pub const fn outgoing<C: Outgoing<T>, T: Subscribable>(
+        subscription: Subscription,
+        filter: Option<Filter>,
+    ) -> Self {
+        Self::Outgoing(OutgoingRoute {
+            subscription,
+            exact_type: T::EXACT_TYPE,
+            filter,
+            deliver: |instance, payload, facts, cx| {
+                Box::pin(async move {
+                    let connector = instance.get::<C>()?;
+                    let object = T::read(payload, &facts.key).map_err(unreadable)?;
+                    let change = Change::new(object, facts);
+                    connector
+                        .deliver(change, cx)
+                        .await
+                        .map_err(|failure| failure.classified(C::classify))
+                })
+            },
+        })
+    }
+
+    /// External objects `E` are prepared by `C`.
+    pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
+        Self::Incoming(IncomingRoute {
+            kind: <C as Accepts<E>>::KIND,
+            object_type: <C::Object as BusObject>::TYPE,
+            key: |bytes| {
+                let external = <C as Accepts<E>>::decode(bytes)?;
+                Ok(<C as Accepts<E>>::key(&external))
+            },
+            prepare: |instance, call, cx| {
+                Box::pin(async move {
+                    let connector = instance.get::<C>()?;
+                    let object = <C as Accepts<E>>::decode(&call.bytes)?;
+                    let existing = call
+                        .existing
+                        .map(|payload| payload.read())
+                        .transpose()
+                        .map_err(unreadable)?;
+                    let received = Received::new(object, existing, call.facts);
+                    let prepared = connector
+                        .prepare_internal_object(received, cx)
+                        .await
+                        .map_err(|failure| failure.classified(C::classify))?;
+                    PreparedObject::of(prepared)
+                })
+            },
+        })
+    }
+}
+
+fn unreadable(error: PayloadError) -> Failure {
+    Failure::reject(format!("the stored object does not fit its type: {error}"))
+}
+
+/// Decides, without an instance, whether a connector wants a change.
+pub type Filter = fn(&ChangeSummary, &(dyn Any + Send + Sync)) -> bool;
+
+/// The settings of a registered connector, read once for its filters.
+#[doc(hidden)]
+pub type ParsedSettings = Box<dyn Any + Send + Sync>;
+
+/// Something a connector is told of.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct OutgoingRoute {
+    /// Which changes.
+    pub subscription: Subscription,
+    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    pub exact_type: Option<&'static str>,
+    /// What the connector's own code says to a change.
+    pub filter: Option<Filter>,
+    #[doc(hidden)]
+    pub deliver: for<'a> fn(&'a Instance, Payload, ChangeFacts, &'a Cx) -> BoxFuture<'a, Result<(), Failure>>,
+}
+
+impl fmt::Debug for OutgoingRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingRoute")
+            .field("subscription", &self.subscription)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something a connector accepts.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct IncomingRoute {
+    /// What it is called when it is logged.
+    pub kind: &'static str,
+    /// The host's object type it becomes.
+    pub object_type: &'static str,
+    #[doc(hidden)]
+    pub key: fn(&[u8]) -> Result<Option<String>, Failure>,
+    #[doc(hidden)]
+    pub prepare:
+        for<'a> fn(&'a Instance, IncomingCall, &'a Cx) -> BoxFuture<'a, Result<PreparedObject, Failure>>,
+}
+
+impl fmt::Debug for IncomingRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingRoute")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an incoming route is called with.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct IncomingCall {
+    pub bytes: Vec<u8>,
+    pub existing: Option<Payload>,
+    pub facts: ReceivedFacts,
+}
+
+/// What an incoming route answers.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PreparedObject {
+    Object {
+        object: Box<ObjectParts>,
+        external_id: Option<String>,
+    },
+    Existing,
+    Ignore,
+}
+
+impl PreparedObject {
+    fn of<T: BusObject>(prepared: Prepared<T>) -> Result<Self, Failure> {
+        Ok(match prepared {
+            Prepared::Object { object, external_id } => {
+                let object = ObjectParts::of(&*object).map_err(unreadable)?;
+                Self::Object {
+                    object: Box::new(object),
+                    external_id,
+                }
+            }
+            Prepared::Existing => Self::Existing,
+            Prepared::Ignore => Self::Ignore,
+        })
+    }
+}
+
+/// All that the bus needs of an object, whatever its Rust type.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct ObjectParts {
+    pub object_type: &'static str,
+    /// `None` before the first save.
+    pub id: Option<ObjectId>,
+    pub guid: Option<uuid::Uuid>,
+    pub code_name: Option<String>,
+    pub display_name: Option<String>,
+    pub site: Option<String>,
+    pub parent: Option<ReferenceTarget>,
+    pub group: Option<ReferenceTarget>,
+    pub payload: Payload,
+}
+
+impl ObjectParts {
+    pub fn of<T: BusObject>(object: &T) -> Result<Self, PayloadError> {
+        use crate::object::HostId;
+        let id = object.id();
+        Ok(Self {
+            object_type: T::TYPE,
+            id: (!id.is_unset()).then(|| id.to_id()),
+            guid: object.guid().filter(|guid| !guid.is_nil()),
+            code_name: object.code_name(),
+            display_name: object.display_name(),
+            site: object.site(),
+            parent: object.parent(),
+            group: object.group(),
+            payload: Payload::of(object)?,
+        })
+    }
+}
+
+/// What an outgoing line can name: an object's type, or `AnyObject`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a bus object",
+    label = "not a bus object",
+    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it, or name `AnyObject`"
+)]
+pub trait Subscribable: Sized + Send + 'static {
+    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    const EXACT_TYPE: Option<&'static str>;
+
+    #[doc(hidden)]
+    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError>;
+}
+
+impl<T: BusObject> Subscribable for T {
+    const EXACT_TYPE: Option<&'static str> = Some(T::TYPE);
+
+    fn read(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
+        payload.read()
+    }
+}
+
+impl Subscribable for AnyObject {
+    const EXACT_TYPE: Option<&'static str> = None;
+
+    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
+        Ok(payload.into_any(key.object_type.clone(), key.id.clone()))
+    }
+}
+
+/// A connected connector, whatever its Rust type.
+#[doc(hidden)]
+pub struct Instance(Box<dyn AnyConnector>);
+
+impl Instance {
+    fn get<C: Connector>(&self) -> Result<&C, Failure> {
+        self.0.as_any().downcast_ref().ok_or_else(|| {
+            Failure::reject(format!(
+                "this route belongs to another type than `{}`",
+                type_name::<C>()
+            ))
+        })
+    }
+
+    pub async fn external_object_id(
+        &self,
+        object: &ReferencedObject,
+        cx: &Cx,
+    ) -> Result<Option<String>, Failure> {
+        self.0.external_object_id(object, cx).await
+    }
+
+    pub async fn internal_object_params(
+        &self,
+        external_id: &str,
+        object_type: &ObjectType,
+        cx: &Cx,
+    ) -> Result<Option<ObjectParams>, Failure> {
+        self.0.internal_object_params(external_id, object_type, cx).await
+    }
+
+    pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
+        self.0.flush(cx).await
+    }
+
+    pub fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
+        self.0.classify(error)
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Instance")
+    }
+}
+
+/// The object-safe twin of `Connector`.
+trait AnyConnector: Send + Sync {
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
+    fn external_object_id<'a>(
+        &'a self,
+        object: &'a ReferencedObject,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>>;
+    fn internal_object_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        object_type: &'a ObjectType,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
+    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
+    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind;
+}
+
+impl<C: Connector> AnyConnector for C {
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
+    fn external_object_id<'a>(
+        &'a self,
+        object: &'a ReferencedObject,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            Connector::external_object_id(self, object, cx)
+                .await
+                .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn internal_object_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        object_type: &'a ObjectType,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>> {
+        Box::pin(async move {
+            Connector::internal_object_params(self, external_id, object_type, cx)
+                .await
+                .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            Connector::flush(self, cx)
+                .await
+                .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
+        C::classify(error)
+    }
+}
+
+/// A linked object type: what the bus knows of it without its Rust type.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ObjectDescriptor {
+    /// Its type.
+    pub object_type: &'static str,
+    /// What people call the type.
+    pub display: &'static str,
+    /// Its references, as declared.
+    pub references: &'static [ReferenceField],
+    /// Where it stands in the source.
+    pub place: Place,
+}
+
+impl ObjectDescriptor {
+    /// The type that `T` stands for.
+    pub const fn new<T: BusObject>() -> Self {
+        Self {
+            object_type: T::TYPE,
+            display: T::DISPLAY,
+            references: T::REFERENCES,
+            place: Place::unknown(),
+        }
+    }
+
+    /// Standing here.
+    #[must_use]
+    pub const fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+}

@@ -1,0 +1,215 @@
+//! What a connector answers when it could not do what it was asked.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a connector could not do what it was asked, and what the bus is to do about it.
+///
+/// `?` on any error makes a failure that the connector's `classify` decides: by default a connection that was
+/// refused, reset or timed out is *disconnected*, everything else is tried again. A failure always has a message.
+///
+/// It does not implement `Error`, because then `?` could not turn every error into it.
+pub struct Failure {
+    kind: FailureKind,
+    error: BoxError,
+}
+
+/// What the bus does about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// From `?`: the connector's `classify` decides.
+    Unclassified,
+    /// Tried again with back-off, up to `max_attempts`; holds the order of its object.
+    Retry,
+    /// Tried again after this long instead of the usual back-off (clamped to the furthest due time).
+    RetryAfter(Duration),
+    /// Parked at once: trying again would not help, a person has to look. Holds the order of its object.
+    Reject,
+    /// The external system cannot be reached: `connect` runs again before anything else is delivered. Costs no
+    /// attempt, however long it lasts.
+    Disconnected,
+    /// A call-back that this connector does not have.
+    #[doc(hidden)]
+    NotAnswered,
+}
+
+impl Failure {
+    /// Try again later, with back-off.
+    pub fn retry(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::Retry, error)
+    }
+
+    /// Try again after this long.
+    pub fn retry_after(error: impl Into<BoxError>, delay: Duration) -> Self {
+        Self::new(FailureKind::RetryAfter(delay), error)
+    }
+
+    /// Do not try again: a person has to look.
+    pub fn reject(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::Reject, error)
+    }
+
+    /// The external system cannot be reached.
+    pub fn disconnected(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::Disconnected, error)
+    }
+
+    #[doc(hidden)]
+    pub fn not_answered() -> Self {
+        Self::new(
+            FailureKind::NotAnswered,
+            "the connector does not have this call-back",
+        )
+    }
+
+    fn new(kind: FailureKind, error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        let error = if error.to_string().trim().is_empty() {
+            "the connector failed without saying why".into()
+        } else {
+            error
+        };
+        Self { kind, error }
+    }
+
+    /// What is to be done about it.
+    pub const fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// The error behind it.
+    pub fn error(&self) -> &(dyn Error + 'static) {
+        &*self.error
+    }
+
+    /// The same failure with the kind decided, where `?` left it open.
+    pub fn classified(mut self, classify: impl FnOnce(&(dyn Error + 'static)) -> FailureKind) -> Self {
+        if self.kind == FailureKind::Unclassified {
+            self.kind = match classify(&*self.error) {
+                FailureKind::Unclassified | FailureKind::NotAnswered => FailureKind::Retry,
+                kind => kind,
+            };
+        }
+        self
+    }
+
+    /// The message with the reasons behind it: `saving the contact: connection refused`.
+    pub fn message(&self) -> String {
+        let mut message = self.error.to_string();
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            let reason = error.to_string();
+            if !message.contains(&reason) {
+                message.push_str(": ");
+                message.push_str(&reason);
+            }
+            source = error.source();
+        }
+        message
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message())
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(FailureKind::Unclassified, error)
+    }
+}
+
+/// Turns errors that are not `Error` themselves (`anyhow`, boxed ones, texts) into failures.
+pub trait OrFail<T> {
+    /// An error here is tried again.
+    fn or_retry(self) -> Result<T, Failure>;
+    /// An error here is for a person to look at.
+    fn or_reject(self) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<BoxError>> OrFail<T> for Result<T, E> {
+    fn or_retry(self) -> Result<T, Failure> {
+        self.map_err(Failure::retry)
+    }
+    fn or_reject(self) -> Result<T, Failure> {
+        self.map_err(Failure::reject)
+    }
+}
+
+/// The default of `Connector::classify`: a connection that was refused, reset or timed out, anywhere in the
+/// chain of sources, is *disconnected*; everything else is *retry*.
+pub fn classify_by_source(error: &(dyn Error + 'static)) -> FailureKind {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            let unreachable = matches!(
+                io.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::NotConnected
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::TimedOut
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+            );
+            if unreachable {
+                return FailureKind::Disconnected;
+            }
+        }
+        next = error.source();
+    }
+    FailureKind::Retry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failing(error: io::Error) -> Result<(), Failure> {
+        Err(error)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_refused_connection_behind_a_question_mark_is_disconnected() {
+        let refused = failing(io::Error::from(io::ErrorKind::ConnectionRefused)).unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::Unclassified);
+        assert_eq!(
+            refused.classified(classify_by_source).kind(),
+            FailureKind::Disconnected
+        );
+        let other = failing(io::Error::other("odd")).unwrap_err();
+        assert_eq!(other.classified(classify_by_source).kind(), FailureKind::Retry);
+    }
+
+    #[test]
+    fn a_failure_always_has_a_message() {
+        assert_eq!(
+            Failure::retry("  ").message(),
+            "the connector failed without saying why"
+        );
+        let kept = Failure::reject("no such account");
+        assert_eq!(kept.classified(classify_by_source).kind(), FailureKind::Reject);
+    }
+
+    #[test]
+    fn errors_that_are_texts_become_failures_by_name() {
+        let failed: Result<(), &str> = Err("no");
+        assert_eq!(failed.or_reject().unwrap_err().kind(), FailureKind::Reject);
+        assert_eq!(failed.or_retry().unwrap_err().kind(), FailureKind::Retry);
+    }
+}

@@ -1,0 +1,65 @@
+//! The words of the integration bus, and what a connector author implements.
+//!
+//! In the order in which data travels:
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | *object* | a typed record of the host application ([`BusObject`]): object type, id, GUID, code name, display name |
+//! | *reference* | a typed foreign key that translation can see ([`Ref`]) |
+//! | *change* | one operation on one object, with its data and its origin ([`Change`]) |
+//! | *subscription* | what a connector asks to be told ([`Subscription`]) |
+//! | *task* | a change (outgoing) or an external object (incoming) written down ([`ExternalTask`]) |
+//! | *delivery* | one task for one connector: the real queue entry ([`DeliveryId`], [`DeliveryState`]) |
+//! | *attempt* | one try at a delivery |
+//! | *key* | what order is kept for: registered connector, direction, object type, immutable id |
+//! | *connector* | a struct that knows one external system ([`Connector`], [`Outgoing`], [`Incoming`]) |
+//! | *registered connector* | the operator's record of one: code name, state, settings |
+//! | *translation record* | what identifies a referenced object apart from its id ([`TranslationRecord`]) |
+//! | *binding* | "our object 17 is their object 003xx", unique both ways per registered connector |
+//! | *identity map* | all bindings |
+//!
+//! This crate does no I/O, starts no threads and reads no clock.
+
+// The macros name this crate by its name; inside it, that name is itself.
+extern crate self as bus_core;
+
+pub mod change;
+pub mod clock;
+pub mod connector;
+pub mod declared;
+pub mod delivery;
+pub mod descriptor;
+pub mod event;
+pub mod failure;
+pub mod name;
+pub mod object;
+pub mod operation;
+pub mod payload;
+pub mod reference;
+pub mod settings;
+pub mod subscription;
+pub mod task;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use bus_macros::{BusObject, Settings, connector, incoming, outgoing};
+
+pub use change::{Change, ChangeSummary, PagePlace};
+pub use clock::{BoxFuture, Clock, Dice, Timestamp};
+pub use connector::{
+    Applicable, Connector, Cx, Handles, Incoming, ObjectParams, Outgoing, Prepared, Received,
+    ReferencedObject,
+};
+pub use declared::{Accepts, SubscribesTo};
+pub use delivery::{DeliveryId, DeliveryState, TaskId};
+pub use event::{Listener, Veto};
+pub use failure::{Failure, FailureKind, OrFail};
+pub use name::{ConnectorName, Kind, NameError, ObjectType, SiteName};
+pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
+pub use operation::{DataType, Direction, ErrorPolicy, ObjectOperation};
+pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
+pub use settings::{NoSettings, Secret, Settings};
+pub use subscription::{SiteCriterion, Subscription};
+pub use task::ExternalTask;

@@ -1,0 +1,197 @@
+//! Names that cannot be made wrong: whoever holds a `ConnectorName` holds a valid one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name of any kind, in bytes.
+pub const NAME_BYTES_MAX: usize = 100;
+
+/// A text that is not the name it was given as: what it is, what was expected, and what would do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not {expected}")]
+pub struct NameError {
+    given: String,
+    expected: &'static str,
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $is_valid:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Reads a name, or says what is wrong with it.
+            pub fn parse(text: impl Into<String>) -> Result<Self, NameError> {
+                let text = text.into();
+                if $is_valid(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(NameError { given: shorten(&text), expected: $expected })
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The code name of a connector: lowercase words joined by `-`, such as `crm-eu`.
+    ConnectorName,
+    is_connector_name,
+    "a connector name: use lowercase words joined by `-`, such as `crm-eu`"
+);
+
+name_type!(
+    /// The type of a host object: lowercase words joined by `.`, such as `app.user`.
+    ObjectType,
+    is_object_type,
+    "an object type: use lowercase words joined by `.`, such as `app.user`"
+);
+
+name_type!(
+    /// What an incoming external object is called between the systems: `contact`, `order_line`.
+    Kind,
+    is_kind,
+    "a kind: use lowercase words joined by `_`, such as `order_line`"
+);
+
+name_type!(
+    /// The code name of a site: letters, digits, `-`, `_` and `.`, such as `corp`.
+    SiteName,
+    is_site_name,
+    "a site name: use letters, digits, `-`, `_` and `.`, such as `corp`"
+);
+
+/// Whether a text is a connector name; `const`, so that the compiler can ask.
+pub const fn is_connector_name(text: &str) -> bool {
+    is_words(text.as_bytes(), b'-', false)
+}
+
+/// Whether a text is an object type; `const`, so that the compiler can ask.
+pub const fn is_object_type(text: &str) -> bool {
+    is_words(text.as_bytes(), b'.', true)
+}
+
+/// Whether a text is a kind; `const`, so that the compiler can ask.
+pub const fn is_kind(text: &str) -> bool {
+    is_words(text.as_bytes(), b'_', false)
+}
+
+fn is_site_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= NAME_BYTES_MAX
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// Lowercase words (a letter, then letters and digits) joined by single separators.
+const fn is_words(bytes: &[u8], separator: u8, underscore_inside: bool) -> bool {
+    if bytes.is_empty() || bytes.len() > NAME_BYTES_MAX {
+        return false;
+    }
+    let mut at_start_of_word = true;
+    let mut first_word = true;
+    let mut index = 0;
+    while index < bytes.len() {
+        let byte = bytes[index];
+        if at_start_of_word {
+            let starts = byte.is_ascii_lowercase() || (!first_word && byte.is_ascii_digit());
+            if !starts {
+                return false;
+            }
+            at_start_of_word = false;
+        } else if byte == separator {
+            at_start_of_word = true;
+            first_word = false;
+        } else if !(byte.is_ascii_lowercase() || byte.is_ascii_digit() || (underscore_inside && byte == b'_'))
+        {
+            return false;
+        }
+        index += 1;
+    }
+    !at_start_of_word
+}
+
+/// What was given, short enough for one line of an error.
+fn shorten(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    if text.chars().count() <= CHARS_MAX {
+        return text.escape_debug().to_string();
+    }
+    let head: String = text.chars().take(CHARS_MAX).collect();
+    format!("{}…", head.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_lowercase_words_with_its_separator() {
+        for good in ["crm", "crm-eu", "crm-2", "c1"] {
+            assert!(ConnectorName::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "Crm", "crm_eu", "-crm", "crm-", "crm--eu", "1crm", "crm eu", "crm/../x", "é",
+        ] {
+            assert!(ConnectorName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ObjectType::parse("cms.user_role").is_ok());
+        assert!(ObjectType::parse("cms..user").is_err());
+        assert!(Kind::parse("order_line").is_ok());
+        assert!(SiteName::parse("Corp.EU-1").is_ok());
+        assert!(SiteName::parse("a/b").is_err());
+    }
+
+    #[test]
+    fn a_bad_name_says_what_it_is_and_what_would_do() {
+        let error = ConnectorName::parse("Crm EU").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`Crm EU` is not a connector name: use lowercase words joined by `-`, such as `crm-eu`"
+        );
+        let long = ConnectorName::parse("x".repeat(5000)).unwrap_err().to_string();
+        assert!(long.len() < 300, "{long}");
+    }
+}

@@ -1,0 +1,265 @@
+//! Objects of the host: what they must tell of themselves.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::name::ObjectType;
+use crate::reference::{Reference, ReferenceField, ReferenceTarget};
+
+/// The id of a host object: a number, a GUID or a text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ObjectId {
+    /// A database's number.
+    Number(i64),
+    /// A GUID.
+    Guid(Uuid),
+    /// A text.
+    Text(String),
+}
+
+impl ObjectId {
+    /// The id as it stands in JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Number(number) => Value::from(*number),
+            Self::Guid(guid) => Value::from(guid.to_string()),
+            Self::Text(text) => Value::from(text.as_str()),
+        }
+    }
+
+    /// The id as text: what keys, lanes and the identity map hold.
+    pub fn to_text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Guid(guid) => guid.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A Rust type that can be a host object's id: `i64`, `Uuid` or `String`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the id of a host object",
+    label = "not an id",
+    note = "use `i64`, `uuid::Uuid` or `String`"
+)]
+pub trait HostId: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// The id, whatever its Rust type.
+    fn to_id(&self) -> ObjectId;
+    /// Back from the general form; `None` when it is of another kind.
+    fn from_id(id: &ObjectId) -> Option<Self>;
+    /// Whether this stands for "not saved yet": zero, the nil GUID, the empty text.
+    fn is_unset(&self) -> bool;
+    /// From the number that the built-in object store gives a new object, or the GUID made for it.
+    /// `None` when the host must choose its ids itself (text).
+    fn assigned(number: i64, guid: Uuid) -> Option<Self>;
+}
+
+impl HostId for i64 {
+    fn to_id(&self) -> ObjectId {
+        ObjectId::Number(*self)
+    }
+    fn from_id(id: &ObjectId) -> Option<Self> {
+        match id {
+            ObjectId::Number(number) => Some(*number),
+            ObjectId::Guid(_) => None,
+            ObjectId::Text(text) => text.parse().ok(),
+        }
+    }
+    fn is_unset(&self) -> bool {
+        *self == 0
+    }
+    fn assigned(number: i64, _guid: Uuid) -> Option<Self> {
+        Some(number)
+    }
+}
+
+impl HostId for Uuid {
+    fn to_id(&self) -> ObjectId {
+        ObjectId::Guid(*self)
+    }
+    fn from_id(id: &ObjectId) -> Option<Self> {
+        match id {
+            ObjectId::Number(_) => None,
+            ObjectId::Guid(guid) => Some(*guid),
+            ObjectId::Text(text) => text.parse().ok(),
+        }
+    }
+    fn is_unset(&self) -> bool {
+        self.is_nil()
+    }
+    fn assigned(_number: i64, guid: Uuid) -> Option<Self> {
+        Some(guid)
+    }
+}
+
+impl HostId for String {
+    fn to_id(&self) -> ObjectId {
+        ObjectId::Text(self.clone())
+    }
+    fn from_id(id: &ObjectId) -> Option<Self> {
+        Some(id.to_text())
+    }
+    fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+    fn assigned(_number: i64, _guid: Uuid) -> Option<Self> {
+        None
+    }
+}
+
+/// Which object: its type and its id. What order is kept for, together with connector and direction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// The object's type.
+    pub object_type: ObjectType,
+    /// Its immutable id.
+    pub id: ObjectId,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.object_type, self.id)
+    }
+}
+
+/// A typed record of the host application. Written by `#[derive(BusObject)]`:
+///
+/// ```
+/// use bus_core::{BusObject, Ref};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.company", display = "Company")]
+/// struct Company {
+///     #[object(id)]
+///     id: i64,
+///     #[object(code_name)]
+///     code: String,
+///     #[object(display_name)]
+///     name: String,
+/// }
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.user", display = "User")]
+/// struct User {
+///     #[object(id)]
+///     id: i64,
+///     #[object(code_name)]
+///     login: String,
+///     company: Option<Ref<Company>>,
+/// }
+/// assert_eq!(User::TYPE, "app.user");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a bus object",
+    label = "not a bus object",
+    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it"
+)]
+pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The Rust type of its id.
+    type Id: HostId;
+    /// Its object type, `app.user`. Stable: it is stored.
+    const TYPE: &'static str;
+    /// What people call the type.
+    const DISPLAY: &'static str;
+    /// Its references, as declared: for whoever has rows and no struct.
+    const REFERENCES: &'static [ReferenceField];
+
+    /// Its id; unset (zero, nil, empty) before the first save.
+    fn id(&self) -> &Self::Id;
+    /// Called by the bus when the built-in object store has chosen an id.
+    fn set_id(&mut self, id: Self::Id);
+    /// Its GUID, if it has such a field.
+    fn guid(&self) -> Option<Uuid> {
+        None
+    }
+    /// Called by the bus when a new object has a nil GUID.
+    fn set_guid(&mut self, guid: Uuid) {
+        let _ = guid;
+    }
+    /// Its code name, if it has such a field.
+    fn code_name(&self) -> Option<String> {
+        None
+    }
+    /// What people call this object: its display name, else its code name.
+    fn display_name(&self) -> Option<String> {
+        self.code_name()
+    }
+    /// The site it belongs to; `None` for a global object.
+    fn site(&self) -> Option<String> {
+        None
+    }
+    /// Its parent, where a field says so.
+    fn parent(&self) -> Option<ReferenceTarget> {
+        None
+    }
+    /// Its group, where a field says so.
+    fn group(&self) -> Option<ReferenceTarget> {
+        None
+    }
+}
+
+/// An object whose Rust type is not known here: its fields as JSON, its references beside them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnyObject {
+    /// Its type.
+    pub object_type: ObjectType,
+    /// Its id.
+    pub id: ObjectId,
+    /// Its fields. References stand here as bare values: host ids, or external ids once translated.
+    pub fields: Map<String, Value>,
+    /// Where the references stand, and what they point at.
+    pub references: Vec<Reference>,
+}
+
+impl AnyObject {
+    /// A field, by name.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field)
+    }
+}
+
+/// Objects owned by another object, kept and sent inside it.
+///
+/// `NotLoaded` is not "has none": a key that is missing, or `null`, leaves what is stored as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Children<T> {
+    /// They were not read, or did not travel along.
+    #[default]
+    NotLoaded,
+    /// These are all of them.
+    Loaded(Vec<T>),
+}
+
+impl<T> Children<T> {
+    /// The children, none if they were not loaded.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::NotLoaded => &[],
+            Self::Loaded(children) => children,
+        }
+    }
+
+    /// Whether they were read.
+    pub const fn is_loaded(&self) -> bool {
+        matches!(self, Self::Loaded(_))
+    }
+}
+
+impl<T> From<Vec<T>> for Children<T> {
+    fn from(children: Vec<T>) -> Self {
+        Self::Loaded(children)
+    }
+}

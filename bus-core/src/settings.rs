@@ -1,0 +1,146 @@
+//! What an operator sets for a registered connector.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+/// The settings of a connector. Written by `#[derive(Settings)]`: each field's doc comment becomes the
+/// operator's help text, so a field without one does not compile.
+///
+/// ```
+/// use bus_core::{Secret, Settings};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, Settings)]
+/// struct CrmSettings {
+///     /// Where the CRM answers, such as `https://crm.example.com`.
+///     base_url: String,
+///     /// The key made under "API access" in the CRM.
+///     api_key: Secret,
+/// }
+/// assert_eq!(CrmSettings::schema()["required"], serde_json::json!(["base_url", "api_key"]));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the settings of a connector",
+    label = "not settings",
+    note = "add `#[derive(Deserialize, Settings)]` to it, or use `bus_core::NoSettings` for none"
+)]
+pub trait Settings: DeserializeOwned + Send + Sync + 'static {
+    /// Their JSON Schema: types, help texts, which are required, which are secret (`x-bus-secret`).
+    fn schema() -> Value;
+}
+
+/// For a connector that needs no settings.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSettings {}
+
+impl Settings for NoSettings {
+    fn schema() -> Value {
+        json!({ "type": "object", "properties": {}, "additionalProperties": false })
+    }
+}
+
+/// A setting that is never shown again: not in logs, not in `Debug`, not by any API.
+///
+/// In `bus.toml` it is best given by reference, `{ env = "CRM_KEY" }` or `{ file = "/run/secrets/crm" }`.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The text itself; name it where you use it, so that a reader sees where secrets go.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// The type of one setting: it knows its JSON Schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a setting",
+    label = "not the type of a setting",
+    note = "use text, numbers, `bool`, `PathBuf`, `Secret`, `Option`, `Vec` or `BTreeMap` of these, or a struct with `#[derive(Settings)]`"
+)]
+pub trait SettingType {
+    /// Whether the operator must give it.
+    const REQUIRED: bool = true;
+    /// Its JSON Schema.
+    fn setting_schema() -> Value;
+}
+
+macro_rules! plain_setting {
+    ($($rust:ty => $schema:tt),* $(,)?) => {
+        $(impl SettingType for $rust {
+            fn setting_schema() -> Value {
+                json!($schema)
+            }
+        })*
+    };
+}
+
+plain_setting! {
+    String => { "type": "string" },
+    PathBuf => { "type": "string" },
+    bool => { "type": "boolean" },
+    u8 => { "type": "integer", "minimum": 0, "maximum": 255 },
+    u16 => { "type": "integer", "minimum": 0, "maximum": 65_535 },
+    u32 => { "type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32 },
+    u64 => { "type": "integer", "minimum": 0 },
+    usize => { "type": "integer", "minimum": 0 },
+    i32 => { "type": "integer", "minimum": (i32::MIN), "maximum": (i32::MAX) },
+    i64 => { "type": "integer" },
+    f64 => { "type": "number" },
+    Secret => { "type": "string", "x-bus-secret": true },
+}
+
+impl<T: SettingType> SettingType for Option<T> {
+    const REQUIRED: bool = false;
+    fn setting_schema() -> Value {
+        T::setting_schema()
+    }
+}
+
+impl<T: SettingType> SettingType for Vec<T> {
+    fn setting_schema() -> Value {
+        json!({ "type": "array", "items": T::setting_schema() })
+    }
+}
+
+impl<T: SettingType> SettingType for BTreeMap<String, T> {
+    fn setting_schema() -> Value {
+        json!({ "type": "object", "additionalProperties": T::setting_schema() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let secret: Secret = serde_json::from_str("\"s3cret\"").unwrap();
+        assert_eq!(secret.expose(), "s3cret");
+        assert!(!format!("{secret:?}").contains("s3cret"));
+    }
+}

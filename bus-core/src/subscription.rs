@@ -1,0 +1,89 @@
+//! What a connector asks to be told.
+
+use crate::operation::{DataType, ObjectOperation};
+
+/// Which changes a connector is told of. Every criterion is optional and all given ones must hold.
+///
+/// In patterns `%` stands for any run of characters, everything else for itself; case does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// Which object types: `app.user`, `cms.%`.
+    pub object_type: &'static str,
+    /// Which operations; none named means all.
+    pub operations: &'static [ObjectOperation],
+    /// How much of the object the delivery carries.
+    pub data_type: DataType,
+    /// Objects of which site.
+    pub site: SiteCriterion,
+    /// Objects with which code name.
+    pub code_name: Option<&'static str>,
+    /// Pages of which page type.
+    pub class_name: Option<&'static str>,
+    /// Pages at which alias path: `/News/%`.
+    pub alias_path: Option<&'static str>,
+    /// Pages in which culture.
+    pub culture: Option<&'static str>,
+}
+
+/// Which site an object must belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SiteCriterion {
+    /// Any site, or none.
+    #[default]
+    Any,
+    /// Global objects only.
+    Global,
+    /// Sites that match this pattern.
+    Named(&'static str),
+}
+
+impl Subscription {
+    /// To every operation on objects whose type matches this pattern, as a simple snapshot.
+    pub const fn to(object_type: &'static str) -> Self {
+        Self {
+            object_type,
+            operations: &[],
+            data_type: DataType::SimpleSnapshot,
+            site: SiteCriterion::Any,
+            code_name: None,
+            class_name: None,
+            alias_path: None,
+            culture: None,
+        }
+    }
+
+    /// Only these operations.
+    #[must_use]
+    pub const fn on(mut self, operations: &'static [ObjectOperation]) -> Self {
+        self.operations = operations;
+        self
+    }
+
+    /// Carrying this much.
+    #[must_use]
+    pub const fn data(mut self, data_type: DataType) -> Self {
+        self.data_type = data_type;
+        self
+    }
+
+    /// Only objects of sites that match this pattern.
+    #[must_use]
+    pub const fn site(mut self, pattern: &'static str) -> Self {
+        self.site = SiteCriterion::Named(pattern);
+        self
+    }
+
+    /// Only global objects.
+    #[must_use]
+    pub const fn global(mut self) -> Self {
+        self.site = SiteCriterion::Global;
+        self
+    }
+
+    /// Only objects whose code name matches this pattern.
+    #[must_use]
+    pub const fn code_name(mut self, pattern: &'static str) -> Self {
+        self.code_name = Some(pattern);
+        self
+    }
+}

@@ -1,0 +1,120 @@
+//! External objects on their way in, as whoever logs them hands them over.
+
+use serde::Serialize;
+
+use crate::connector::Connector;
+use crate::declared::Accepts;
+use crate::operation::{DataType, ErrorPolicy, ObjectOperation};
+
+/// An external object to be logged as an incoming task (`process_external_task`).
+///
+/// ```no_run
+/// # use bus_core::{Accepts, Connector, ErrorPolicy, ExternalTask};
+/// # fn f<Crm: Connector + Accepts<Contact>, Contact: serde::Serialize>(contact: &Contact) {
+/// let typed = ExternalTask::create::<Crm, _>("crm-eu", contact).site("corp");
+/// let untyped = ExternalTask::received("crm-eu", "contact", br#"{"uid":"003xx"}"#)
+///     .error_policy(ErrorPolicy::SkipOnError);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it is logged by `process_external_task`"]
+pub struct ExternalTask {
+    /// The registered connector that is to process it.
+    pub connector: String,
+    /// What the external object is, as declared by the connector: `contact`.
+    pub kind: String,
+    /// What happened to it.
+    pub operation: ObjectOperation,
+    /// The object as received.
+    pub body: Result<Vec<u8>, String>,
+    /// What the bytes are, `application/json` unless said otherwise.
+    pub content_type: String,
+    /// What identifies it in the external system; read from the object when not given.
+    pub key: Option<String>,
+    /// What to do when it fails.
+    pub error_policy: ErrorPolicy,
+    /// Whether its references are translated and its children applied.
+    pub data_type: DataType,
+    /// The site it belongs to.
+    pub site: Option<String>,
+}
+
+impl ExternalTask {
+    /// A new external object, of a kind that connector `C` accepts.
+    pub fn create<C: Connector + Accepts<E>, E: Serialize>(connector: impl Into<String>, object: &E) -> Self {
+        Self::typed::<C, E>(connector, object, ObjectOperation::Create)
+    }
+
+    /// A changed external object. Create and update are applied alike: what is not there is made.
+    pub fn update<C: Connector + Accepts<E>, E: Serialize>(connector: impl Into<String>, object: &E) -> Self {
+        Self::typed::<C, E>(connector, object, ObjectOperation::Update)
+    }
+
+    /// An external object that is gone.
+    pub fn delete<C: Connector + Accepts<E>, E: Serialize>(connector: impl Into<String>, object: &E) -> Self {
+        Self::typed::<C, E>(connector, object, ObjectOperation::Delete)
+    }
+
+    /// An external object as it was received: the bytes are stored as they are.
+    pub fn received(connector: impl Into<String>, kind: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            connector: connector.into(),
+            kind: kind.into(),
+            operation: ObjectOperation::Create,
+            body: Ok(body.into()),
+            content_type: "application/json".to_owned(),
+            key: None,
+            error_policy: ErrorPolicy::Default,
+            data_type: DataType::SimpleSnapshot,
+            site: None,
+        }
+    }
+
+    fn typed<C: Connector + Accepts<E>, E: Serialize>(
+        connector: impl Into<String>,
+        object: &E,
+        operation: ObjectOperation,
+    ) -> Self {
+        let mut task = Self::received(connector, C::KIND, Vec::new());
+        task.operation = operation;
+        task.body = serde_json::to_vec(object).map_err(|error| error.to_string());
+        task.key = C::key(object);
+        task
+    }
+
+    /// What happened to the object (the task type).
+    pub fn operation(mut self, operation: ObjectOperation) -> Self {
+        self.operation = operation;
+        self
+    }
+
+    /// What to do when it fails.
+    pub fn error_policy(mut self, policy: ErrorPolicy) -> Self {
+        self.error_policy = policy;
+        self
+    }
+
+    /// Whether references are translated: `Simple` takes them as host ids and asks the connector nothing.
+    pub fn data_type(mut self, data_type: DataType) -> Self {
+        self.data_type = data_type;
+        self
+    }
+
+    /// The site it belongs to.
+    pub fn site(mut self, site: impl Into<String>) -> Self {
+        self.site = Some(site.into());
+        self
+    }
+
+    /// What identifies the object in the external system, where the bytes do not tell.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// What the bytes are, when they are not JSON.
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+}
