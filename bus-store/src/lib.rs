@@ -1,1 +1,55 @@
-//! To come.
+//! What the bus asks of a store, and the laws that every store keeps.
+//!
+//! Small traits by noun, verbs of the domain. A backend has one file for each of them, and so has the suite of
+//! laws (`conformance`, behind the feature of that name):
+//!
+//! | Trait | What it is about |
+//! |---|---|
+//! | [`TaskLog`] | everything that becomes true together: objects, tasks, bindings, outcomes |
+//! | [`Queue`] | whose turn it is: claiming, owners, due times |
+//! | [`Identity`] | which external id belongs to which object of the host |
+//! | [`Objects`] | the built-in object store |
+//! | [`Connectors`] | the operator's records and switches |
+//! | [`Operate`] | what people ask: counts, lists, details |
+//! | [`Wake`] | the doorbell: something may be ready |
+//!
+//! Time comes in as a parameter; a store reads no clock.
+
+pub mod capability;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod connectors;
+pub mod error;
+pub mod identity;
+pub mod memory;
+pub mod objects;
+pub mod operate;
+pub mod queue;
+pub mod task_log;
+pub mod wake;
+
+use bus_core::BoxFuture;
+
+pub use capability::{Capabilities, Durability};
+pub use connectors::{ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
+pub use error::{StoreError, StoreErrorKind};
+pub use identity::{Binding, Identity};
+pub use memory::MemoryStore;
+pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
+pub use operate::{Attempt, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Operate, QueueCounts};
+pub use queue::{Awaited, Claim, Claimed, Outcome, Ownership, Queue, QueueId, Settlement};
+pub use task_log::{Commit, Committed, NewDelivery, NewTask, TaskLog};
+pub use wake::{Doorbell, Wake};
+
+/// What a store answers, sometime.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store: all of its parts.
+pub trait Store: TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Send + Sync + 'static {
+    /// What this store can and cannot do; told honestly, because laws are judged by it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Stops taking work, finishes what it took, gives up its queues and closes. Idempotent; every later call
+    /// answers `Closed`.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}

@@ -1,0 +1,103 @@
+//! The operator's records and switches.
+
+use bus_core::ConnectorName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::StoreFuture;
+
+/// Where registered connectors and the switches are kept.
+pub trait Connectors {
+    /// All of them, by name.
+    fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>>;
+
+    /// Writes one: a new one, or in the place of the one with this name.
+    fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()>;
+
+    /// Changes one's state.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is none of this name.
+    fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()>;
+
+    /// The switches; `None` before they were set for the first time.
+    fn switches(&self) -> StoreFuture<'_, Option<Switches>>;
+
+    /// Sets the switches.
+    fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()>;
+}
+
+/// The operator's record of a connector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorRecord {
+    /// Its code name.
+    pub name: ConnectorName,
+    /// What people call it.
+    pub display_name: String,
+    /// The compiled name of the linked connector that it uses; its own name unless told otherwise.
+    pub uses: String,
+    /// Whether it logs and processes.
+    pub state: ConnectorState,
+    /// Its settings, secrets as references.
+    pub settings: Value,
+    /// Who may change it.
+    pub owner: RecordOwner,
+}
+
+/// Whether a registered connector logs and processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// It logs and processes.
+    #[default]
+    Enabled,
+    /// It logs; what is logged waits.
+    Paused,
+    /// It does neither; what was logged before stays.
+    Disabled,
+}
+
+impl ConnectorState {
+    /// The word shown to people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// Who may change a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordOwner {
+    /// The configuration file: changes belong there.
+    File,
+    /// Whoever operates the bus.
+    #[default]
+    Operator,
+}
+
+/// The five switches, for the whole bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are five independent switches")]
+pub struct Switches {
+    /// The bus as a whole.
+    pub bus: bool,
+    /// Whether changes of the host are logged.
+    pub log_outgoing: bool,
+    /// Whether logged changes are delivered.
+    pub process_outgoing: bool,
+    /// Whether external objects are logged.
+    pub log_incoming: bool,
+    /// Whether logged external objects are applied.
+    pub process_incoming: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { bus: true, log_outgoing: true, process_outgoing: true, log_incoming: true, process_incoming: true }
+    }
+}

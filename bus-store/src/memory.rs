@@ -1,0 +1,4 @@
+//! placeholder
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {}

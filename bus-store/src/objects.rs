@@ -1,0 +1,107 @@
+//! The built-in object store.
+
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::StoreFuture;
+
+/// Where the bus itself keeps objects. Written by [`TaskLog::commit`](crate::TaskLog::commit).
+pub trait Objects {
+    /// The object with this type and id.
+    fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>>;
+
+    /// The object that this describes. A GUID wins over a code name.
+    fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>>;
+
+    /// The objects of a type in the order of their numbers as stored (first saved, first listed), beginning after
+    /// the given id.
+    fn list_objects(
+        &self,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>>;
+
+    /// How many objects of this type there are.
+    fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
+
+    /// A number that no object of this store has or ever had: the id of a new object.
+    fn new_object_number(&self) -> StoreFuture<'_, i64>;
+}
+
+/// An object as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectRecord {
+    /// Its type and id.
+    pub key: ObjectKey,
+    /// Its GUID; unique within the type.
+    pub guid: Option<Uuid>,
+    /// Its code name; unique within type, site and parent.
+    pub code_name: Option<String>,
+    /// What people call it.
+    pub display_name: Option<String>,
+    /// Its site; none for a global object.
+    pub site: Option<SiteName>,
+    /// The host's id of its parent.
+    pub parent: Option<ObjectId>,
+    /// The host's id of its group.
+    pub group: Option<ObjectId>,
+    /// Its payload, in JSON.
+    pub data: Vec<u8>,
+    /// Grows with every write; 1 for a new object. Ignored when writing.
+    pub version: i64,
+}
+
+/// A write to the built-in object store, with what the writer believes to be true.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ObjectWrite {
+    /// This is the object now.
+    Save {
+        /// The object.
+        record: ObjectRecord,
+        /// What was there before.
+        expected: Expected,
+    },
+    /// The object is gone. Its bindings stay until the delete has been delivered.
+    Delete {
+        /// The object.
+        key: ObjectKey,
+        /// What was there before.
+        expected: Expected,
+    },
+}
+
+/// What a writer believes to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// No object with this id.
+    Absent,
+    /// The object in this version.
+    Version(i64),
+}
+
+/// Describes an object of the host by what does not depend on its id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ObjectQuery {
+    /// Its type.
+    pub object_type: ObjectType,
+    /// How it is known; an object found by GUID need not match site, parent or group.
+    pub by: FoundBy,
+    /// Its site; `None` for a global object.
+    pub site: Option<SiteName>,
+    /// The host's id of its parent; `None` for an object without one.
+    pub parent: Option<ObjectId>,
+    /// The host's id of its group; `None` asks for any.
+    pub group: Option<ObjectId>,
+}
+
+/// By what an object is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundBy {
+    /// By its GUID, wherever it belongs.
+    Guid(Uuid),
+    /// By its code name, within site, parent and group.
+    CodeName(String),
+}
