@@ -41,6 +41,9 @@ pub struct ConnectorRecord {
     pub state: ConnectorState,
     /// Its settings, secrets as references.
     pub settings: Value,
+    /// How its deliveries are processed (attempts, back-off, time-outs): the runtime's words, kept as they are.
+    #[serde(default)]
+    pub processing: Value,
     /// Who may change it.
     pub owner: RecordOwner,
 }
