@@ -40,7 +40,7 @@ use crate::connector::{
 use crate::declared::Accepts;
 use crate::failure::{Failure, FailureKind};
 use crate::name::ObjectType;
-use crate::object::{AnyObject, BusObject, ObjectId, ObjectKey};
+use crate::object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};
 use crate::payload::{Payload, PayloadError};
 use crate::reference::{ReferenceField, ReferenceTarget};
 use crate::settings::Settings;
@@ -382,11 +382,28 @@ pub struct ObjectParts {
     pub parent: Option<ReferenceTarget>,
     pub group: Option<ReferenceTarget>,
     pub payload: Payload,
+    /// The object of this payload, with this identity.
+    pub identify: fn(&Payload, Identified) -> Result<Self, PayloadError>,
+}
+
+/// Who an object is, when it is written.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Identified {
+    /// The object with this id and GUID, which is there already.
+    Existing { id: ObjectId, guid: Option<uuid::Uuid> },
+    /// A new object: this number (or this GUID) unless it brings its own id.
+    New { number: i64, guid: uuid::Uuid },
 }
 
 impl ObjectParts {
+    fn identify<T: BusObject>(payload: &Payload, identity: Identified) -> Result<Self, PayloadError> {
+        let mut object: T = payload.read()?;
+        set_identity(&mut object, identity)?;
+        Self::of(&object)
+    }
+
     pub fn of<T: BusObject>(object: &T) -> Result<Self, PayloadError> {
-        use crate::object::HostId;
         let id = object.id();
         Ok(Self {
             object_type: T::TYPE,
@@ -398,8 +415,43 @@ impl ObjectParts {
             parent: object.parent(),
             group: object.group(),
             payload: Payload::of(object)?,
+            identify: Self::identify::<T>,
         })
     }
+}
+
+/// Gives an object the id and the GUID that it is stored under.
+#[doc(hidden)]
+pub fn set_identity<T: BusObject>(object: &mut T, identity: Identified) -> Result<(), PayloadError> {
+    match identity {
+        Identified::Existing { id, guid } => {
+            let id = T::Id::from_id(&id).ok_or_else(|| {
+                PayloadError::new(format!(
+                    "`{id}` is not an id of {}: its ids are of another kind",
+                    T::TYPE
+                ))
+            })?;
+            object.set_id(id);
+            if let Some(guid) = guid {
+                object.set_guid(guid);
+            }
+        }
+        Identified::New { number, guid } => {
+            if object.id().is_unset() {
+                let id = T::Id::assigned(number, guid).ok_or_else(|| {
+                    PayloadError::new(format!(
+                        "a new {} needs an id: its ids are texts, which the host chooses",
+                        T::TYPE
+                    ))
+                })?;
+                object.set_id(id);
+            }
+            if object.guid().is_none_or(|guid| guid.is_nil()) {
+                object.set_guid(guid);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What an outgoing line can name: an object's type, or `AnyObject`.

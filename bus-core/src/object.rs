@@ -1,5 +1,6 @@
 //! Objects of the host: what they must tell of themselves.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -10,8 +11,9 @@ use uuid::Uuid;
 use crate::name::ObjectType;
 use crate::reference::{Reference, ReferenceField, ReferenceTarget};
 
-/// The id of a host object: a number, a GUID or a text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The id of a host object: a number, a GUID or a text. Ids are equal when their texts are, so that an id read back
+/// from where only text is kept is still the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ObjectId {
     /// A database's number.
@@ -32,9 +34,51 @@ impl ObjectId {
         }
     }
 
+    /// Reads a text that somebody else calls an id: a number or a GUID where it is one.
+    pub fn from_text(text: &str) -> Self {
+        if let Ok(number) = text.parse() {
+            Self::Number(number)
+        } else if let Ok(guid) = text.parse() {
+            Self::Guid(guid)
+        } else {
+            Self::Text(text.to_owned())
+        }
+    }
+
     /// The id as text: what keys, lanes and the identity map hold.
     pub fn to_text(&self) -> String {
         self.to_string()
+    }
+}
+
+impl PartialEq for ObjectId {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(two)) => one == two,
+            (Self::Guid(one), Self::Guid(two)) => one == two,
+            (Self::Text(one), Self::Text(two)) => one == two,
+            _ => self.to_text() == other.to_text(),
+        }
+    }
+}
+
+impl Eq for ObjectId {}
+
+impl std::hash::Hash for ObjectId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.to_text().hash(state);
+    }
+}
+
+impl PartialOrd for ObjectId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ObjectId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.to_text().cmp(&other.to_text())
     }
 }
 

@@ -173,7 +173,7 @@ impl Payload {
 pub struct PayloadError(String);
 
 impl PayloadError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 
