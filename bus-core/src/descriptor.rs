@@ -150,6 +150,48 @@ impl fmt::Debug for ConnectorDescriptor {
     }
 }
 
+/// A connector that knows its own descriptor: written by `#[connector]`, and what a `Registry` is built from by hand.
+///
+/// ```
+/// use bus_core::descriptor::DescribedConnector;
+/// # use bus_core::{BusObject, Change, Connector, Cx, Failure, NoSettings, Outgoing, connector};
+/// # #[derive(serde::Serialize, serde::Deserialize, BusObject)]
+/// # #[object(type = "app.user")]
+/// # struct User { #[object(id)] id: i64 }
+/// #[connector(name = "crm")]
+/// #[outgoing(User)]
+/// struct Crm;
+/// # impl Connector for Crm {
+/// #     type Settings = NoSettings;
+/// #     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> { Ok(Crm) }
+/// # }
+/// # impl Outgoing<User> for Crm {
+/// #     async fn deliver(&self, _: Change<User>, _: &Cx) -> Result<(), Failure> { Ok(()) }
+/// # }
+///
+/// assert_eq!(Crm::DESCRIPTOR.name, "crm");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no descriptor",
+    label = "not described",
+    note = "add `#[connector(name = \"...\")]` to it, or build a `ConnectorDescriptor` by hand"
+)]
+pub trait DescribedConnector {
+    /// Its descriptor, the same that the linker finds.
+    const DESCRIPTOR: &'static ConnectorDescriptor;
+}
+
+/// An object type that knows its own descriptor: written by `#[derive(BusObject)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no descriptor",
+    label = "not described",
+    note = "add `#[derive(BusObject)]` to it, or build an `ObjectDescriptor` by hand"
+)]
+pub trait DescribedObject {
+    /// Its descriptor, the same that the linker finds.
+    const DESCRIPTOR: &'static ObjectDescriptor;
+}
+
 /// Where something stands in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -223,10 +265,15 @@ pub enum Route {
 
 impl Route {
     /// Changes of `T` that match this subscription (and that the filter, if any, lets through) go to `C`.
+    ///
+    /// The object type is that of `T`, whatever the subscription says; only for `AnyObject` its pattern counts.
     pub const fn outgoing<C: Outgoing<T>, T: Subscribable>(
-        subscription: Subscription,
+        mut subscription: Subscription,
         filter: Option<Filter>,
     ) -> Self {
+        if let Some(exact_type) = T::EXACT_TYPE {
+            subscription.object_type = exact_type;
+        }
         Self::Outgoing(OutgoingRoute {
             subscription,
             exact_type: T::EXACT_TYPE,

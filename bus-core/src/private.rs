@@ -1,6 +1,7 @@
 //! What the macros write refers to. Not for people: it changes without notice.
 
 pub use inventory;
+pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;
 
@@ -13,6 +14,8 @@ use crate::change::ChangeSummary;
 use crate::connector::Connector;
 use crate::descriptor::{ConnectorDescriptor, ObjectDescriptor};
 use crate::failure::Failure;
+use crate::object::BusObject;
+use crate::reference::{Ref, ReferenceTarget};
 
 /// A connector that the linker found.
 pub struct LinkedConnector(pub &'static ConnectorDescriptor);
@@ -22,9 +25,119 @@ inventory::collect!(LinkedConnector);
 pub struct LinkedObject(pub &'static ObjectDescriptor);
 inventory::collect!(LinkedObject);
 
+/// What can be a key: whatever has a text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of an external object",
+    label = "has no text",
+    note = "name a field that implements `Display`: text, a number, a GUID"
+)]
+pub trait KeyField {
+    fn key(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + ?Sized> KeyField for T {
+    fn key(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// The text of a key field.
-pub fn key_text(key: &impl Display) -> Option<String> {
-    Some(key.to_string())
+pub fn key_text(key: &impl KeyField) -> Option<String> {
+    Some(key.key())
+}
+
+/// What `#[object(guid)]` can stand on.
+#[diagnostic::on_unimplemented(
+    message = "`#[object(guid)]` stands on a `{Self}`, which holds no GUID",
+    label = "not a GUID",
+    note = "make it `Uuid` or `Option<Uuid>`"
+)]
+pub trait GuidField {
+    fn get(&self) -> Option<Uuid>;
+    fn set(&mut self, guid: Uuid);
+}
+
+impl GuidField for Uuid {
+    fn get(&self) -> Option<Uuid> {
+        Some(*self)
+    }
+    fn set(&mut self, guid: Uuid) {
+        *self = guid;
+    }
+}
+
+impl GuidField for Option<Uuid> {
+    fn get(&self) -> Option<Uuid> {
+        *self
+    }
+    fn set(&mut self, guid: Uuid) {
+        *self = Some(guid);
+    }
+}
+
+/// Reads a GUID field.
+pub fn guid(field: &impl GuidField) -> Option<Uuid> {
+    field.get()
+}
+
+/// Writes a GUID field.
+pub fn set_guid(field: &mut impl GuidField, guid: Uuid) {
+    field.set(guid);
+}
+
+/// What `#[object(code_name)]`, `#[object(display_name)]` and `#[object(site)]` can stand on.
+#[diagnostic::on_unimplemented(
+    message = "a name of an object is text, and `{Self}` is not",
+    label = "not text",
+    note = "make it `String` or `Option<String>`"
+)]
+pub trait TextField {
+    fn get(&self) -> Option<String>;
+}
+
+impl TextField for String {
+    fn get(&self) -> Option<String> {
+        Some(self.clone())
+    }
+}
+
+impl TextField for Option<String> {
+    fn get(&self) -> Option<String> {
+        self.clone()
+    }
+}
+
+/// Reads a text field.
+pub fn text(field: &impl TextField) -> Option<String> {
+    field.get()
+}
+
+/// What `#[object(parent)]` and `#[object(group)]` can stand on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a reference to one object",
+    label = "not a reference",
+    note = "make it `Ref<T>` or `Option<Ref<T>>`"
+)]
+pub trait ReferenceSlot {
+    fn get(&self) -> Option<ReferenceTarget>;
+}
+
+impl<T: BusObject> ReferenceSlot for Ref<T> {
+    fn get(&self) -> Option<ReferenceTarget> {
+        Some(self.to_target())
+    }
+}
+
+impl<T: BusObject> ReferenceSlot for Option<Ref<T>> {
+    fn get(&self) -> Option<ReferenceTarget> {
+        self.as_ref().map(Ref::to_target)
+    }
+}
+
+/// What a reference field points at.
+pub fn target(field: &impl ReferenceSlot) -> Option<ReferenceTarget> {
+    field.get()
 }
 
 /// The default of `decode`: the bytes are JSON.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The settings of a connector. Written by `#[derive(Settings)]`: each field's doc comment becomes the
 /// operator's help text, so a field without one does not compile.
@@ -87,6 +87,66 @@ pub trait SettingType {
     const REQUIRED: bool = true;
     /// Its JSON Schema.
     fn setting_schema() -> Value;
+}
+
+/// One setting of a form: its name, its help text, its type.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    name: &'static str,
+    description: &'static str,
+    required: bool,
+    schema: Value,
+}
+
+impl Setting {
+    /// A setting of type `T`.
+    pub fn of<T: SettingType>(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            required: T::REQUIRED,
+            schema: T::setting_schema(),
+        }
+    }
+
+    /// That has a default.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
+}
+
+/// The JSON Schema of a form with these settings, in this order (`x-order`).
+pub fn form_schema(settings: &[Setting]) -> Value {
+    let properties: Map<String, Value> = settings
+        .iter()
+        .enumerate()
+        .map(|(order, setting)| {
+            let mut schema = setting.schema.clone();
+            if let Value::Object(schema) = &mut schema {
+                schema.insert("description".to_owned(), Value::from(setting.description));
+                schema.insert("x-order".to_owned(), Value::from(order));
+            }
+            (setting.name.to_owned(), schema)
+        })
+        .collect();
+    let required: Vec<&str> = settings
+        .iter()
+        .filter(|setting| setting.required)
+        .map(|setting| setting.name)
+        .collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// The JSON Schema of a choice between these words.
+pub fn choice_schema(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
 }
 
 macro_rules! plain_setting {

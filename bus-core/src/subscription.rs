@@ -52,6 +52,11 @@ impl Subscription {
         }
     }
 
+    /// To every operation on whatever the route's Rust type stands for.
+    pub const fn everything() -> Self {
+        Self::to("%")
+    }
+
     /// Only these operations.
     #[must_use]
     pub const fn on(mut self, operations: &'static [ObjectOperation]) -> Self {

@@ -1,0 +1,217 @@
+//! From a connector to tokens: the struct, untouched, and what a person could have written beside it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ItemStruct, Type};
+
+use super::model::{Connector, IncomingLine, OutgoingLine, Site};
+use crate::errors::Errors;
+use crate::paths::CorePath;
+
+/// The struct, the declared half of each line, and the descriptor that the linker finds.
+///
+/// Where something was refused, the struct and the declared halves are written all the same, so that the author's
+/// impls find what they need and one mistake is one error.
+pub(super) fn expand(item: &ItemStruct, connector: &Connector, errors: Errors) -> TokenStream {
+    let declared = declared(item, connector);
+    let described = if errors.is_empty() {
+        described(item, connector)
+    } else if item.generics.params.is_empty() {
+        undescribed(item, connector)
+    } else {
+        TokenStream::new()
+    };
+    let errors = errors.into_tokens();
+    quote!(#item #declared #described #errors)
+}
+
+fn declared(item: &ItemStruct, connector: &Connector) -> TokenStream {
+    let core = &connector.core;
+    let name = &item.ident;
+    let (generics, arguments, bounds) = item.generics.split_for_impl();
+    let mut tokens = TokenStream::new();
+    for object in distinct(connector.outgoing.iter().map(|line| &line.object)) {
+        tokens.extend(quote! {
+            #[automatically_derived]
+            impl #generics #core::SubscribesTo<#object> for #name #arguments #bounds {}
+        });
+    }
+    for line in distinct_lines(&connector.incoming) {
+        let IncomingLine { external, kind, .. } = line;
+        let key = key(core, line);
+        let decode = decode(core, line);
+        tokens.extend(quote! {
+            #[automatically_derived]
+            impl #generics #core::Accepts<#external> for #name #arguments #bounds {
+                const KIND: &'static ::core::primitive::str = #kind;
+                fn key(external: &#external) -> ::core::option::Option<::std::string::String> {
+                    #key
+                }
+                fn decode(
+                    bytes: &[::core::primitive::u8],
+                ) -> ::core::result::Result<#external, #core::Failure> {
+                    #decode
+                }
+            }
+        });
+    }
+    tokens
+}
+
+fn key(core: &CorePath, line: &IncomingLine) -> TokenStream {
+    let Some(last) = line.key.last() else {
+        return quote! {
+            let _ = external;
+            ::core::option::Option::None
+        };
+    };
+    let members = &line.key;
+    let field = quote_spanned!(last.span()=> &external.#(#members).*);
+    quote!(#core::__private::key_text(#field))
+}
+
+fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
+    let external = &line.external;
+    match &line.decode {
+        Some(decode) => quote!(#decode(bytes)),
+        None => quote!(#core::__private::decode_json::<#external>(bytes)),
+    }
+}
+
+fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
+    let Connector {
+        core,
+        name,
+        summary,
+        needs,
+        ..
+    } = connector;
+    let struct_name = &item.ident;
+    let outgoing = connector
+        .outgoing
+        .iter()
+        .map(|line| outgoing_route(struct_name, core, line));
+    let incoming = connector
+        .incoming
+        .iter()
+        .map(|line| incoming_route(struct_name, core, line));
+    let summary = (!summary.is_empty()).then(|| quote!(.summary(#summary)));
+    let needs = (!needs.is_empty())
+        .then(|| quote!(.needs(const { &[#(#core::descriptor::Need::of::<#needs>()),*] })));
+    let place = place(core);
+    quote! {
+        #[automatically_derived]
+        impl #core::descriptor::DescribedConnector for #struct_name {
+            const DESCRIPTOR: &'static #core::descriptor::ConnectorDescriptor =
+                &#core::descriptor::ConnectorDescriptor::new::<#struct_name>(#name)
+                    #summary
+                    .place(#place)
+                    .routes(const { &[#(#outgoing,)* #(#incoming,)*] })
+                    #needs;
+        }
+        #core::__private::inventory::submit! {
+            #core::__private::LinkedConnector(
+                <#struct_name as #core::descriptor::DescribedConnector>::DESCRIPTOR
+            )
+        }
+    }
+}
+
+/// Keeps code that asks for the descriptor from complaining, too.
+fn undescribed(item: &ItemStruct, connector: &Connector) -> TokenStream {
+    let core = &connector.core;
+    let struct_name = &item.ident;
+    quote! {
+        #[automatically_derived]
+        impl #core::descriptor::DescribedConnector for #struct_name {
+            const DESCRIPTOR: &'static #core::descriptor::ConnectorDescriptor =
+                &#core::descriptor::ConnectorDescriptor::new::<#struct_name>("");
+        }
+    }
+}
+
+/// Where the attribute stands.
+pub(crate) fn place(core: &CorePath) -> TokenStream {
+    quote! {
+        #core::descriptor::Place {
+            crate_name: ::core::env!("CARGO_PKG_NAME"),
+            crate_version: ::core::env!("CARGO_PKG_VERSION"),
+            file: ::core::file!(),
+            line: ::core::line!(),
+        }
+    }
+}
+
+fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> TokenStream {
+    let OutgoingLine {
+        object, code_name, ..
+    } = line;
+    let subscription = match &line.type_pattern {
+        Some(pattern) => quote!(to(#pattern)),
+        None => quote!(everything()),
+    };
+    let operations: Vec<_> = line
+        .operations
+        .iter()
+        .map(|name| format_ident!("{name}"))
+        .collect();
+    let operations =
+        (!operations.is_empty()).then(|| quote!(.on(&[#(#core::ObjectOperation::#operations),*])));
+    let data = line.data.map(|name| format_ident!("{name}"));
+    let data = data.map(|name| quote!(.data(#core::DataType::#name)));
+    let site = match &line.site {
+        Site::Any => None,
+        Site::Global => Some(quote!(.global())),
+        Site::Named(site) => Some(quote!(.site(#site))),
+    };
+    let code_name = code_name.as_ref().map(|code_name| quote!(.code_name(#code_name)));
+    let filter = match &line.filter {
+        Some(filter) => quote! {
+            ::core::option::Option::Some(|change, settings| {
+                #core::__private::run_filter::<#struct_name>(change, settings, #filter)
+            })
+        },
+        None => quote!(::core::option::Option::None),
+    };
+    let connector = at(struct_name, object);
+    quote! {
+        #core::descriptor::Route::outgoing::<#connector, #object>(
+            #core::Subscription::#subscription #operations #data #site #code_name,
+            #filter,
+        )
+    }
+}
+
+fn incoming_route(struct_name: &Ident, core: &CorePath, line: &IncomingLine) -> TokenStream {
+    let external = &line.external;
+    let connector = at(struct_name, external);
+    quote!(#core::descriptor::Route::incoming::<#connector, #external>())
+}
+
+/// The struct's name as if it stood in the line: what is missing is missed there.
+fn at(struct_name: &Ident, line: &Type) -> Ident {
+    let mut name = struct_name.clone();
+    name.set_span(line.span());
+    name
+}
+
+fn distinct<'t>(types: impl Iterator<Item = &'t Type>) -> Vec<&'t Type> {
+    let mut distinct = Vec::new();
+    for ty in types {
+        if !distinct.contains(&ty) {
+            distinct.push(ty);
+        }
+    }
+    distinct
+}
+
+fn distinct_lines(lines: &[IncomingLine]) -> Vec<&IncomingLine> {
+    let mut distinct: Vec<&IncomingLine> = Vec::new();
+    for line in lines {
+        if !distinct.iter().any(|earlier| earlier.external == line.external) {
+            distinct.push(line);
+        }
+    }
+    distinct
+}

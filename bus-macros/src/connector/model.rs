@@ -1,0 +1,48 @@
+//! A connector as its attributes describe it, once they are understood.
+
+use syn::{ExprPath, LitStr, Member, Type};
+
+use crate::paths::CorePath;
+
+/// What `#[connector]` and its lines say.
+pub(super) struct Connector {
+    pub(super) core: CorePath,
+    /// `None` where the author gave none that is valid; that was refused already.
+    pub(super) name: Option<LitStr>,
+    pub(super) summary: String,
+    pub(super) needs: Vec<Type>,
+    pub(super) outgoing: Vec<OutgoingLine>,
+    pub(super) incoming: Vec<IncomingLine>,
+}
+
+/// One `#[outgoing(...)]` line.
+pub(super) struct OutgoingLine {
+    /// The object's type, or `AnyObject`.
+    pub(super) object: Type,
+    /// `type = "cms.%"`, with `AnyObject` only.
+    pub(super) type_pattern: Option<LitStr>,
+    /// The variants of `ObjectOperation`, in the order of an object's life; none means all.
+    pub(super) operations: Vec<&'static str>,
+    /// The variant of `DataType`.
+    pub(super) data: Option<&'static str>,
+    pub(super) site: Site,
+    pub(super) code_name: Option<LitStr>,
+    pub(super) filter: Option<ExprPath>,
+}
+
+/// Objects of which site.
+pub(super) enum Site {
+    Any,
+    Global,
+    Named(LitStr),
+}
+
+/// One `#[incoming(...)]` line.
+pub(super) struct IncomingLine {
+    /// The external object's type.
+    pub(super) external: Type,
+    pub(super) kind: LitStr,
+    /// The field that identifies it; empty for `unordered`.
+    pub(super) key: Vec<Member>,
+    pub(super) decode: Option<ExprPath>,
+}

@@ -1,0 +1,315 @@
+//! The rules, one function each, with the reason above it. Each gives back what it understood, so that what was
+//! refused once is not complained of again.
+
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{Data, Fields, LitStr};
+
+use super::model::{DeclaredReference, Marked, Object};
+use super::parse::{self, Field, Read};
+use crate::errors::Errors;
+use crate::serde_names::{field_read, field_written};
+use crate::{names, suggest};
+
+const OBJECT_KEYS: &[&str] = &["type", "display", "crate"];
+const FIELD_KEYS: &[&str] = &[
+    "id",
+    "guid",
+    "code_name",
+    "display_name",
+    "site",
+    "parent",
+    "group",
+    "children",
+];
+
+/// Applies every rule. `None` where something was refused without which there is no object.
+pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'i>> {
+    if !it_is_a_struct_with_named_fields(read, errors) {
+        return None;
+    }
+    it_is_not_generic(read, errors);
+    read.object.refuse_repeats(errors);
+    read.object
+        .refuse_unknown(OBJECT_KEYS, foreign_to_objects, errors);
+    for field in &read.fields {
+        keys_of_a_field(field, errors);
+        a_field_has_one_name_in_json(read, field, errors);
+        children_are_marked(field, errors);
+    }
+    let object_type = it_has_a_type(read, errors);
+    let display = it_has_a_display(read, errors);
+    let id = it_has_an_id(read, errors);
+    let guid = at_most_one(read, "guid", errors);
+    let code_name = at_most_one(read, "code_name", errors);
+    let display_name = at_most_one(read, "display_name", errors);
+    let site = at_most_one(read, "site", errors);
+    let parent = it_is_a_reference(read, "parent", errors);
+    let group = it_is_a_reference(read, "group", errors);
+    let references = references(read);
+    Some(Object {
+        object_type: object_type?,
+        display,
+        id: id?,
+        guid,
+        code_name,
+        display_name,
+        site,
+        parent,
+        group,
+        references,
+    })
+}
+
+/// An object is a record: it has fields, and they have names.
+fn it_is_a_struct_with_named_fields(read: &Read<'_>, errors: &mut Errors) -> bool {
+    let what = match &read.input.data {
+        Data::Enum(_) => "an enum",
+        Data::Union(_) => "a union",
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(_) => return true,
+            Fields::Unnamed(_) => "a tuple struct",
+            Fields::Unit => "a struct without fields",
+        },
+    };
+    errors.refuse(
+        &read.input.ident,
+        format!(
+            "`#[derive(BusObject)]` stands on {what}, but an object is a record: make `{}` a struct with named fields",
+            read.input.ident
+        ),
+    );
+    false
+}
+
+/// A generic struct is many types, and an object type can stand for one only.
+fn it_is_not_generic(read: &Read<'_>, errors: &mut Errors) {
+    if read.input.generics.params.is_empty() {
+        return;
+    }
+    errors.refuse(
+        &read.input.generics,
+        format!(
+            "`#[derive(BusObject)]` gives `{0}` one object type, but a generic struct is many: take the parameters away",
+            read.input.ident
+        ),
+    );
+}
+
+/// The object type is stored with every task: it is given, never guessed from a Rust name, which may change.
+fn it_has_a_type(read: &Read<'_>, errors: &mut Errors) -> Option<LitStr> {
+    let words = names::words(&read.input.ident.to_string()).join("_");
+    let suggestion = format!("app.{words}");
+    if read.object.get("type").is_none() {
+        errors.refuse(
+            &read.input.ident,
+            format!(
+                "`{}` has no object type: write `#[object(type = \"{suggestion}\")]` below the derive",
+                read.input.ident
+            ),
+        );
+        return None;
+    }
+    let object_type = read.object.text("type", &suggestion, errors)?;
+    if names::is_object_type(&object_type.value()) {
+        return Some(object_type);
+    }
+    let parts = object_type.value();
+    let mended: Vec<_> = parts
+        .split('.')
+        .map(|part| names::words(part).join("_"))
+        .collect();
+    let mended = mended.join(".");
+    let suggestion = if names::is_object_type(&mended) {
+        mended
+    } else {
+        suggestion
+    };
+    errors.refuse(
+        &object_type,
+        format!(
+            "`type = {}` is not an object type: write lowercase words joined by `.`, such as `\"{suggestion}\"`",
+            object_type.to_token_stream()
+        ),
+    );
+    None
+}
+
+/// People read it in titles: an empty one would leave a hole there.
+fn it_has_a_display(read: &Read<'_>, errors: &mut Errors) -> String {
+    let default = names::in_words(&read.input.ident.unraw().to_string());
+    let Some(display) = read.object.text("display", &default, errors) else {
+        return default;
+    };
+    if display.value().trim().is_empty() {
+        errors.refuse(
+            &display,
+            format!(
+                "`display = {}` is empty: write `display = \"{default}\"`",
+                display.to_token_stream()
+            ),
+        );
+    }
+    display.value()
+}
+
+/// Order is kept by the id, references hold it, and the store fills it in: an object has exactly one.
+fn it_has_an_id<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Marked<'i>> {
+    let id = at_most_one(read, "id", errors);
+    if id.is_none() {
+        errors.refuse(
+            &read.input.ident,
+            format!(
+                "`{}` has no id: write `#[object(id)]` above the field that holds it",
+                read.input.ident
+            ),
+        );
+    }
+    id
+}
+
+/// Two fields for one part, and the bus would have to choose.
+fn at_most_one<'i>(read: &Read<'i>, key: &str, errors: &mut Errors) -> Option<Marked<'i>> {
+    let mut marked = read
+        .fields
+        .iter()
+        .filter_map(|field| Some((field, field.object.get(key)?)));
+    let (first, _) = marked.next()?;
+    for (field, entry) in marked {
+        errors.refuse(
+            &entry.word,
+            format!(
+                "`#[object({key})]` stands on `{}` and on `{}`: keep it on one of them",
+                first.name, field.name
+            ),
+        );
+    }
+    Some(Marked {
+        name: first.name,
+        ty: first.ty,
+    })
+}
+
+/// Parent and group are other objects: translation must see them.
+fn it_is_a_reference<'i>(read: &Read<'i>, key: &str, errors: &mut Errors) -> Option<Marked<'i>> {
+    let marked = at_most_one(read, key, errors)?;
+    if parse::single_reference(marked.ty).is_some() {
+        return Some(marked);
+    }
+    errors.refuse(
+        marked.ty,
+        format!(
+            "`#[object({key})]` stands on `{}`, which is no reference: make it `Ref<T>` or `Option<Ref<T>>`",
+            marked.name
+        ),
+    );
+    None
+}
+
+/// A key that nobody reads would be a wish that nobody hears.
+fn keys_of_a_field(field: &Field<'_>, errors: &mut Errors) {
+    field.object.refuse_repeats(errors);
+    let foreign = |word: &str| foreign_to_fields(word, field);
+    field.object.refuse_unknown(FIELD_KEYS, foreign, errors);
+    for key in FIELD_KEYS {
+        field.object.flag(key, errors);
+    }
+}
+
+/// The bus reads what it wrote: a field with two names would be lost on the way.
+fn a_field_has_one_name_in_json(read: &Read<'_>, field: &Field<'_>, errors: &mut Errors) {
+    let written = field_written(field.name, &field.serde, &read.serde);
+    let read = field_read(field.name, &field.serde, &read.serde);
+    if written != read {
+        errors.refuse(
+            field.name,
+            format!(
+                "`{}` is written as `{written}` and read as `{read}`, so the bus would lose it: give serde one name for both",
+                field.name
+            ),
+        );
+    }
+}
+
+/// Children travel with snapshots only and have rules of their own: that a field holds them must be seen where it
+/// stands, and no other field may claim it.
+fn children_are_marked(field: &Field<'_>, errors: &mut Errors) {
+    let marked = field.object.get("children");
+    let (name, ty) = (field.name, field.ty);
+    match (marked, parse::children(ty)) {
+        (Some(_), None) => errors.refuse(
+            ty,
+            format!("`#[object(children)]` stands on `{name}`, which holds no children: make it `Children<T>`"),
+        ),
+        (None, Some(_)) => errors.refuse(
+            ty,
+            format!("`{name}` holds children but does not say so: write `#[object(children)]` above it"),
+        ),
+        (Some(_), Some(child)) if parse::referenced(child).is_some() => errors.refuse(
+            child,
+            format!(
+                "`{name}` holds references, not children, which are owned and sent inside: make it `Vec<Ref<T>>` without \
+                 `#[object(children)]`"
+            ),
+        ),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+}
+
+fn references<'i>(read: &Read<'i>) -> Vec<DeclaredReference<'i>> {
+    let mut references = Vec::new();
+    for field in &read.fields {
+        if field.serde.not_written || field.serde.flatten.is_some() {
+            continue;
+        }
+        let Some(target) = parse::referenced(field.ty) else {
+            continue;
+        };
+        references.push(DeclaredReference {
+            field: field_written(field.name, &field.serde, &read.serde),
+            target,
+            role: if field.object.get("parent").is_some() {
+                "Parent"
+            } else if field.object.get("group").is_some() {
+                "Group"
+            } else {
+                "Plain"
+            },
+        });
+    }
+    references
+}
+
+fn foreign_to_objects(word: &str) -> Option<String> {
+    match word {
+        "view" => Some(
+            "`#[object(...)]` has no key `view`, since one struct stands for one object type: give it a `type` of its own"
+                .to_owned(),
+        ),
+        _ if FIELD_KEYS.contains(&word) => Some(format!(
+            "`{word}` belongs to a field, not to the struct: write `#[object({word})]` above the field"
+        )),
+        _ => None,
+    }
+}
+
+fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
+    let attribute = &field.object.attribute;
+    match word {
+        "reference" => Some(format!(
+            "{attribute} has no key `reference`: a field of type `Ref<T>` is a reference already, take it away"
+        )),
+        "late" => Some(format!(
+            "{attribute} has no key `late`, since a delivery waits for its references: take it away"
+        )),
+        "rule" => Some(format!(
+            "{attribute} has no key `rule`: write `#[object(children)]` alone"
+        )),
+        "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
+        "type" | "display" | "crate" => Some(format!(
+            "`{word}` belongs to the struct, not to a field: {}",
+            suggest::remedy(word, FIELD_KEYS)
+        )),
+        _ => None,
+    }
+}

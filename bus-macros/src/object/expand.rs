@@ -1,0 +1,129 @@
+//! From an object to tokens: `BusObject`, as a person could have written it, and what the linker finds.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::DeriveInput;
+use syn::spanned::Spanned;
+
+use super::model::{Marked, Object};
+use super::parse::Read;
+use crate::connector::place;
+use crate::errors::Errors;
+use crate::fallback;
+use crate::paths::CorePath;
+
+/// The impl and the registration, or the errors and an impl without meaning.
+pub(super) fn expand(
+    input: &DeriveInput,
+    read: &Read<'_>,
+    object: Option<&Object<'_>>,
+    errors: Errors,
+) -> TokenStream {
+    let core = &read.core;
+    if let Some(object) = object
+        && errors.is_empty()
+    {
+        let _ = errors.into_tokens();
+        return written(core, input, object);
+    }
+    let id = object.map(|object| object.id.ty);
+    let fallback = fallback::bus_object(core, input, id);
+    let errors = errors.into_tokens();
+    quote!(#errors #fallback)
+}
+
+fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenStream {
+    let Object {
+        object_type,
+        display,
+        id,
+        ..
+    } = object;
+    let name = &input.ident;
+    let (id_name, id_type) = (id.name, id.ty);
+    let references = object.references.iter().map(|reference| {
+        let (field, target) = (&reference.field, reference.target);
+        let role = format_ident!("{}", reference.role);
+        quote! {
+            #core::reference::ReferenceField {
+                field: #field,
+                object_type: <#target as #core::BusObject>::TYPE,
+                role: #core::reference::ReferenceRole::#role,
+            }
+        }
+    });
+    let guid = object.guid.map(|field| guid(core, field));
+    let code_name = text(core, "code_name", object.code_name);
+    let display_name = text(core, "display_name", object.display_name);
+    let site = text(core, "site", object.site);
+    let parent = target(core, "parent", object.parent);
+    let group = target(core, "group", object.group);
+    let place = place(core);
+    quote! {
+        #[automatically_derived]
+        impl #core::BusObject for #name {
+            type Id = #id_type;
+            const TYPE: &'static ::core::primitive::str = #object_type;
+            const DISPLAY: &'static ::core::primitive::str = #display;
+            const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
+            fn id(&self) -> &Self::Id {
+                &self.#id_name
+            }
+            fn set_id(&mut self, id: Self::Id) {
+                self.#id_name = id;
+            }
+            #guid
+            #code_name
+            #display_name
+            #site
+            #parent
+            #group
+        }
+        #[automatically_derived]
+        impl #core::descriptor::DescribedObject for #name {
+            const DESCRIPTOR: &'static #core::descriptor::ObjectDescriptor =
+                &#core::descriptor::ObjectDescriptor::new::<#name>().place(#place);
+        }
+        #core::__private::inventory::submit! {
+            #core::__private::LinkedObject(<#name as #core::descriptor::DescribedObject>::DESCRIPTOR)
+        }
+    }
+}
+
+fn guid(core: &CorePath, field: Marked<'_>) -> TokenStream {
+    let name = field.name;
+    let read = quote_spanned!(field.ty.span()=> &self.#name);
+    let write = quote_spanned!(field.ty.span()=> &mut self.#name);
+    quote! {
+        fn guid(&self) -> ::core::option::Option<#core::__private::Uuid> {
+            #core::__private::guid(#read)
+        }
+        fn set_guid(&mut self, guid: #core::__private::Uuid) {
+            #core::__private::set_guid(#write, guid);
+        }
+    }
+}
+
+fn text(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
+    let field = field?;
+    let method = format_ident!("{method}");
+    let name = field.name;
+    let read = quote_spanned!(field.ty.span()=> &self.#name);
+    Some(quote! {
+        fn #method(&self) -> ::core::option::Option<::std::string::String> {
+            #core::__private::text(#read)
+        }
+    })
+}
+
+fn target(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
+    let field = field?;
+    let method = format_ident!("{method}");
+    let name = field.name;
+    let read = quote_spanned!(field.ty.span()=> &self.#name);
+    Some(quote! {
+        fn #method(&self) -> ::core::option::Option<#core::reference::ReferenceTarget> {
+            #core::__private::target(#read)
+        }
+    })
+}

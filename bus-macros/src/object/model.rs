@@ -1,0 +1,34 @@
+//! An object as its attributes describe it, once they are understood.
+
+use syn::{Ident, LitStr, Type};
+
+/// What `#[object(...)]` and the fields say.
+pub(super) struct Object<'i> {
+    pub(super) object_type: LitStr,
+    pub(super) display: String,
+    pub(super) id: Marked<'i>,
+    pub(super) guid: Option<Marked<'i>>,
+    pub(super) code_name: Option<Marked<'i>>,
+    pub(super) display_name: Option<Marked<'i>>,
+    pub(super) site: Option<Marked<'i>>,
+    pub(super) parent: Option<Marked<'i>>,
+    pub(super) group: Option<Marked<'i>>,
+    pub(super) references: Vec<DeclaredReference<'i>>,
+}
+
+/// A field that `#[object(...)]` gives a part to play.
+#[derive(Clone, Copy)]
+pub(super) struct Marked<'i> {
+    pub(super) name: &'i Ident,
+    pub(super) ty: &'i Type,
+}
+
+/// A field that holds a reference, or a list of them.
+pub(super) struct DeclaredReference<'i> {
+    /// Its name in JSON.
+    pub(super) field: String,
+    /// What it points at.
+    pub(super) target: &'i Type,
+    /// The variant of `ReferenceRole`.
+    pub(super) role: &'static str,
+}
