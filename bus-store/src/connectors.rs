@@ -101,6 +101,12 @@ pub struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { bus: true, log_outgoing: true, process_outgoing: true, log_incoming: true, process_incoming: true }
+        Self {
+            bus: true,
+            log_outgoing: true,
+            process_outgoing: true,
+            log_incoming: true,
+            process_incoming: true,
+        }
     }
 }

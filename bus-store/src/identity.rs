@@ -8,9 +8,13 @@ use crate::StoreFuture;
 /// The identity map: one-to-one per registered connector and object type. Written by
 /// [`TaskLog::commit`](crate::TaskLog::commit).
 pub trait Identity {
-    /// What the connector's external system calls each of these objects; `None` where it is not known. In the order
-    /// asked.
-    fn external_ids(&self, connector: &ConnectorName, objects: &[ObjectKey]) -> StoreFuture<'_, Vec<Option<String>>>;
+    /// What the connector's external system calls each of these objects, also when the object is gone (its delete
+    /// is still to be delivered); `None` where it is not known. In the order asked.
+    fn external_ids(
+        &self,
+        connector: &ConnectorName,
+        objects: &[ObjectKey],
+    ) -> StoreFuture<'_, Vec<Option<String>>>;
 
     /// Which object of the host each of these external ids belongs to; `None` where it is not known, and where the
     /// object is gone from the built-in object store. In the order asked.

@@ -45,7 +45,9 @@ pub use wake::{Doorbell, Wake};
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
-pub trait Store: TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Send + Sync + 'static {
+pub trait Store:
+    TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Send + Sync + 'static
+{
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;
 

@@ -1,4 +1,91 @@
-//! placeholder
-/// A store in memory.
+//! A store in memory: the reference. Simple, obviously right, and gone with the process.
+//!
+//! One mutex around plain collections. Each part of the state is a file named like the trait it serves; a commit
+//! checks everything that can fail before it changes anything that it cannot put back.
+
+mod connectors;
+mod identity;
+mod objects;
+mod operate;
+mod queue;
+mod task_log;
+mod wake;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus_core::{BoxFuture, ConnectorName};
+
+use crate::connectors::{ConnectorRecord, Switches};
+use crate::queue::QueueId;
+use crate::wake::Doorbell;
+use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};
+
+/// A store in memory. Clones are handles to the same store.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Shared>);
+
 #[derive(Debug, Default)]
-pub struct MemoryStore {}
+struct Shared {
+    state: Mutex<State>,
+    doorbell: Doorbell,
+}
+
+/// Everything the store knows.
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    tasks_logged: i64,
+    deliveries_logged: i64,
+    queues: BTreeMap<QueueId, queue::QueueState>,
+    waits: wake::Waits,
+    objects: objects::ObjectTable,
+    bindings: identity::BindingTable,
+    connectors: BTreeMap<ConnectorName, ConnectorRecord>,
+    switches: Option<Switches>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Does something with the state, as one step, unless the store is closed. A panic of somebody who held the
+    /// lock does not close the store: whatever can fail is checked before anything changes.
+    fn with<'a, T: 'a>(
+        &'a self,
+        operation: &'static str,
+        act: impl FnOnce(&mut State) -> Result<T, StoreError> + Send + 'a,
+    ) -> StoreFuture<'a, T> {
+        Box::pin(async move {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.closed {
+                return Err(StoreError::new(
+                    StoreErrorKind::Closed,
+                    operation,
+                    "the store is closed",
+                ));
+            }
+            act(&mut state)
+        })
+    }
+}
+
+impl Store for MemoryStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: "memory",
+            durability: Durability::Nothing,
+            reopens: false,
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+            // Whoever waits for work asks again, and is told.
+            self.0.doorbell.ring_all();
+        })
+    }
+}

@@ -11,11 +11,15 @@ pub trait Objects {
     /// The object with this type and id.
     fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>>;
 
-    /// The object that this describes. A GUID wins over a code name.
+    /// The object that this describes.
     fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>>;
 
-    /// The objects of a type in the order of their numbers as stored (first saved, first listed), beginning after
-    /// the given id.
+    /// The objects of a type in the order of their numbers as stored (first saved, first listed; an update keeps
+    /// the place), beginning after the given id.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when the object to begin after is gone: begin again.
     fn list_objects(
         &self,
         object_type: &ObjectType,
@@ -26,7 +30,8 @@ pub trait Objects {
     /// How many objects of this type there are.
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
 
-    /// A number that no object of this store has or ever had: the id of a new object.
+    /// A number that no object of this store, of whatever type, has or ever had: the id of a new object. Larger
+    /// than every number ever saved or answered.
     fn new_object_number(&self) -> StoreFuture<'_, i64>;
 }
 
@@ -49,7 +54,8 @@ pub struct ObjectRecord {
     pub group: Option<ObjectId>,
     /// Its payload, in JSON.
     pub data: Vec<u8>,
-    /// Grows with every write; 1 for a new object. Ignored when writing.
+    /// Grows by one with every write; 1 for a new object, also for one whose id was there before. Ignored when
+    /// writing.
     pub version: i64,
 }
 

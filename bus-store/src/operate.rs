@@ -1,6 +1,8 @@
 //! What people ask of a store.
 
-use bus_core::{DataType, DeliveryId, DeliveryState, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp};
+use bus_core::{
+    DataType, DeliveryId, DeliveryState, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,15 +47,25 @@ pub struct Counters {
     pub discarded: u64,
     /// Those that an operator ended before they were called.
     pub cancelled: u64,
-    /// How often something was tried again after a failure.
+    /// How many outcomes were `Retry`.
     pub retried: u64,
-    /// How often something began to wait for a reference.
+    /// How often something began to wait for a reference; `Waiting` outcomes in a row count once.
     pub waited: u64,
-    /// How often a settlement came too late and was refused.
+    /// How many commits were refused because their settlements came too late.
     pub stale: u64,
 }
 
-/// How many open deliveries are in which state.
+/// How many open deliveries are in which state. A store reads no clock, so a state says what is known without one:
+///
+/// - *running*: claimed, whether its call has begun or not.
+/// - *blocked*: stands in the line of its key, neither claimed nor parked, while something of its key is claimed or
+///   the first in line is an exception. Fresh ones behind a fresh one are available: they may be claimed together.
+///   What stepped aside is never blocked.
+/// - *retryable*: settled as `Retry`, or as `Released` or `Aside` with an error and a due time after
+///   `Timestamp::EPOCH`.
+/// - *waiting*: settled as `Waiting`, and nothing that it waits for has arrived.
+/// - *parked*: settled as `Parked`.
+/// - *available*: everything else: fresh, woken, interrupted, released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QueueCounts {
     /// Ready for their turn.
@@ -96,9 +108,9 @@ pub struct DeliverySummary {
     pub key: String,
     /// Where it stands.
     pub state: DeliveryState,
-    /// How many attempts were charged.
+    /// How many attempts were charged, that of a running one included.
     pub attempts: u32,
-    /// When it is tried, or asked, again.
+    /// When it is tried, or asked, again; `None` when that is at once, or does not depend on time.
     pub due: Option<Timestamp>,
     /// The last thing that was said about it.
     pub reason: Option<String>,
@@ -129,7 +141,7 @@ pub struct DeliveryDetail {
     pub logged_at: Timestamp,
     /// Its failed or interrupted attempts, oldest first; the latest 100 are kept.
     pub attempts: Vec<Attempt>,
-    /// What it waits for.
+    /// What it waits for; empty once something of it has arrived, and while it is running.
     pub awaited: Vec<Awaited>,
 }
 
@@ -143,6 +155,9 @@ pub struct Attempt {
     /// Why, at most [`ERROR_BYTES_MAX`](crate::operate::ERROR_BYTES_MAX) bytes.
     pub error: String,
 }
+
+/// The error recorded for an attempt whose process, or owner, ended before it was settled.
+pub const INTERRUPTED_ERROR: &str = "the process ended while this was running";
 
 /// The most of an error's text that is kept, in bytes; what is longer is cut at a character.
 pub const ERROR_BYTES_MAX: usize = 16 * 1024;

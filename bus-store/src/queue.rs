@@ -3,12 +3,22 @@
 //! A queue is one registered connector and one direction. Its deliveries of one key take their turns one after the
 //! other, in the order in which they were logged; what *holds* a key (running, retried, waiting, parked) keeps the
 //! later ones of that key, and nobody else, waiting.
+//!
+//! - A delivery is *fresh* until it is claimed, and again when it was put back without having been called
+//!   ([`Committed::displaced`](crate::Committed::displaced)). Fresh ones of one key may be claimed together, in order,
+//!   by one claim; while any of them is claimed, no other claim brings anything of that key.
+//! - A delivery that was retried, released, waiting or interrupted is an *exception* of its key: it stands at its
+//!   place, and is claimed when it is the first of its key and due, and nothing else of the key with it.
+//! - A delivery that stepped *aside* stands beside its key: it holds nothing while it is not claimed. When it is
+//!   due it is claimed like any other, but never while something of its key is claimed, nor while an earlier one
+//!   that did not step aside is open. An outcome that holds the key puts it back to its place.
+//! - A parked delivery is not claimed. It holds its key, unless it was parked aside.
 
 use std::fmt;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectOperation, ObjectType, SiteName,
-    TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectOperation, ObjectType,
+    SiteName, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,13 +34,18 @@ pub trait Queue {
     fn wait_for_ownership(&self) -> StoreFuture<'_, ()>;
 
     /// Becomes the owner of a queue, with a higher epoch than any owner before. Whatever a former owner had claimed
-    /// and not settled is charged one attempt, is due at once, and from then on is claimed alone, so that a delivery
-    /// that kills the process is found.
+    /// and not settled is charged one attempt (recorded as [`INTERRUPTED_ERROR`](crate::operate::INTERRUPTED_ERROR)),
+    /// is due at once, and from then on is claimed alone: a claim that brings it brings nothing else. So a delivery
+    /// that kills the process is found. What stepped aside stays aside; what had begun to wait goes on waiting.
     fn acquire(&self, queue: &QueueId, now: Timestamp) -> StoreFuture<'_, Ownership>;
 
     /// Claims up to `limit` deliveries that may run now, durably, before it returns: an attempt is written before
     /// the connector is called. Never more than one delivery of a key that has an exception (failed, waited); several
     /// fresh ones of one key may be claimed together, in order, to be run one after the other.
+    ///
+    /// What is due (by due time) comes before what is fresh (by id), but takes at most half of the slots, and at
+    /// least one, while fresh work is ready. What stepped aside, is due, and has been overtaken by a later
+    /// delivery of its key that completed, is discarded here instead of claimed.
     ///
     /// # Errors
     ///
@@ -74,7 +89,9 @@ pub struct Ownership {
 pub struct Claim {
     /// The deliveries, oldest first within each key.
     pub deliveries: Vec<Claimed>,
-    /// When something that is not ready yet becomes due, if anything does.
+    /// The earliest due time after `now` of anything that only time keeps from being ready (retried, released,
+    /// waiting, aside). What stands behind another one of its key, or is parked, has none. What is due already and
+    /// did not fit into the limit is not meant: a full claim says to claim again.
     pub next_due: Option<Timestamp>,
 }
 
@@ -105,13 +122,14 @@ pub struct Claimed {
     pub origin: Option<ConnectorName>,
     /// The same for every attempt.
     pub idempotency_key: Uuid,
-    /// Which attempt this is; the first is 1.
+    /// Which attempt this is: those charged so far, and this one. The first is 1.
     pub attempt: u32,
-    /// How often it was asked again since it began to wait; 0 when it does not wait.
+    /// How often it was claimed again since it began to wait, this claim included; 0 when it does not wait.
     pub asks: u32,
-    /// Since when it waits for a reference, if it does.
+    /// Since when it waits for a reference, if it does: since the first of its `Waiting` outcomes in a row. A wake
+    /// and an interruption do not change it, any other outcome ends it.
     pub waiting_since: Option<Timestamp>,
-    /// Whether it stepped aside before.
+    /// Whether it ever stepped aside; stays so.
     pub aside: bool,
     /// When it was logged.
     pub logged_at: Timestamp,
@@ -126,7 +144,8 @@ pub struct Settlement {
     pub outcome: Outcome,
 }
 
-/// What became of a claimed delivery. What is not charged gives the attempt back that the claim took.
+/// What became of a claimed delivery. What is not charged gives the attempt back that the claim took. Errors and
+/// reasons are kept as [`shorten_error`](crate::operate::shorten_error) leaves them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Done. Final.
@@ -155,8 +174,8 @@ pub enum Outcome {
         /// For people: what is missing.
         reason: String,
     },
-    /// Steps aside until `due`: later deliveries of its key may pass. When it is due and a later one of its key has
-    /// completed in the meantime, it is discarded as superseded instead of claimed.
+    /// Steps aside until `due`: later deliveries of its key may pass. When it is due and a later one of its key (a
+    /// larger id) has completed in the meantime, it is discarded as superseded instead of claimed.
     Aside {
         /// When it may run again.
         due: Timestamp,
@@ -209,12 +228,20 @@ impl Awaited {
     /// Which of the bindings satisfies it.
     pub fn is_met_by_binding(&self, binding: &Binding) -> bool {
         match self {
-            Self::Bound { connector, object_type, object } => {
+            Self::Bound {
+                connector,
+                object_type,
+                object,
+            } => {
                 *connector == binding.connector
                     && *object_type == binding.object.object_type
                     && *object == binding.object.id
             }
-            Self::Known { connector, object_type, external_id } => {
+            Self::Known {
+                connector,
+                object_type,
+                external_id,
+            } => {
                 *connector == binding.connector
                     && *object_type == binding.object.object_type
                     && *external_id == binding.external_id

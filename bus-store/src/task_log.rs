@@ -1,12 +1,15 @@
 //! Everything that becomes true together.
 
-use bus_core::{ConnectorName, DataType, Direction, DeliveryId, ErrorPolicy, ObjectKey, ObjectOperation, SiteName, TaskId, Timestamp};
+use bus_core::{
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, ObjectOperation, SiteName,
+    TaskId, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
-use crate::queue::{Ownership, Settlement};
-use crate::{StoreError, StoreFuture};
+use crate::queue::{Outcome, Ownership, Settlement};
+use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 /// Where changes, tasks, bindings and outcomes are written.
 pub trait TaskLog {
@@ -18,14 +21,19 @@ pub trait TaskLog {
     /// # Errors
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
-    /// by another object. `Stale` when `ownership` is not that of the queue any more. Nothing has changed then.
+    /// by another object. `Stale` when `ownership` is not that of the queue any more, or a settlement is of a
+    /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
+    /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that
+    /// the queue's `stale` counter says how many commits were refused as stale.
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed>;
 }
 
 /// What is to become true together.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
-    /// Outcomes of deliveries that `ownership` claimed, applied in this order.
+    /// Outcomes of deliveries that `ownership` claimed, applied in this order. An outcome that holds its key
+    /// displaces what else is claimed of the key and later: that must not be settled any more, so of several
+    /// deliveries of one key that are given back, only the first is settled.
     pub settlements: Vec<Settlement>,
     /// Whose deliveries the settlements are; needed when there are any.
     pub ownership: Option<Ownership>,
@@ -48,7 +56,8 @@ pub struct Committed {
     /// The new tasks, in the order given.
     pub tasks: Vec<TaskId>,
     /// Deliveries that this owner had claimed and that were put back, because an earlier one of their key was
-    /// settled in a way that holds the key. They must not be started any more.
+    /// settled in a way that holds the key; in ascending order for each settlement. They must not be started any
+    /// more; their attempt was given back.
     pub displaced: Vec<DeliveryId>,
 }
 
@@ -95,17 +104,32 @@ pub struct NewDelivery {
 impl Commit {
     /// Nothing yet, at this time.
     pub fn at(now: Timestamp) -> Self {
-        Self { now, ..Self::default() }
+        Self {
+            now,
+            ..Self::default()
+        }
     }
 
-    /// Whether it says whose the settlements are; stores call this first.
+    /// Whether it can be carried out at all: it says whose the settlements are, each task has a delivery, whoever
+    /// waits says what for. Stores call this first.
     pub fn check(&self) -> Result<(), StoreError> {
+        let refuse = |message: String| Err(StoreError::new(StoreErrorKind::Unsupported, "commit", message));
         if self.ownership.is_none() && !self.settlements.is_empty() {
-            return Err(StoreError::new(
-                crate::StoreErrorKind::Unsupported,
-                "commit",
-                "settlements without an owner; claim the queue and pass its ownership",
+            return refuse("settlements without an owner; claim the queue and pass its ownership".to_owned());
+        }
+        if let Some(task) = self.tasks.iter().find(|task| task.deliveries.is_empty()) {
+            return refuse(format!(
+                "task `{}` has no delivery; log it for a connector, or not at all",
+                task.title
             ));
+        }
+        for settlement in &self.settlements {
+            if matches!(&settlement.outcome, Outcome::Waiting { awaited, .. } if awaited.is_empty()) {
+                return refuse(format!(
+                    "delivery {} waits for nothing; say what it waits for, or release it",
+                    settlement.delivery
+                ));
+            }
         }
         Ok(())
     }

@@ -1,0 +1,137 @@
+//! The identity map, in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
+
+use super::MemoryStore;
+use crate::StoreFuture;
+use crate::identity::{Binding, Identity};
+
+impl Identity for MemoryStore {
+    fn external_ids(
+        &self,
+        connector: &ConnectorName,
+        objects: &[ObjectKey],
+    ) -> StoreFuture<'_, Vec<Option<String>>> {
+        let (connector, objects) = (connector.clone(), objects.to_vec());
+        self.with("external ids", move |state| {
+            let known = |object| state.bindings.external_id(&connector, object).cloned();
+            Ok(objects.iter().map(known).collect())
+        })
+    }
+
+    fn host_ids(
+        &self,
+        connector: &ConnectorName,
+        external: &[(ObjectType, String)],
+    ) -> StoreFuture<'_, Vec<Option<ObjectId>>> {
+        let (connector, external) = (connector.clone(), external.to_vec());
+        self.with("host ids", move |state| {
+            let known = |external| {
+                let object = state.bindings.object(&connector, external)?;
+                state.objects.get(&object).map(|_| object.id)
+            };
+            Ok(external.iter().map(known).collect())
+        })
+    }
+
+    fn bindings(
+        &self,
+        connector: &ConnectorName,
+        after: Option<(ObjectType, String)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<Binding>> {
+        let connector = connector.clone();
+        self.with("bindings", move |state| {
+            let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let page = state.bindings.by_external.get(&connector).into_iter();
+            let page = page
+                .flat_map(|external| external.range((after.clone(), Bound::Unbounded)))
+                .take(limit);
+            let bindings = page.map(|((object_type, external_id), id)| Binding {
+                connector: connector.clone(),
+                object: ObjectKey {
+                    object_type: object_type.clone(),
+                    id: id.clone(),
+                },
+                external_id: external_id.clone(),
+            });
+            Ok(bindings.collect())
+        })
+    }
+
+    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
+        let (connector, object) = (connector.clone(), object.clone());
+        self.with("unlink", move |state| {
+            Ok(state.bindings.unbind(&connector, &object))
+        })
+    }
+}
+
+/// The bindings, from both sides. The two maps always say the same.
+#[derive(Debug, Default)]
+pub(super) struct BindingTable {
+    by_object: BTreeMap<ObjectKey, BTreeMap<ConnectorName, String>>,
+    by_external: BTreeMap<ConnectorName, BTreeMap<(ObjectType, String), ObjectId>>,
+}
+
+impl BindingTable {
+    /// Writes a binding in the place of whatever contradicts it.
+    pub(super) fn bind(&mut self, binding: Binding) {
+        let Binding {
+            connector,
+            object,
+            external_id,
+        } = binding;
+        self.unbind(&connector, &object);
+        let external = (object.object_type.clone(), external_id.clone());
+        if let Some(former) = self.object(&connector, &external) {
+            self.unbind(&connector, &former);
+        }
+        self.by_external
+            .entry(connector.clone())
+            .or_default()
+            .insert(external, object.id.clone());
+        self.by_object
+            .entry(object)
+            .or_default()
+            .insert(connector, external_id);
+    }
+
+    /// Ends the binding of an object; whether there was one.
+    pub(super) fn unbind(&mut self, connector: &ConnectorName, object: &ObjectKey) -> bool {
+        let of_object = self.by_object.get_mut(object);
+        let Some(external_id) = of_object.and_then(|of_object| of_object.remove(connector)) else {
+            return false;
+        };
+        if let Some(of_connector) = self.by_external.get_mut(connector) {
+            of_connector.remove(&(object.object_type.clone(), external_id));
+        }
+        true
+    }
+
+    /// What the connector's external system calls this object.
+    pub(super) fn external_id(&self, connector: &ConnectorName, object: &ObjectKey) -> Option<&String> {
+        self.by_object.get(object)?.get(connector)
+    }
+
+    /// Which object this external id is bound to, whether or not the object exists.
+    pub(super) fn object(
+        &self,
+        connector: &ConnectorName,
+        external: &(ObjectType, String),
+    ) -> Option<ObjectKey> {
+        let id = self.by_external.get(connector)?.get(external)?.clone();
+        Some(ObjectKey {
+            object_type: external.0.clone(),
+            id,
+        })
+    }
+
+    /// The bindings of one object, of whichever connector.
+    pub(super) fn of_object(&self, object: &ObjectKey) -> impl Iterator<Item = (&ConnectorName, &String)> {
+        self.by_object.get(object).into_iter().flatten()
+    }
+}

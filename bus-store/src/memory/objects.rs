@@ -1,0 +1,266 @@
+//! The built-in object store, in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
+use uuid::Uuid;
+
+use super::MemoryStore;
+use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
+use crate::{StoreError, StoreErrorKind, StoreFuture};
+
+impl Objects for MemoryStore {
+    fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
+        let key = key.clone();
+        self.with("object", move |state| Ok(state.objects.get(&key).cloned()))
+    }
+
+    fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
+        let query = query.clone();
+        self.with("find object", move |state| {
+            Ok(state.objects.find(&query).cloned())
+        })
+    }
+
+    fn list_objects(
+        &self,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        let object_type = object_type.clone();
+        self.with("list objects", move |state| {
+            state.objects.list(&object_type, after, limit)
+        })
+    }
+
+    fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
+        let object_type = object_type.clone();
+        self.with("count objects", move |state| {
+            let count = state.objects.in_order.get(&object_type).map_or(0, BTreeMap::len);
+            Ok(count as u64)
+        })
+    }
+
+    fn new_object_number(&self) -> StoreFuture<'_, i64> {
+        self.with("new object number", |state| {
+            let number = state.objects.number_max.checked_add(1).ok_or_else(|| {
+                StoreError::new(
+                    StoreErrorKind::Unsupported,
+                    "new object number",
+                    "an object has the largest number there is; give new objects an id yourself",
+                )
+            })?;
+            state.objects.number_max = number;
+            Ok(number)
+        })
+    }
+}
+
+/// The objects, and the three ways to find them.
+#[derive(Debug, Default)]
+pub(super) struct ObjectTable {
+    by_key: HashMap<ObjectKey, Stored>,
+    by_guid: HashMap<(ObjectType, Uuid), ObjectKey>,
+    by_code_name: HashMap<CodeName, ObjectKey>,
+    in_order: HashMap<ObjectType, BTreeMap<u64, ObjectId>>,
+    places: u64,
+    number_max: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    record: ObjectRecord,
+    /// Its place in the order in which objects were saved first.
+    place: u64,
+}
+
+/// Within what a code name is unique.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CodeName {
+    object_type: ObjectType,
+    site: Option<SiteName>,
+    parent: Option<ObjectId>,
+    name: String,
+}
+
+impl ObjectTable {
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<&ObjectRecord> {
+        self.by_key.get(key).map(|stored| &stored.record)
+    }
+
+    pub(super) fn find(&self, query: &ObjectQuery) -> Option<&ObjectRecord> {
+        let key = match &query.by {
+            FoundBy::Guid(guid) => return self.get(self.by_guid.get(&(query.object_type.clone(), *guid))?),
+            FoundBy::CodeName(code_name) => self.by_code_name.get(&CodeName {
+                object_type: query.object_type.clone(),
+                site: query.site.clone(),
+                parent: query.parent.clone(),
+                name: code_name.clone(),
+            })?,
+        };
+        self.get(key)
+            .filter(|record| query.group.is_none() || record.group == query.group)
+    }
+
+    fn list(
+        &self,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> Result<Vec<ObjectRecord>, StoreError> {
+        let mut beyond = Bound::Unbounded;
+        if let Some(id) = after {
+            let key = ObjectKey {
+                object_type: object_type.clone(),
+                id,
+            };
+            let stored = self.by_key.get(&key).ok_or_else(|| {
+                StoreError::new(
+                    StoreErrorKind::NotFound,
+                    "list objects",
+                    format!("`{key}`, after which to go on, is gone; begin again"),
+                )
+            })?;
+            beyond = Bound::Excluded(stored.place);
+        }
+        let places = self.in_order.get(object_type).into_iter();
+        let ids = places
+            .flat_map(|places| places.range((beyond, Bound::Unbounded)))
+            .take(limit);
+        let records = ids.filter_map(|(_, id)| {
+            self.get(&ObjectKey {
+                object_type: object_type.clone(),
+                id: id.clone(),
+            })
+            .cloned()
+        });
+        Ok(records.collect())
+    }
+
+    /// Makes all of the writes, or none.
+    pub(super) fn write_all(&mut self, writes: Vec<ObjectWrite>) -> Result<Vec<ObjectKey>, StoreError> {
+        let mut written: Vec<ObjectKey> = Vec::with_capacity(writes.len());
+        let mut undo: Vec<Option<Stored>> = Vec::with_capacity(writes.len());
+        for write in writes {
+            let (key, expected, new) = match write {
+                ObjectWrite::Save { record, expected } => (record.key.clone(), expected, Some(record)),
+                ObjectWrite::Delete { key, expected } => (key, expected, None),
+            };
+            if let Err(conflict) = self.check(&key, expected, new.as_ref()) {
+                while let (Some(key), Some(former)) = (written.pop(), undo.pop()) {
+                    self.put(&key, former);
+                }
+                return Err(conflict);
+            }
+            let former = self.by_key.get(&key).cloned();
+            let new = new.map(|record| self.next(record, former.as_ref()));
+            self.put(&key, new);
+            written.push(key);
+            undo.push(former);
+        }
+        for key in &written {
+            // A number is a number also where it came as text: ids are compared by their text.
+            if let Ok(number) = key.id.to_text().parse() {
+                self.number_max = self.number_max.max(number);
+            }
+        }
+        Ok(written)
+    }
+
+    fn check(
+        &self,
+        key: &ObjectKey,
+        expected: Expected,
+        new: Option<&ObjectRecord>,
+    ) -> Result<(), StoreError> {
+        let conflict = |message| Err(StoreError::new(StoreErrorKind::Conflict, "commit", message));
+        match (expected, self.get(key).map(|record| record.version)) {
+            (Expected::Absent, None) => {}
+            (Expected::Version(expected), Some(there)) if expected == there => {}
+            (Expected::Absent, Some(there)) => {
+                return conflict(format!(
+                    "`{key}` is there already, in version {there}; read it again"
+                ));
+            }
+            (Expected::Version(expected), None) => {
+                return conflict(format!(
+                    "`{key}` is gone, not in version {expected}; read it again"
+                ));
+            }
+            (Expected::Version(expected), Some(there)) => {
+                return conflict(format!(
+                    "`{key}` is in version {there}, not {expected}; read it again"
+                ));
+            }
+        }
+        let Some(record) = new else { return Ok(()) };
+        if let Some(guid) = record.guid
+            && let Some(other) = self.by_guid.get(&(key.object_type.clone(), guid))
+            && other != key
+        {
+            return conflict(format!("`{key}` cannot have the GUID {guid}: `{other}` has it"));
+        }
+        if let Some(code_name) = code_name_of(record)
+            && let Some(other) = self.by_code_name.get(&code_name)
+            && other != key
+        {
+            let code_name = code_name.name;
+            return conflict(format!(
+                "`{key}` cannot have the code name `{code_name}`: `{other}` has it, on the same site, beneath the \
+                 same parent"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The record as it is stored after `former`.
+    fn next(&mut self, mut record: ObjectRecord, former: Option<&Stored>) -> Stored {
+        record.version = former.map_or(1, |former| former.record.version + 1);
+        let place = former.map_or_else(
+            || {
+                self.places += 1;
+                self.places
+            },
+            |former| former.place,
+        );
+        Stored { record, place }
+    }
+
+    /// Puts this in the place of whatever is there under the key.
+    fn put(&mut self, key: &ObjectKey, new: Option<Stored>) {
+        if let Some(old) = self.by_key.remove(key) {
+            if let Some(guid) = old.record.guid {
+                self.by_guid.remove(&(key.object_type.clone(), guid));
+            }
+            if let Some(code_name) = code_name_of(&old.record) {
+                self.by_code_name.remove(&code_name);
+            }
+            if let Some(places) = self.in_order.get_mut(&key.object_type) {
+                places.remove(&old.place);
+            }
+        }
+        let Some(new) = new else { return };
+        if let Some(guid) = new.record.guid {
+            self.by_guid.insert((key.object_type.clone(), guid), key.clone());
+        }
+        if let Some(code_name) = code_name_of(&new.record) {
+            self.by_code_name.insert(code_name, key.clone());
+        }
+        self.in_order
+            .entry(key.object_type.clone())
+            .or_default()
+            .insert(new.place, key.id.clone());
+        self.by_key.insert(key.clone(), new);
+    }
+}
+
+fn code_name_of(record: &ObjectRecord) -> Option<CodeName> {
+    Some(CodeName {
+        object_type: record.key.object_type.clone(),
+        site: record.site.clone(),
+        parent: record.parent.clone(),
+        name: record.code_name.clone()?,
+    })
+}
