@@ -236,6 +236,11 @@ impl Pattern {
     }
 }
 
+/// Whether a text matches a pattern, for callers that ask only once.
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
+    Pattern::of(pattern).matches(&fold(text))
+}
+
 /// Lower case, character by character, so that a piece of a text folds as it does within the text: Rust's
 /// `to_lowercase` of a whole text writes a final sigma in its own way, which therefore counts as the usual one.
 fn fold(text: &str) -> String {

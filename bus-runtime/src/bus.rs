@@ -1,0 +1,381 @@
+//! A running bus, as the application holds it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
+use bus_store::{
+    ConnectorRecord, ConnectorState, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, RecordOwner, Store,
+    StoreErrorKind, Switches,
+};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::Result;
+use crate::config::ConnectorConfig;
+use crate::connection::{Asked, Connection};
+use crate::error::{BusError, BusErrorKind};
+use crate::flow::ingest;
+use crate::flow::worker::{Activity, Worker};
+use crate::objects::ObjectStore;
+use crate::observe::{ConnectorStatus, QueueStatus};
+use crate::registry::{Enlisted, Registry, enlist};
+use crate::shared::Shared;
+use crate::shutdown::ShutdownReport;
+
+/// A running bus. Clones are handles to the same one; it runs until `shutdown`, whoever still holds a handle.
+#[derive(Clone)]
+pub struct Bus {
+    shared: Arc<Shared>,
+    crews: Arc<Mutex<HashMap<ConnectorName, Crew>>>,
+    /// One change to the registration at a time.
+    registering: Arc<Mutex<()>>,
+}
+
+/// The workers of one registered connector.
+struct Crew {
+    connection: Arc<Connection>,
+    stopping: CancellationToken,
+    workers: Vec<(QueueId, watch::Receiver<Activity>, JoinHandle<()>)>,
+}
+
+impl Bus {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, crews: Arc::default(), registering: Arc::default() }
+    }
+
+    /// The built-in object store.
+    pub fn objects(&self) -> ObjectStore {
+        ObjectStore::new(Arc::clone(&self.shared))
+    }
+
+    /// Logs an external object as an incoming task; it is durable when this returns, and processed as soon as its
+    /// connector's worker comes to it. Works for connectors that are paused, too: the task waits.
+    ///
+    /// # Errors
+    ///
+    /// Never drops anything in silence: `UnknownConnector`, `ConnectorUnable` (disabled, or not linked),
+    /// `SwitchedOff`, `UnknownKind`, `BadName` (connector, site), `TooLarge`, `Malformed` (not JSON, or nested too
+    /// deep), `Store`. An object that is JSON but not what the connector declared is accepted, and parked with its
+    /// bytes when its turn comes.
+    pub async fn process_external_task(&self, task: ExternalTask) -> Result<TaskId> {
+        ingest::process_external_task(&self.shared, task).await
+    }
+
+    /// What the program contains.
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// The store underneath: for tools that look at tasks and the identity map.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// The registered connectors, with cause and remedy where something is wrong.
+    pub fn connectors(&self) -> Vec<ConnectorStatus> {
+        self.shared.roster().iter().map(|enlisted| ConnectorStatus::of(enlisted)).collect()
+    }
+
+    /// Registers a connector, or changes one, at run time. Only this connector is started again.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when the configuration file owns it: change it there. A connector that is not registered correctly
+    /// is no error: `connectors` shows its problem.
+    pub async fn register(&self, connector: ConnectorConfig) -> Result<ConnectorStatus> {
+        let _one_at_a_time = self.registering.lock().await;
+        if let Some(known) = self.shared.roster().get(&connector.name)
+            && known.record.owner == RecordOwner::File
+        {
+            return Err(BusError::new(
+                BusErrorKind::Conflict,
+                format!("connector {} is registered in the configuration file; change it there", connector.name),
+            ));
+        }
+        let record = record_of(connector, RecordOwner::Operator)?;
+        let saved = self.shared.store.save_connector(record.clone()).await;
+        saved.map_err(|error| BusError::store(&format!("register connector {}", record.name), error))?;
+        let shared = &self.shared;
+        let enlisted = Arc::new(enlist(&shared.registry, &shared.handles, &shared.folder, record));
+        shared.set_roster(shared.roster().with(Arc::clone(&enlisted)));
+        self.stop_crew(&enlisted.record.name).await;
+        self.start_crew(&enlisted).await;
+        Ok(ConnectorStatus::of(&enlisted))
+    }
+
+    /// Pauses, disables or enables a connector, at run time. What runs ends first. Kept for the next start, unless the
+    /// configuration file owns the connector: then each start begins with what the file says.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownConnector`.
+    pub async fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> Result<()> {
+        let roster = self.shared.roster();
+        let Some(enlisted) = roster.get(name) else {
+            let message = format!("no connector {name} is registered; `connectors` lists those that are");
+            return Err(BusError::new(BusErrorKind::UnknownConnector, message));
+        };
+        let set = self.shared.store.set_connector_state(name, state).await;
+        set.map_err(|error| BusError::store(&format!("set connector {name} to {}", state.as_str()), error))?;
+        enlisted.state.send_replace(state);
+        Ok(())
+    }
+
+    /// The five switches.
+    pub fn switches(&self) -> Switches {
+        *self.shared.switches.borrow()
+    }
+
+    /// Sets the five switches, at run time; kept for the next start. What runs ends first.
+    pub async fn set_switches(&self, switches: Switches) -> Result<()> {
+        let set = self.shared.store.set_switches(switches).await;
+        set.map_err(|error| BusError::store("set the switches", error))?;
+        self.shared.switches.send_replace(switches);
+        Ok(())
+    }
+
+    /// Starts the processing of what is logged: of one connector, or of all. The bus does this by itself; a program
+    /// that logged through another process may want to be sure.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownConnector`.
+    pub fn request_tasks_processing(&self, connector: Option<&ConnectorName>) -> Result<()> {
+        let roster = self.shared.roster();
+        if let Some(name) = connector
+            && roster.get(name).is_none()
+        {
+            let message = format!("no connector {name} is registered; `connectors` lists those that are");
+            return Err(BusError::new(BusErrorKind::UnknownConnector, message));
+        }
+        for enlisted in roster.iter() {
+            if connector.is_none_or(|name| *name == enlisted.record.name) {
+                for direction in Direction::ALL {
+                    self.shared.store.ring(&QueueId::new(enlisted.record.name.clone(), direction));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How the queues are: every one that ever had something in it, or is worked on.
+    pub async fn queues(&self) -> Result<Vec<QueueStatus>> {
+        let failed = |error| BusError::store("look at the queues", error);
+        let mut statuses = Vec::new();
+        for queue in self.shared.store.queues().await.map_err(failed)? {
+            let counters = self.shared.store.counters(&queue).await.map_err(failed)?;
+            let open = self.shared.store.queue_counts(&queue).await.map_err(failed)?;
+            statuses.push(QueueStatus::new(queue, counters, open));
+        }
+        Ok(statuses)
+    }
+
+    /// Open deliveries of a queue, oldest first, at most 1,000.
+    pub async fn deliveries(&self, queue: &QueueId, filter: &DeliveryFilter) -> Result<Vec<DeliverySummary>> {
+        let listed = self.shared.store.deliveries(queue, filter).await;
+        listed.map_err(|error| BusError::store(&format!("list the deliveries of {queue}"), error))
+    }
+
+    /// Everything about one open delivery: its data with the translation records, its attempts, what it waits for.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is none of this id, or it has ended.
+    pub async fn delivery(&self, delivery: DeliveryId) -> Result<DeliveryDetail> {
+        let found = self.shared.store.delivery(delivery).await;
+        let found = found.map_err(|error| BusError::store(&format!("look at delivery {delivery}"), error))?;
+        found.ok_or_else(|| {
+            let message = format!("there is no open delivery {delivery}; it has ended, or never was");
+            BusError::new(BusErrorKind::NotFound, message)
+        })
+    }
+
+    /// Returns once there is nothing that could be done now: every queue that may be worked on has nothing ready. What
+    /// waits for a time, a reference or a person does not count.
+    pub async fn until_idle(&self) {
+        loop {
+            let mut activities = self.activities().await;
+            let mut busy = None;
+            for (queue, activity) in &mut activities {
+                if !self.is_idle(queue, *activity.borrow_and_update()) {
+                    busy = Some(activity);
+                    break;
+                }
+            }
+            match busy {
+                Some(activity) => {
+                    // A bell that rang after the worker's last look wakes it: its activity changes then. An ended
+                    // worker has nothing to do.
+                    let _ended = activity.changed().await;
+                }
+                // One that was idle when it was looked at may have been woken by one that was looked at later:
+                // a second look at the same rings tells.
+                None => {
+                    let still = activities.iter().all(|(queue, activity)| {
+                        !activity.has_changed().unwrap_or(false) && self.is_idle(queue, *activity.borrow())
+                    });
+                    if still {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn activities(&self) -> Vec<(QueueId, watch::Receiver<Activity>)> {
+        let crews = self.crews.lock().await;
+        let workers = crews.values().flat_map(|crew| &crew.workers);
+        workers
+            .filter(|(_, _, handle)| !handle.is_finished())
+            .map(|(queue, activity, _)| (queue.clone(), activity.clone()))
+            .collect()
+    }
+
+    fn is_idle(&self, queue: &QueueId, activity: Activity) -> bool {
+        match activity {
+            Activity::Busy => false,
+            Activity::Held => true,
+            Activity::IdleAt(rings) => *self.shared.store.doorbell(queue).borrow() == rings,
+        }
+    }
+
+    /// Runs until the process is told to end (ctrl-c, or SIGTERM), then shuts down and says what is left.
+    pub async fn run_until_shutdown(&self) -> Result<()> {
+        told_to_end().await.map_err(|error| {
+            BusError::new(BusErrorKind::Stopped, "wait for the signal to end").with_source(error)
+        })?;
+        let report = self.shutdown().await;
+        tracing::info!("{report}");
+        Ok(())
+    }
+
+    /// Stops: takes no new work, lets what runs end within the grace, gives back what was not started, closes the
+    /// store, and says what is left. Nothing of it is lost; no attempt is charged for what was given back.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        self.shared.stopping.cancel();
+        let crews: Vec<Crew> = self.crews.lock().await.drain().map(|(_, crew)| crew).collect();
+        let end_of_grace = self.shared.now().plus(self.shared.limits.shutdown_grace);
+        let mut dropped_calls = false;
+        for crew in crews {
+            crew.stopping.cancel();
+            for (_, _, mut handle) in crew.workers {
+                tokio::select! {
+                    _ = &mut handle => {}
+                    () = self.shared.clock.sleep_until(end_of_grace), if !dropped_calls => {
+                        dropped_calls = true;
+                        self.shared.aborting.cancel();
+                        let _ended = handle.await;
+                    }
+                }
+            }
+        }
+        let mut report = ShutdownReport { dropped_calls, ..ShutdownReport::default() };
+        if let Ok(queues) = self.shared.store.queues().await {
+            for queue in queues {
+                if let Ok(counters) = self.shared.store.counters(&queue).await
+                    && counters.open > 0
+                {
+                    report.open.push((queue, counters.open));
+                }
+            }
+        }
+        self.shared.store.close().await;
+        report
+    }
+
+    /// Starts the workers of a connector that can work.
+    pub(crate) async fn start_crew(&self, enlisted: &Arc<Enlisted>) {
+        let (true, Some(linked)) = (enlisted.works(), enlisted.linked) else { return };
+        let connection = Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(enlisted)));
+        let stopping = self.shared.stopping.child_token();
+        let mut workers = Vec::new();
+        for direction in Direction::ALL.into_iter().filter(|direction| enlisted.has(*direction)) {
+            let queue = QueueId::new(enlisted.record.name.clone(), direction);
+            let (activity, watched) = watch::channel(Activity::Busy);
+            let worker = Worker {
+                shared: Arc::clone(&self.shared),
+                connection: Arc::clone(&connection),
+                linked,
+                queue: queue.clone(),
+                activity,
+                stopping: stopping.clone(),
+            };
+            workers.push((queue, watched, tokio::spawn(worker.run())));
+        }
+        let crew = Crew { connection, stopping, workers };
+        self.crews.lock().await.insert(enlisted.record.name.clone(), crew);
+    }
+
+    async fn stop_crew(&self, name: &ConnectorName) {
+        let crew = self.crews.lock().await.remove(name);
+        if let Some(crew) = crew {
+            crew.stopping.cancel();
+            for (_, _, handle) in crew.workers {
+                let _ended = handle.await;
+            }
+        }
+    }
+
+    /// Connects every enabled connector now; the first that cannot is the error.
+    pub(crate) async fn connect_all(&self) -> Result<()> {
+        let crews = self.crews.lock().await;
+        for crew in crews.values() {
+            let enlisted = &crew.connection.enlisted;
+            if *enlisted.state.borrow() == ConnectorState::Enabled
+                && let Asked::NotBefore(_) = crew.connection.instance().await
+            {
+                let warning = ConnectorStatus::of(enlisted).warning().unwrap_or_default();
+                return Err(BusError::new(BusErrorKind::Strict, format!("the start is strict, and {warning}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The store's record of a connector.
+pub(crate) fn record_of(connector: ConnectorConfig, owner: RecordOwner) -> Result<ConnectorRecord> {
+    let processing = serde_json::to_value(connector.processing).map_err(|error| {
+        let message = format!("the processing of connector {} cannot be written down", connector.name);
+        BusError::new(BusErrorKind::Config, message).with_source(error)
+    })?;
+    Ok(ConnectorRecord {
+        name: connector.name,
+        display_name: connector.display_name,
+        uses: connector.uses,
+        state: connector.state,
+        settings: connector.settings,
+        processing,
+        owner,
+    })
+}
+
+/// Waits until this process may work on the queues.
+pub(crate) async fn wait_for_queues(shared: Arc<Shared>) {
+    tokio::select! {
+        () = shared.stopping.cancelled() => {}
+        owned = shared.store.wait_for_ownership() => match owned {
+            Ok(()) => {
+                shared.owns_queues.send_replace(true);
+            }
+            Err(error) if error.kind() == StoreErrorKind::Closed => {}
+            Err(error) => tracing::error!(%error, "this process cannot work on the queues; what is logged waits for another"),
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn told_to_end() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

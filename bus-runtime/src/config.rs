@@ -1,0 +1,202 @@
+//! What an operator can set, and within which limits.
+
+mod read;
+mod secrets;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bus_core::ConnectorName;
+use bus_store::{ConnectorState, Switches};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::BusError;
+
+pub(crate) use secrets::resolve as resolve_secrets;
+
+/// The configuration of a bus: from `bus.toml`, or built by hand.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where tasks are kept.
+    pub store: StoreConfig,
+    /// Whether a connector that is not registered correctly keeps the bus from starting.
+    pub strict: bool,
+    /// The switches at the first start; later ones are the operator's.
+    pub switches: Switches,
+    /// What is too much.
+    pub limits: Limits,
+    /// The connectors that the file registers, in its order.
+    pub connectors: Vec<ConnectorConfig>,
+    /// The file that it came from, for messages.
+    pub file: Option<PathBuf>,
+}
+
+/// Where tasks are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreConfig {
+    /// In one SQLite file. Durable when a call returns, unless `synchronous` says otherwise.
+    Sqlite {
+        /// The file; made if it is not there.
+        path: PathBuf,
+        /// Whether acknowledged tasks survive a power loss (`Full`), or only the end of the process (`Normal`).
+        synchronous: Synchronous,
+    },
+    /// In memory, for tests: lost with the process.
+    Memory,
+}
+
+/// What an acknowledged task survives in SQLite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// A power loss.
+    #[default]
+    Full,
+    /// The end of the process, but not a power loss.
+    Normal,
+}
+
+/// What is too much, for the whole bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest object that is logged, in bytes. 1 MiB unless set; at most 64 MiB.
+    pub payload_bytes_max: usize,
+    /// How long a shutdown waits for what is running. 10 s unless set; at most 10 minutes.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { payload_bytes_max: 1024 * 1024, shutdown_grace: Duration::from_secs(10) }
+    }
+}
+
+/// A connector as the file registers it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConnectorConfig {
+    /// Its code name.
+    pub name: ConnectorName,
+    /// What people call it; its code name unless given.
+    pub display_name: String,
+    /// The linked connector that it uses; its own name unless given.
+    pub uses: String,
+    /// Whether it logs and processes.
+    pub state: ConnectorState,
+    /// What it is set to; secrets as references.
+    pub settings: Value,
+    /// How its deliveries are processed.
+    pub processing: Processing,
+}
+
+/// How a registered connector's deliveries are processed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Processing {
+    /// How often a delivery is tried before it is parked. 10 unless set; 1 to 1,000.
+    pub max_attempts: u32,
+    /// The first wait after a failure, in milliseconds. 1,000 unless set; at most 24 h.
+    pub retry_initial_ms: u64,
+    /// By how much each further wait is longer. 2 unless set; 1 to 10.
+    pub retry_multiplier: f64,
+    /// The longest wait, in milliseconds. 15 minutes unless set; at most 24 h.
+    pub retry_max_ms: u64,
+    /// How long one call of the connector may take, in milliseconds. 30,000 unless set; at most 1 h.
+    pub call_timeout_ms: u64,
+    /// How long a delivery waits for a reference before it is parked, in milliseconds. 7 days unless set; at most
+    /// 90 days.
+    pub wait_deadline_ms: u64,
+}
+
+impl Default for Processing {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            retry_initial_ms: 1_000,
+            retry_multiplier: 2.0,
+            retry_max_ms: 15 * 60 * 1_000,
+            call_timeout_ms: 30_000,
+            wait_deadline_ms: 7 * 24 * 60 * 60 * 1_000,
+        }
+    }
+}
+
+/// A due time further off than this is clamped to it: clocks jump.
+pub(crate) const FURTHEST_DUE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl Config {
+    /// A configuration with this store and nothing registered.
+    pub fn new(store: StoreConfig) -> Self {
+        Self {
+            store,
+            strict: false,
+            switches: Switches::default(),
+            limits: Limits::default(),
+            connectors: Vec::new(),
+            file: None,
+        }
+    }
+
+    /// Reads a file. All of its mistakes are reported at once, each with its line and its remedy.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, BusError> {
+        read::from_file(path.as_ref())
+    }
+
+    /// Reads a text as if it stood in a file in this folder.
+    pub fn from_text(text: &str, folder: impl AsRef<Path>) -> Result<Self, BusError> {
+        read::from_text(text, folder.as_ref(), None)
+    }
+
+    /// Registers a connector, as the file would.
+    #[must_use]
+    pub fn connector(mut self, connector: ConnectorConfig) -> Self {
+        self.connectors.push(connector);
+        self
+    }
+}
+
+impl ConnectorConfig {
+    /// A connector that uses the linked one of the same name, enabled, without settings.
+    pub fn new(name: ConnectorName) -> Self {
+        Self {
+            display_name: name.to_string(),
+            uses: name.to_string(),
+            name,
+            state: ConnectorState::Enabled,
+            settings: Value::Object(serde_json::Map::new()),
+            processing: Processing::default(),
+        }
+    }
+
+    /// Using the linked connector of this name.
+    #[must_use]
+    pub fn uses(mut self, linked: impl Into<String>) -> Self {
+        self.uses = linked.into();
+        self
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Value) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// In this state.
+    #[must_use]
+    pub fn state(mut self, state: ConnectorState) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Processed like this.
+    #[must_use]
+    pub fn processing(mut self, processing: Processing) -> Self {
+        self.processing = processing;
+        self
+    }
+}

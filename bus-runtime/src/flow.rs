@@ -1,0 +1,17 @@
+//! The way of a change, a file for each step; each step's output is the next one's input.
+//!
+//! Outgoing: `change` → `subscription` → `task_log` → (store) → `queue` → `worker` → `translation` → `delivery` →
+//! `settlement`. Incoming: `ingest` → (store) → `queue` → `worker` → `apply` (which prepares, translates, and starts
+//! the outgoing way for what it changed) → `settlement`.
+
+pub(crate) mod apply;
+pub(crate) mod call;
+pub(crate) mod change;
+pub(crate) mod delivery;
+pub(crate) mod ingest;
+pub(crate) mod queue;
+pub(crate) mod settlement;
+pub(crate) mod subscription;
+pub(crate) mod task_log;
+pub(crate) mod translation;
+pub(crate) mod worker;

@@ -1,0 +1,316 @@
+//! What an incoming task becomes in the host: prepared by its connector, translated, matched with what is there, and
+//! written together with its own outgoing tasks and the task's outcome, in one transaction.
+
+use std::sync::Arc;
+
+use bus_core::descriptor::{ConnectorDescriptor, Identified, IncomingCall, IncomingRoute, Instance, ObjectParts, PreparedObject};
+use bus_core::connector::ReceivedFacts;
+use bus_core::{ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
+use bus_store::{
+    Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement, StoreError,
+};
+
+use super::call::{self, CallEnd};
+use super::change::{HostChange, Stored};
+use super::ingest::external_id_of_key;
+use super::settlement::Rules;
+use super::task_log;
+use super::translation::{Translator, Untranslated};
+use crate::error::{BusError, BusErrorKind};
+use crate::registry::Enlisted;
+use crate::shared::Shared;
+
+/// One incoming task in the hands of its worker.
+pub(crate) struct Application<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) enlisted: &'a Enlisted,
+    pub(crate) linked: &'static ConnectorDescriptor,
+    pub(crate) instance: &'a Arc<Instance>,
+    pub(crate) ownership: &'a Ownership,
+    pub(crate) rules: Rules<'a>,
+}
+
+/// What is to be written, and what to tell the listeners then.
+pub(crate) struct Applied {
+    pub(crate) commit: Commit,
+    pub(crate) change: Option<ChangeSummary>,
+}
+
+/// Why there is nothing to be written.
+pub(crate) enum NotApplied {
+    /// This became of it.
+    Outcome(Outcome),
+    /// The external system cannot be reached.
+    Disconnected(bus_core::Failure),
+    /// The store cannot be asked at the moment.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotApplied {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Application<'_> {
+    /// Finds out what a task becomes. Writes nothing.
+    pub(crate) async fn apply(&self, claimed: &Claimed) -> Result<Applied, NotApplied> {
+        if let Some(outcome) = self.rules.before(claimed) {
+            return Err(NotApplied::Outcome(outcome));
+        }
+        let Some(route) = self.linked.incoming().find(|route| route.kind == claimed.subject) else {
+            return Err(self.ended(
+                claimed,
+                format!(
+                    "connector {} does not accept `{}` any more; put its `#[incoming]` line back, or end the task",
+                    self.enlisted.record.name, claimed.subject
+                ),
+            ));
+        };
+        let object_type = ObjectType::parse(route.object_type)
+            .map_err(|error| self.ended(claimed, error.to_string()))?;
+        let external_id = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
+        let bound = match &external_id {
+            Some(external_id) => self.bound(&object_type, external_id).await?,
+            None => None,
+        };
+        let prepared = self.prepare(route, claimed, bound.as_ref(), external_id.clone()).await?;
+        let (parts, named) = match prepared {
+            PreparedObject::Ignore => return Ok(self.completed(claimed)),
+            PreparedObject::Existing => {
+                return match bound {
+                    Some(stored) if claimed.operation == ObjectOperation::Delete => self.delete(claimed, &stored).await,
+                    _ => Ok(self.completed(claimed)),
+                };
+            }
+            PreparedObject::Object { object, external_id } => (object, external_id),
+        };
+        let own = named.or(external_id).map(|external_id| (object_type.clone(), external_id));
+        // The connector may bind the object to another external id than the task's key.
+        let bound = match (&own, bound) {
+            (_, Some(bound)) => Some(bound),
+            (Some((object_type, external_id)), None) => self.bound(object_type, external_id).await?,
+            (None, None) => None,
+        };
+        self.write(claimed, *parts, own, bound).await
+    }
+
+    /// The host's object that is bound to an external id.
+    async fn bound(&self, object_type: &ObjectType, external_id: &str) -> Result<Option<Stored>, NotApplied> {
+        let asked = [(object_type.clone(), external_id.to_owned())];
+        let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
+        let Some(id) = id else { return Ok(None) };
+        let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
+        record.map(Stored::read).transpose().map_err(|error| self.unreadable(&error))
+    }
+
+    async fn prepare(
+        &self,
+        route: &'static IncomingRoute,
+        claimed: &Claimed,
+        bound: Option<&Stored>,
+        external_id: Option<String>,
+    ) -> Result<PreparedObject, NotApplied> {
+        let call = IncomingCall {
+            bytes: claimed.data.clone(),
+            existing: bound.map(|stored| stored.payload.clone()),
+            facts: ReceivedFacts {
+                operation: claimed.operation,
+                data_type: claimed.data_type,
+                site: claimed.site.clone(),
+                key: external_id,
+                attempt: claimed.attempt,
+            },
+        };
+        let instance = Arc::clone(self.instance);
+        let cx = self.shared.cx(&self.enlisted.record.name);
+        let prepared = async move { (route.prepare)(&instance, call, &cx).await };
+        match call::run(self.shared, self.rules.processing, prepared).await {
+            CallEnd::Answered(Ok(prepared)) => Ok(prepared),
+            CallEnd::Answered(Err(failure)) => Err(self.failed(claimed, failure)),
+            CallEnd::Aborted => Err(NotApplied::Outcome(self.rules.released(None))),
+        }
+    }
+
+    async fn write(
+        &self,
+        claimed: &Claimed,
+        mut parts: ObjectParts,
+        own: Option<(ObjectType, String)>,
+        bound: Option<Stored>,
+    ) -> Result<Applied, NotApplied> {
+        let mut translator = Translator {
+            shared: self.shared,
+            enlisted: self.enlisted,
+            linked: self.linked,
+            instance: self.instance,
+            learned: Vec::new(),
+        };
+        let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
+        parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
+        let learned = translator.learned;
+        // Site, parent and group are read again from the translated object: they are the host's ids now.
+        let existing = match bound {
+            Some(bound) => Some(bound),
+            None => self.matching(claimed, &parts).await?,
+        };
+        if claimed.operation == ObjectOperation::Delete {
+            return match existing {
+                Some(stored) => self.delete(claimed, &stored).await,
+                None => Ok(self.completed(claimed)),
+            };
+        }
+        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref()).await?;
+        let origin = Some(&self.enlisted.record.name);
+        let mut applied = self.completed(claimed);
+        applied.commit.bindings = learned;
+        if let Some((_, external_id)) = own {
+            applied.commit.bindings.push(Binding {
+                connector: self.enlisted.record.name.clone(),
+                object: after.record.key.clone(),
+                external_id,
+            });
+        }
+        let Some(change) = HostChange::saved(existing.as_ref(), &after, origin) else { return Ok(applied) };
+        let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
+        applied.commit.objects.push(ObjectWrite::Save { record: after.record, expected });
+        self.logged(claimed, applied, change).await
+    }
+
+    /// The existing object that the external one is, where no binding says so: same site, same parent, and the same
+    /// GUID or code name; the GUID wins.
+    async fn matching(&self, claimed: &Claimed, parts: &ObjectParts) -> Result<Option<Stored>, NotApplied> {
+        let translated = (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: uuid::Uuid::max() })
+            .map_err(|error| self.ended(claimed, format!("the prepared object cannot be written: {error}")))?;
+        let object_type =
+            ObjectType::parse(parts.object_type).map_err(|error| self.ended(claimed, error.to_string()))?;
+        let site = translated.site.map(SiteName::parse).transpose();
+        let site = site.map_err(|error| self.ended(claimed, error.to_string()))?;
+        let host_id = |target: Option<ReferenceTarget>| match target {
+            Some(ReferenceTarget::Host(id)) => Some(id),
+            _ => None,
+        };
+        let parent = host_id(translated.parent);
+        let by_guid = parts.guid.map(FoundBy::Guid);
+        let by_code_name = translated.code_name.map(FoundBy::CodeName);
+        for by in [by_guid, by_code_name].into_iter().flatten() {
+            let query = ObjectQuery {
+                object_type: object_type.clone(),
+                by,
+                site: site.clone(),
+                parent: parent.clone(),
+                group: None,
+            };
+            if let Some(record) = self.shared.store.find_object(&query).await? {
+                return Stored::read(record).map(Some).map_err(|error| self.unreadable(&error));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The object as it will be: laid over what is there, with the identity of what is there, or a new one.
+    async fn identified(
+        &self,
+        claimed: &Claimed,
+        mut parts: ObjectParts,
+        existing: Option<&Stored>,
+        own: Option<&(ObjectType, String)>,
+    ) -> Result<Stored, NotApplied> {
+        let unwritable =
+            |error: String| self.ended(claimed, format!("the prepared object cannot be written: {error}"));
+        let identity = match existing {
+            Some(stored) => {
+                parts.payload = parts.payload.laid_over(stored.payload.clone());
+                Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
+            }
+            None => Identified::New {
+                number: self.shared.store.new_object_number().await?,
+                guid: self.shared.new_uuid(),
+            },
+        };
+        let mut after = (parts.identify)(&parts.payload, identity).map_err(|error| unwritable(error.to_string()))?;
+        if let (Some((own_type, own_id)), Some(id)) = (own, after.id.clone()) {
+            let mut to_itself = false;
+            for reference in &mut after.payload.references {
+                let is_own = reference.object_type == *own_type
+                    && reference.target == ReferenceTarget::External(own_id.clone());
+                if is_own {
+                    reference.target = ReferenceTarget::Host(id.clone());
+                    to_itself = true;
+                }
+            }
+            if to_itself {
+                let payload = after.payload.with_targets_written();
+                let identity = Identified::Existing { id, guid: after.guid };
+                after = (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
+            }
+        }
+        Stored::of(after).map_err(|error| unwritable(error.to_string()))
+    }
+
+    async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
+        let connector = &self.enlisted.record.name;
+        let mut applied = self.completed(claimed);
+        applied.commit.objects.push(ObjectWrite::Delete {
+            key: stored.record.key.clone(),
+            expected: Expected::Version(stored.record.version),
+        });
+        // Its own side is gone already; for the others the binding ends when their delete is delivered.
+        applied.commit.unbound.push((connector.clone(), stored.record.key.clone()));
+        self.logged(claimed, applied, HostChange::deleted(stored, Some(connector))).await
+    }
+
+    async fn logged(&self, claimed: &Claimed, mut applied: Applied, change: HostChange) -> Result<Applied, NotApplied> {
+        match task_log::record(self.shared, &change).await {
+            Ok(None) => {}
+            Ok(Some(task)) => {
+                applied.commit.tasks.push(task);
+                applied.change = Some(change.summary);
+            }
+            Err(error) if error.kind() == BusErrorKind::Store => {
+                return Err(NotApplied::Outcome(self.rules.failed(claimed, &bus_core::Failure::retry(error))));
+            }
+            Err(error) => return Err(self.ended(claimed, error.to_string())),
+        }
+        Ok(applied)
+    }
+
+    fn completed(&self, claimed: &Claimed) -> Applied {
+        Applied { commit: self.settled(claimed, Outcome::Completed), change: None }
+    }
+
+    /// A commit with this outcome and nothing else.
+    pub(crate) fn settled(&self, claimed: &Claimed, outcome: Outcome) -> Commit {
+        let mut commit = Commit::at(self.shared.now());
+        commit.ownership = Some(self.ownership.clone());
+        commit.settlements.push(Settlement { delivery: claimed.delivery, outcome });
+        commit
+    }
+
+    fn failed(&self, claimed: &Claimed, failure: bus_core::Failure) -> NotApplied {
+        if failure.kind() == bus_core::FailureKind::Disconnected {
+            return NotApplied::Disconnected(failure);
+        }
+        NotApplied::Outcome(self.rules.failed(claimed, &failure))
+    }
+
+    fn ended(&self, claimed: &Claimed, error: String) -> NotApplied {
+        NotApplied::Outcome(self.rules.ended(claimed, error))
+    }
+
+    fn unreadable(&self, error: &BusError) -> NotApplied {
+        NotApplied::Outcome(Outcome::Parked { error: error.to_string(), aside: false })
+    }
+
+    fn untranslated(&self, claimed: &Claimed, reason: Untranslated) -> NotApplied {
+        match reason {
+            Untranslated::Missing { awaited, reason } => {
+                NotApplied::Outcome(self.rules.missing(claimed, awaited, reason))
+            }
+            Untranslated::Unanswerable(reason) => self.ended(claimed, reason),
+            Untranslated::Failed(failure) => self.failed(claimed, failure),
+            Untranslated::Store(error) => NotApplied::Store(error),
+            Untranslated::Aborted => NotApplied::Outcome(self.rules.released(None)),
+        }
+    }
+}

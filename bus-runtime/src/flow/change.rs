@@ -1,0 +1,126 @@
+//! What happened to one of the host's objects, found by comparing what was with what is.
+
+use bus_core::descriptor::ObjectParts;
+use bus_core::payload::Payload;
+use bus_core::{
+    ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName,
+};
+use bus_store::ObjectRecord;
+
+use crate::error::{BusError, BusErrorKind};
+
+/// An object as it is stored, taken apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) record: ObjectRecord,
+    pub(crate) payload: Payload,
+}
+
+impl Stored {
+    /// Reads a record of the built-in object store.
+    pub(crate) fn read(record: ObjectRecord) -> Result<Self, BusError> {
+        let payload = serde_json::from_slice(&record.data).map_err(|error| {
+            let message = format!("the stored object {} cannot be read; look at its record in the store", record.key);
+            BusError::new(BusErrorKind::Malformed, message).with_source(error)
+        })?;
+        Ok(Self { record, payload })
+    }
+
+    /// The record of an object that has its identity.
+    pub(crate) fn of(parts: ObjectParts) -> Result<Self, BusError> {
+        let object_type = parts.object_type;
+        let malformed = |what: &str, error: String| {
+            BusError::new(BusErrorKind::Malformed, format!("an object of type {object_type} has {what}: {error}"))
+        };
+        let id = parts.id.ok_or_else(|| malformed("no id", "save it through the bus, or give it one".to_owned()))?;
+        let object_type =
+            ObjectType::parse(parts.object_type).map_err(|error| malformed("a bad type", error.to_string()))?;
+        let site = parts.site.map(SiteName::parse).transpose();
+        let site = site.map_err(|error| malformed("a bad site", error.to_string()))?;
+        let data = serde_json::to_vec(&parts.payload)
+            .map_err(|error| malformed("fields that JSON cannot hold", error.to_string()))?;
+        let record = ObjectRecord {
+            key: ObjectKey { object_type, id },
+            guid: parts.guid,
+            code_name: parts.code_name,
+            display_name: parts.display_name,
+            site,
+            parent: host_id(parts.parent.as_ref()),
+            group: host_id(parts.group.as_ref()),
+            data,
+            version: 0,
+        };
+        Ok(Self { record, payload: parts.payload })
+    }
+
+    fn summary(&self, operation: ObjectOperation, origin: Option<&ConnectorName>) -> ChangeSummary {
+        ChangeSummary {
+            object_type: self.record.key.object_type.clone(),
+            id: self.record.key.id.clone(),
+            operation,
+            code_name: self.record.code_name.clone(),
+            display_name: self.record.display_name.clone(),
+            site: self.record.site.clone(),
+            page: None,
+            origin: origin.cloned(),
+        }
+    }
+}
+
+fn host_id(target: Option<&ReferenceTarget>) -> Option<ObjectId> {
+    match target {
+        Some(ReferenceTarget::Host(id)) => Some(id.clone()),
+        _ => None,
+    }
+}
+
+/// A change of one of the host's objects, before anybody was asked whether they want to know.
+#[derive(Debug, Clone)]
+pub(crate) struct HostChange {
+    /// The object as it was, where it existed: what an update is matched on besides what is.
+    pub(crate) before: Option<ChangeSummary>,
+    pub(crate) summary: ChangeSummary,
+    /// The object as it is, or, after a delete, was.
+    pub(crate) payload: Payload,
+    fields_changed: bool,
+}
+
+impl HostChange {
+    /// An object was written. `None` when nothing about it is different.
+    pub(crate) fn saved(before: Option<&Stored>, after: &Stored, origin: Option<&ConnectorName>) -> Option<Self> {
+        let Some(before) = before else {
+            return Some(Self {
+                before: None,
+                summary: after.summary(ObjectOperation::Create, origin),
+                payload: after.payload.clone(),
+                fields_changed: true,
+            });
+        };
+        if before.payload == after.payload {
+            return None;
+        }
+        let own_fields = |stored: &Stored| stored.payload.clone().reduced_to(DataType::SimpleSnapshot);
+        Some(Self {
+            before: Some(before.summary(ObjectOperation::Update, origin)),
+            summary: after.summary(ObjectOperation::Update, origin),
+            payload: after.payload.clone(),
+            fields_changed: own_fields(before) != own_fields(after),
+        })
+    }
+
+    /// An object was deleted.
+    pub(crate) fn deleted(before: &Stored, origin: Option<&ConnectorName>) -> Self {
+        Self {
+            before: None,
+            summary: before.summary(ObjectOperation::Delete, origin),
+            payload: before.payload.clone(),
+            fields_changed: true,
+        }
+    }
+
+    /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who
+    /// are told of children.
+    pub(crate) fn concerns(&self, data_type: DataType) -> bool {
+        self.fields_changed || data_type.has_children()
+    }
+}

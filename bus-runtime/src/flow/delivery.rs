@@ -1,0 +1,61 @@
+//! Hands a translated change to its connector. It takes nothing that was not translated.
+
+use std::sync::Arc;
+
+use bus_core::change::{Bound, ChangeFacts};
+use bus_core::descriptor::{ConnectorDescriptor, Instance, OutgoingRoute};
+use bus_core::ObjectKey;
+use bus_store::Claimed;
+
+use super::call::{self, CallEnd};
+use super::subscription::matches_pattern;
+use super::translation::Translated;
+use crate::registry::Enlisted;
+use crate::shared::Shared;
+
+/// The line that delivers this type: the one written for it before one for any object.
+pub(crate) fn route_of(linked: &'static ConnectorDescriptor, object_type: &str) -> Option<&'static OutgoingRoute> {
+    linked.outgoing().find(|route| route.exact_type == Some(object_type)).or_else(|| {
+        linked.outgoing().find(|route| {
+            route.exact_type.is_none() && matches_pattern(route.subscription.object_type, object_type)
+        })
+    })
+}
+
+/// How a delivery ended, and what the connector said the object is called.
+pub(crate) struct Delivered {
+    pub(crate) end: CallEnd<()>,
+    pub(crate) bound: Option<String>,
+}
+
+/// Calls `deliver`.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    enlisted: &Enlisted,
+    instance: &Arc<Instance>,
+    route: &'static OutgoingRoute,
+    change: Translated,
+    claimed: &Claimed,
+    key: ObjectKey,
+    external_id: Option<String>,
+) -> Delivered {
+    let bound = Bound::default();
+    let facts = ChangeFacts {
+        delivery: claimed.delivery,
+        task: claimed.task,
+        key,
+        operation: claimed.operation,
+        data_type: claimed.data_type,
+        attempt: claimed.attempt,
+        idempotency_key: claimed.idempotency_key,
+        external_id,
+        origin: claimed.origin.clone(),
+        logged_at: claimed.logged_at,
+        bound: bound.clone(),
+    };
+    let instance = Arc::clone(instance);
+    let cx = shared.cx(&enlisted.record.name);
+    let call = async move { (route.deliver)(&instance, change.into_payload(), facts, &cx).await };
+    let end = call::run(shared, &enlisted.processing, call).await;
+    Delivered { end, bound: bound.take() }
+}

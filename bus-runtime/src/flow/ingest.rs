@@ -1,0 +1,176 @@
+//! Takes external objects in: stored as received, or refused with the reason. Nothing is dropped in silence.
+
+use bus_core::descriptor::IncomingRoute;
+use bus_core::payload::JSON_DEPTH_MAX;
+use bus_core::{ConnectorName, Direction, ExternalTask, SiteName, TaskId};
+use bus_store::{Commit, NewDelivery, NewTask};
+
+use super::task_log::{check_size, shorten_title};
+use crate::error::{BusError, BusErrorKind};
+use crate::registry::Enlisted;
+use crate::shared::Shared;
+
+/// The longest key of an external object, in bytes.
+const KEY_BYTES_MAX: usize = 1_024;
+
+/// Logs an external object; it is durable when this returns.
+pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
+    let switches = *shared.switches.borrow();
+    if !(switches.bus && switches.log_incoming) {
+        return Err(BusError::new(
+            BusErrorKind::SwitchedOff,
+            format!("the logging of incoming tasks is switched off; switch `log_incoming` (and `bus`) on, then send the {} again", task.kind),
+        ));
+    }
+    let roster = shared.roster();
+    let name = ConnectorName::parse(task.connector.as_str())
+        .map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))?;
+    let Some(enlisted) = roster.get(&name) else {
+        let known: Vec<_> = roster.iter().map(|known| known.record.name.to_string()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(BusError::new(
+            BusErrorKind::UnknownConnector,
+            format!("no connector `{name}` is registered; add [connectors.{name}] to bus.toml (registered: {known})"),
+        ));
+    };
+    let route = route_of(enlisted, &task.kind)?;
+    let site = task.site.map(SiteName::parse).transpose();
+    let site = site.map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))?;
+    let what = format!("the {} for connector {name}", task.kind);
+    let body = task.body.map_err(|error| {
+        BusError::new(BusErrorKind::Malformed, format!("{what} cannot be written as JSON: {error}"))
+    })?;
+    check_size(shared, &what, body.len())?;
+    if task.content_type == "application/json" {
+        check_json(&body).map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
+    }
+    let key = match task.key {
+        Some(key) => Ok(Some(key)),
+        None => (route.key)(&body),
+    };
+    let key = match key {
+        Ok(Some(key)) if key.len() > KEY_BYTES_MAX => {
+            return Err(BusError::new(
+                BusErrorKind::TooLarge,
+                format!("the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key", key.len()),
+            ));
+        }
+        Ok(key) => key,
+        // It does not decode to the declared type. It is kept, and parked when its turn comes, so that nothing is
+        // lost: once the mapping is mended it can be retried. Without a key it keeps nobody waiting.
+        Err(_) => None,
+    };
+    let now = shared.now();
+    let delivery = NewDelivery {
+        connector: name.clone(),
+        data_type: task.data_type,
+        policy: task.error_policy,
+        idempotency_key: shared.new_uuid(),
+    };
+    let named = key.as_deref().unwrap_or("without a key");
+    let mut commit = Commit::at(now);
+    commit.tasks.push(NewTask {
+        direction: Direction::Incoming,
+        title: shorten_title(&format!("{} {} {named}", task.operation, task.kind)),
+        key: incoming_key(&task.kind, key.as_deref(), delivery.idempotency_key),
+        subject: task.kind,
+        operation: task.operation,
+        data: body,
+        content_type: task.content_type,
+        site,
+        origin: Some(name.clone()),
+        logged_at: now,
+        deliveries: vec![delivery],
+    });
+    let committed = shared.store.commit(commit).await;
+    let committed = committed.map_err(|error| BusError::store(&format!("log {what}"), error))?;
+    committed.tasks.first().copied().ok_or_else(|| {
+        BusError::new(BusErrorKind::Store, format!("the store accepted {what} without giving it an id; report this"))
+    })
+}
+
+fn route_of(enlisted: &Enlisted, kind: &str) -> Result<&'static IncomingRoute, BusError> {
+    let name = &enlisted.record.name;
+    let Some(linked) = enlisted.linked else {
+        let problem = enlisted.problem.as_ref();
+        return Err(BusError::new(
+            BusErrorKind::ConnectorUnable,
+            format!(
+                "connector `{name}` is not registered correctly: {}; {}",
+                problem.map_or_else(|| "it is not linked".to_owned(), ToString::to_string),
+                problem.map_or_else(|| "link its crate".to_owned(), super::super::registry::Problem::remedy),
+            ),
+        ));
+    };
+    if !enlisted.logs() {
+        return Err(BusError::new(
+            BusErrorKind::ConnectorUnable,
+            format!("connector `{name}` is disabled; enable it, then send the {kind} again"),
+        ));
+    }
+    linked.incoming().find(|route| route.kind == kind).ok_or_else(|| {
+        let known: Vec<_> = linked.incoming().map(|route| route.kind).collect();
+        let known = if known.is_empty() { "no kind at all".to_owned() } else { known.join(", ") };
+        BusError::new(
+            BusErrorKind::UnknownKind,
+            format!("connector `{name}` does not accept `{kind}`; it accepts {known}: add an `#[incoming]` line, or mend the name"),
+        )
+    })
+}
+
+/// What order is kept for: the external object, by kind and key. One without a key is a key of its own.
+fn incoming_key(kind: &str, key: Option<&str>, own: uuid::Uuid) -> String {
+    key.map_or_else(|| format!("{kind}#{own}"), |key| format!("{kind}={key}"))
+}
+
+/// The external id behind an incoming key; `None` where there is none.
+pub(crate) fn external_id_of_key<'k>(kind: &str, key: &'k str) -> Option<&'k str> {
+    key.strip_prefix(kind)?.strip_prefix('=')
+}
+
+/// Checks syntax and depth without building a tree.
+fn check_json(bytes: &[u8]) -> Result<(), String> {
+    let mut depth = 0_usize;
+    let mut in_text = false;
+    let mut escaped = false;
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > JSON_DEPTH_MAX {
+                    return Err(format!("is nested deeper than {JSON_DEPTH_MAX} levels; send a flatter one"));
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+        .map(|_| ())
+        .map_err(|error| format!("is not JSON: {error}; send JSON, or say what it is with `content_type`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_checked_for_syntax_and_depth_without_a_tree() {
+        assert!(check_json(br#"{"a":"[[[[\"{{{"}"#).is_ok());
+        assert!(check_json(b"{").unwrap_err().contains("is not JSON"));
+        assert!(check_json(b"").is_err());
+        assert!(check_json(&[0xff, 0xfe]).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(check_json(deep.as_bytes()).unwrap_err().contains("deeper than 64"));
+    }
+
+    #[test]
+    fn a_key_gives_its_external_id_back() {
+        let own = uuid::Uuid::nil();
+        assert_eq!(external_id_of_key("contact", &incoming_key("contact", Some("a=b#c"), own)), Some("a=b#c"));
+        assert_eq!(external_id_of_key("contact", &incoming_key("contact", None, own)), None);
+    }
+}

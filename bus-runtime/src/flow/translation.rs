@@ -1,0 +1,388 @@
+//! Rewrites references: from the host's ids to the external system's before a delivery, and the other way round before
+//! an object is applied. The identity map is asked first, then the connector.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus_core::descriptor::{ConnectorDescriptor, Instance};
+use bus_core::payload::Payload;
+use bus_core::reference::ReferenceRole;
+use bus_core::{
+    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams, ObjectType,
+    ReferenceTarget, ReferencedObject, SiteName,
+};
+use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, StoreError};
+
+use super::call::{self, CallEnd};
+use super::subscription::matches_pattern;
+use crate::registry::Enlisted;
+use crate::shared::Shared;
+
+/// How deep the parents of a referenced object are followed.
+const PARENTS_DEPTH_MAX: usize = 8;
+
+/// A payload whose references were translated as far as they can be: what `delivery` takes, and nothing else.
+#[derive(Debug)]
+pub(crate) struct Translated(Payload);
+
+impl Translated {
+    pub(crate) fn into_payload(self) -> Payload {
+        self.0
+    }
+}
+
+/// Why a payload is not translated.
+#[derive(Debug)]
+pub(crate) enum Untranslated {
+    /// Something it refers to is not there yet.
+    Missing { awaited: Vec<Awaited>, reason: String },
+    /// Something it refers to can never be there: a person has to look.
+    Unanswerable(String),
+    /// The connector failed when it was asked.
+    Failed(Failure),
+    /// The store failed when it was asked.
+    Store(StoreError),
+    /// The bus stops.
+    Aborted,
+}
+
+impl From<StoreError> for Untranslated {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Who is asked: a connected connector.
+pub(crate) struct Translator<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) enlisted: &'a Enlisted,
+    pub(crate) linked: &'static ConnectorDescriptor,
+    pub(crate) instance: &'a Arc<Instance>,
+    /// What the connector answered: new bindings, to be kept with the settlement.
+    pub(crate) learned: Vec<Binding>,
+}
+
+/// What is known of external ids: read once for a batch, then kept up to date by what the batch itself binds.
+#[derive(Debug, Default)]
+pub(crate) struct ExternalIds(HashMap<ObjectKey, Option<String>>);
+
+impl ExternalIds {
+    /// Asks the identity map about these objects, all at once.
+    pub(crate) async fn read(
+        shared: &Shared,
+        connector: &ConnectorName,
+        mut objects: Vec<ObjectKey>,
+    ) -> Result<Self, StoreError> {
+        objects.sort_unstable();
+        objects.dedup();
+        if objects.is_empty() {
+            return Ok(Self::default());
+        }
+        let ids = shared.store.external_ids(connector, &objects).await?;
+        Ok(Self(objects.into_iter().zip(ids).collect()))
+    }
+
+    pub(crate) fn get(&self, object: &ObjectKey) -> Option<&str> {
+        self.0.get(object)?.as_deref()
+    }
+
+    pub(crate) fn bind(&mut self, object: ObjectKey, external_id: String) {
+        self.0.insert(object, Some(external_id));
+    }
+
+    pub(crate) fn forget(&mut self, object: &ObjectKey) {
+        self.0.remove(object);
+    }
+}
+
+/// The objects that a payload refers to.
+pub(crate) fn referenced(payload: &Payload) -> impl Iterator<Item = ObjectKey> {
+    payload.references.iter().filter_map(|reference| match &reference.target {
+        ReferenceTarget::Host(id) => {
+            Some(ObjectKey { object_type: reference.object_type.clone(), id: id.clone() })
+        }
+        ReferenceTarget::External(_) => None,
+    })
+}
+
+impl Translator<'_> {
+    fn connector(&self) -> &ConnectorName {
+        &self.enlisted.record.name
+    }
+
+    /// From the host's ids to the external system's.
+    pub(crate) async fn outgoing(
+        &mut self,
+        mut payload: Payload,
+        own: &ObjectKey,
+        operation: ObjectOperation,
+        data_type: DataType,
+        known: &mut ExternalIds,
+    ) -> Result<Translated, Untranslated> {
+        if !data_type.translates() {
+            return Ok(Translated(payload));
+        }
+        let mut missing = Missing::default();
+        let mut asked: HashMap<ObjectKey, Option<String>> = HashMap::new();
+        for reference in &mut payload.references {
+            let ReferenceTarget::Host(id) = &reference.target else { continue };
+            let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
+            if let Some(external_id) = known.get(&key) {
+                reference.target = ReferenceTarget::External(external_id.to_owned());
+                continue;
+            }
+            // A reference to itself is never waited for: what it waits for would stand behind it.
+            if key == *own {
+                continue;
+            }
+            if !asked.contains_key(&key) {
+                let record = reference.record.clone().unwrap_or_default();
+                let answer = self.ask_external_id(ReferencedObject { key: key.clone(), record }, operation).await?;
+                if let Some(external_id) = &answer {
+                    known.bind(key.clone(), external_id.clone());
+                }
+                asked.insert(key.clone(), answer);
+            }
+            match asked.get(&key).cloned().flatten() {
+                Some(external_id) => reference.target = ReferenceTarget::External(external_id),
+                // What is being deleted need not have its references in order.
+                None if operation == ObjectOperation::Delete => {}
+                None => missing.add(
+                    format!("{key} ({}), which connector {} does not know yet", reference.at, self.connector()),
+                    [Awaited::Bound {
+                        connector: self.connector().clone(),
+                        object_type: key.object_type,
+                        object: key.id,
+                    }],
+                ),
+            }
+        }
+        missing.or(Translated(payload))
+    }
+
+    async fn ask_external_id(
+        &mut self,
+        object: ReferencedObject,
+        operation: ObjectOperation,
+    ) -> Result<Option<String>, Untranslated> {
+        let instance = Arc::clone(self.instance);
+        let cx = self.shared.cx(self.connector());
+        let key = object.key.clone();
+        let call = async move { instance.external_object_id(&object, &cx).await };
+        let answer = match call::run(self.shared, &self.enlisted.processing, call).await {
+            CallEnd::Aborted => return Err(Untranslated::Aborted),
+            CallEnd::Answered(answer) => answer,
+        };
+        match answer {
+            Ok(Some(external_id)) => {
+                self.learned.push(Binding {
+                    connector: self.connector().clone(),
+                    object: key,
+                    external_id: external_id.clone(),
+                });
+                Ok(Some(external_id))
+            }
+            Ok(None) => Ok(None),
+            Err(failure) if failure.kind() == FailureKind::NotAnswered => {
+                if operation == ObjectOperation::Delete || self.could_learn_of(&key.object_type) {
+                    return Ok(None);
+                }
+                Err(Untranslated::Unanswerable(format!(
+                    "it refers to {key}, whose external id connector {0} can never learn: it neither subscribes to {1} \
+                     nor accepts it, and has no `external_object_id`; add one of these",
+                    self.connector(),
+                    key.object_type
+                )))
+            }
+            Err(failure) => Err(Untranslated::Failed(failure)),
+        }
+    }
+
+    /// Whether a line of the connector can ever bring a binding for this type.
+    fn could_learn_of(&self, object_type: &ObjectType) -> bool {
+        self.linked
+            .outgoing()
+            .any(|route| matches_pattern(route.subscription.object_type, object_type.as_str()))
+            || self.accepts(object_type)
+    }
+
+    fn accepts(&self, object_type: &ObjectType) -> bool {
+        self.linked.incoming().any(|route| route.object_type == object_type.as_str())
+    }
+
+    /// From the external system's ids to the host's. References to `own` (the object itself, by its external id) stay
+    /// as they are: its host id may not be chosen yet.
+    pub(crate) async fn incoming(
+        &mut self,
+        mut payload: Payload,
+        own: Option<&(ObjectType, String)>,
+        data_type: DataType,
+    ) -> Result<Payload, Untranslated> {
+        let mut wanted: Vec<(ObjectType, String)> = Vec::new();
+        for reference in &mut payload.references {
+            let ReferenceTarget::External(id) = &reference.target else { continue };
+            if !data_type.translates() {
+                reference.target = ReferenceTarget::Host(ObjectId::from_text(id));
+                continue;
+            }
+            let external = (reference.object_type.clone(), id.clone());
+            if Some(&external) != own && !wanted.contains(&external) {
+                wanted.push(external);
+            }
+        }
+        let mut missing = Missing::default();
+        let mut found: HashMap<(ObjectType, String), ObjectId> = HashMap::new();
+        if !wanted.is_empty() {
+            let known = self.shared.store.host_ids(self.connector(), &wanted).await?;
+            for (external, id) in wanted.into_iter().zip(known) {
+                let id = match id {
+                    Some(id) => Some(id),
+                    None => self.find(&external, &mut missing, 0).await?,
+                };
+                if let Some(id) = id {
+                    found.insert(external, id);
+                }
+            }
+        }
+        for reference in &mut payload.references {
+            let ReferenceTarget::External(id) = &reference.target else { continue };
+            if let Some(id) = found.get(&(reference.object_type.clone(), id.clone())) {
+                reference.target = ReferenceTarget::Host(id.clone());
+            }
+        }
+        missing.or(payload.with_targets_written())
+    }
+
+    /// The host's object that the external system calls this, found by what the connector knows of it.
+    async fn find(
+        &mut self,
+        external: &(ObjectType, String),
+        missing: &mut Missing,
+        depth: usize,
+    ) -> Result<Option<ObjectId>, Untranslated> {
+        let (object_type, external_id) = external;
+        let known = Awaited::Known {
+            connector: self.connector().clone(),
+            object_type: object_type.clone(),
+            external_id: external_id.clone(),
+        };
+        let name = format!("{object_type} `{external_id}` of connector {}", self.connector());
+        if !self.shared.registry.knows_object_type(object_type.as_str()) {
+            return Err(Untranslated::Unanswerable(format!(
+                "it refers to {name}, a type that nobody in this program declares; link the crate that does, or mend the reference"
+            )));
+        }
+        let Some(params) = self.ask_params(external).await? else {
+            missing.add(format!("{name}, which is not in the host yet"), [known]);
+            return Ok(None);
+        };
+        let Some(query) = self.query(object_type, params, missing, depth).await? else { return Ok(None) };
+        match self.shared.store.find_object(&query).await? {
+            Some(object) => {
+                self.learned.push(Binding {
+                    connector: self.connector().clone(),
+                    object: object.key.clone(),
+                    external_id: external_id.clone(),
+                });
+                Ok(Some(object.key.id))
+            }
+            None => {
+                missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn ask_params(&self, external: &(ObjectType, String)) -> Result<Option<ObjectParams>, Untranslated> {
+        let instance = Arc::clone(self.instance);
+        let cx = self.shared.cx(self.connector());
+        let (object_type, external_id) = external.clone();
+        let call = async move { instance.internal_object_params(&external_id, &object_type, &cx).await };
+        let answer = match call::run(self.shared, &self.enlisted.processing, call).await {
+            CallEnd::Aborted => return Err(Untranslated::Aborted),
+            CallEnd::Answered(answer) => answer,
+        };
+        match answer {
+            Ok(params) => Ok(params),
+            Err(failure) if failure.kind() != FailureKind::NotAnswered => Err(Untranslated::Failed(failure)),
+            Err(_) if self.accepts(&external.0) => Ok(None),
+            Err(_) => Err(Untranslated::Unanswerable(format!(
+                "it refers to {} `{}`, which connector {} can never bring: it does not accept {0}, and has no \
+                 `internal_object_params`; add one of these",
+                external.0,
+                external.1,
+                self.connector()
+            ))),
+        }
+    }
+
+    async fn query(
+        &mut self,
+        object_type: &ObjectType,
+        params: ObjectParams,
+        missing: &mut Missing,
+        depth: usize,
+    ) -> Result<Option<ObjectQuery>, Untranslated> {
+        let site = params.site.map(SiteName::parse).transpose();
+        let site = site.map_err(|error| {
+            Untranslated::Failed(Failure::reject(format!("`internal_object_params` answered a bad site: {error}")))
+        })?;
+        let mut relative = [None, None];
+        let asked = [(ReferenceRole::Parent, params.parent), (ReferenceRole::Group, params.group)];
+        for (place, (role, external_id)) in relative.iter_mut().zip(asked) {
+            let Some(external_id) = external_id else { continue };
+            let Some(relative_type) = self.relative_type(object_type, role) else {
+                return Err(Untranslated::Unanswerable(format!(
+                    "`internal_object_params` names a {role:?} for {object_type}, which declares none; mark the field with `#[object(parent)]` or `#[object(group)]`"
+                )));
+            };
+            if depth >= PARENTS_DEPTH_MAX {
+                return Err(Untranslated::Unanswerable(format!(
+                    "the parents of {object_type} go deeper than {PARENTS_DEPTH_MAX} levels; do they go round in a circle?"
+                )));
+            }
+            let external = (relative_type, external_id);
+            let known =
+                self.shared.store.host_ids(self.connector(), std::slice::from_ref(&external)).await?.pop().flatten();
+            let id = match known {
+                Some(id) => Some(id),
+                None => Box::pin(self.find(&external, missing, depth + 1)).await?,
+            };
+            let Some(id) = id else { return Ok(None) };
+            *place = Some(id);
+        }
+        let [parent, group] = relative;
+        let by = FoundBy::CodeName(params.code_name);
+        Ok(Some(ObjectQuery { object_type: object_type.clone(), by, site, parent, group }))
+    }
+
+    fn relative_type(&self, object_type: &ObjectType, role: ReferenceRole) -> Option<ObjectType> {
+        let declared = self.shared.registry.object_type(object_type.as_str())?;
+        let field = declared.references.iter().find(|field| field.role == role)?;
+        field.object_type.parse().ok()
+    }
+}
+
+/// What is missing so far.
+#[derive(Default)]
+struct Missing {
+    awaited: Vec<Awaited>,
+    names: Vec<String>,
+}
+
+impl Missing {
+    fn add(&mut self, name: String, awaited: impl IntoIterator<Item = Awaited>) {
+        if !self.names.contains(&name) {
+            self.names.push(name);
+            self.awaited.extend(awaited);
+        }
+    }
+
+    fn or<T>(self, done: T) -> Result<T, Untranslated> {
+        if self.names.is_empty() {
+            return Ok(done);
+        }
+        let reason = format!("waits for {}", self.names.join(", and for "));
+        Err(Untranslated::Missing { awaited: self.awaited, reason })
+    }
+}

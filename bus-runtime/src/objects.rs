@@ -1,0 +1,186 @@
+//! The application's way to the built-in object store: saving logs in the same transaction.
+
+use std::sync::Arc;
+
+use bus_core::descriptor::{Identified, ObjectParts, set_identity};
+use bus_core::{BusObject, HostId, ObjectId, ObjectKey, ObjectType};
+use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, StoreErrorKind};
+
+use crate::Result;
+use crate::error::{BusError, BusErrorKind};
+use crate::flow::change::{HostChange, Stored};
+use crate::flow::task_log;
+use crate::shared::Shared;
+
+/// How often a save starts over when somebody else changed the same object in between.
+const CONFLICTS_MAX: usize = 10;
+
+/// The most objects that one page lists.
+const PAGE_MAX: usize = 1_000;
+
+/// The built-in object store: objects that live in the bus's own tables. Made by `Bus::objects`.
+#[derive(Clone)]
+pub struct ObjectStore {
+    shared: Arc<Shared>,
+}
+
+impl ObjectStore {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Saves an object, and logs the change for whoever subscribed, in one transaction; durable when it returns.
+    ///
+    /// An object whose id is unset (zero, nil) is new: it is given an id, and a GUID if it has such a field and none
+    /// in it. An object that has an id is what the object with this id is from now on; lists of children that are not
+    /// loaded stay as they are. If nothing about it changed, nothing is written or logged.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
+    /// listener says no; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id.
+    pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<ObjectKey> {
+        let object_type = object_type::<T>()?;
+        if object.id().is_unset() {
+            let number = self.shared.store.new_object_number().await;
+            let number = number.map_err(|error| BusError::store(&format!("give a new {object_type} an id"), error))?;
+            set_identity(object, Identified::New { number, guid: self.shared.new_uuid() })
+                .map_err(|error| malformed(&object_type, &error.to_string()))?;
+        }
+        let mut conflict = None;
+        for _ in 0..CONFLICTS_MAX {
+            match self.try_save(object, &object_type).await {
+                Err(error) if error.kind() == BusErrorKind::Conflict => conflict = Some(error),
+                saved => return saved,
+            }
+        }
+        Err(conflict.unwrap_or_else(|| malformed(&object_type, "it could not be saved")))
+    }
+
+    async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<ObjectKey> {
+        let parts = ObjectParts::of(object).map_err(|error| malformed(object_type, &error.to_string()))?;
+        if let Some(reference) = parts.payload.references.iter().find(|reference| is_external(&reference.target)) {
+            let at = &reference.at;
+            return Err(malformed(
+                object_type,
+                &format!("the reference at {at} holds an external id; the host's objects refer to each other by `Ref::host`"),
+            ));
+        }
+        let key = ObjectKey { object_type: object_type.clone(), id: object.id().to_id() };
+        let before = self.record(&key).await?.map(Stored::read).transpose()?;
+        let mut parts = parts;
+        if let Some(before) = &before {
+            // Only what was not loaded is kept: every other key of the struct is written.
+            parts.payload = with_unloaded_children(parts.payload, before);
+        }
+        let after = Stored::of(parts)?;
+        let Some(change) = HostChange::saved(before.as_ref(), &after, None) else { return Ok(key) };
+        let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.record.version));
+        self.write(ObjectWrite::Save { record: after.record, expected }, &change).await?;
+        Ok(key)
+    }
+
+    /// Deletes an object, and logs it for whoever subscribed, in one transaction. Whether it was there.
+    pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<bool> {
+        let key = ObjectKey { object_type: object_type::<T>()?, id: id.to_id() };
+        let mut conflict = None;
+        for _ in 0..CONFLICTS_MAX {
+            let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else { return Ok(false) };
+            let expected = Expected::Version(before.record.version);
+            let change = HostChange::deleted(&before, None);
+            match self.write(ObjectWrite::Delete { key: key.clone(), expected }, &change).await {
+                Ok(()) => return Ok(true),
+                Err(error) if error.kind() == BusErrorKind::Conflict => conflict = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(conflict.unwrap_or_else(|| malformed(&key.object_type, "it could not be deleted")))
+    }
+
+    /// The object with this id.
+    pub async fn load<T: BusObject>(&self, id: &T::Id) -> Result<Option<T>> {
+        let key = ObjectKey { object_type: object_type::<T>()?, id: id.to_id() };
+        self.record(&key).await?.map(read).transpose()
+    }
+
+    /// The global object with this code name that has no parent.
+    pub async fn find<T: BusObject>(&self, code_name: &str) -> Result<Option<T>> {
+        let object_type = object_type::<T>()?;
+        let by = FoundBy::CodeName(code_name.to_owned());
+        let query = ObjectQuery { object_type, by, site: None, parent: None, group: None };
+        let found = self.shared.store.find_object(&query).await;
+        let found = found.map_err(|error| BusError::store(&format!("find {} `{code_name}`", T::TYPE), error))?;
+        found.map(read).transpose()
+    }
+
+    /// The objects of a type, first saved first, beginning after the given id; at most `limit`, and at most 1,000.
+    pub async fn list<T: BusObject>(&self, after: Option<&T::Id>, limit: usize) -> Result<Vec<T>> {
+        let object_type = object_type::<T>()?;
+        let after: Option<ObjectId> = after.map(HostId::to_id);
+        let listed = self.shared.store.list_objects(&object_type, after, limit.min(PAGE_MAX)).await;
+        let listed = listed.map_err(|error| BusError::store(&format!("list {object_type}"), error))?;
+        listed.into_iter().map(read).collect()
+    }
+
+    /// How many objects of a type there are.
+    pub async fn count<T: BusObject>(&self) -> Result<u64> {
+        let object_type = object_type::<T>()?;
+        let count = self.shared.store.count_objects(&object_type).await;
+        count.map_err(|error| BusError::store(&format!("count {object_type}"), error))
+    }
+
+    async fn record(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
+        let record = self.shared.store.object(key).await;
+        record.map_err(|error| BusError::store(&format!("load {key}"), error))
+    }
+
+    async fn write(&self, write: ObjectWrite, change: &HostChange) -> Result<()> {
+        let mut commit = Commit::at(self.shared.now());
+        let what = format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
+        commit.objects.push(write);
+        commit.tasks.extend(task_log::record(&self.shared, change).await?);
+        let committed = self.shared.store.commit(commit).await.map_err(|error| {
+            let reason = match error.kind() {
+                StoreErrorKind::Conflict => format!("{what}: {error}"),
+                _ => what,
+            };
+            BusError::store(&reason, error)
+        })?;
+        if let Some(task) = committed.tasks.first() {
+            task_log::announce(&self.shared, &change.summary, *task);
+        }
+        Ok(())
+    }
+}
+
+fn object_type<T: BusObject>() -> Result<ObjectType> {
+    ObjectType::parse(T::TYPE).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
+}
+
+fn read<T: BusObject>(record: ObjectRecord) -> Result<T> {
+    let key = record.key.clone();
+    Stored::read(record)?.payload.read().map_err(|error| {
+        let message = format!("the stored object {key} does not fit `{}`: {error}", std::any::type_name::<T>());
+        BusError::new(BusErrorKind::Malformed, message)
+    })
+}
+
+fn malformed(object_type: &ObjectType, reason: &str) -> BusError {
+    BusError::new(BusErrorKind::Malformed, format!("an object of type {object_type} cannot be saved: {reason}"))
+}
+
+fn is_external(target: &bus_core::ReferenceTarget) -> bool {
+    matches!(target, bus_core::ReferenceTarget::External(_))
+}
+
+/// Lists of children that were not loaded keep what is stored.
+fn with_unloaded_children(new: bus_core::payload::Payload, before: &Stored) -> bus_core::payload::Payload {
+    let mut unloaded = before.payload.clone();
+    unloaded.object.retain(|name, _| before.payload.children.iter().any(|at| at.trim_start_matches('/') == name));
+    let is_kept = |at: &str| {
+        let first = at.trim_start_matches('/').split('/').next().unwrap_or_default();
+        unloaded.object.contains_key(first)
+    };
+    unloaded.references.retain(|reference| is_kept(&reference.at));
+    new.laid_over(bus_core::payload::Payload { children: before.payload.children.clone(), ..unloaded.clone() })
+}

@@ -1,0 +1,87 @@
+//! Finds what is linked: the only place that reads the global list that the linker made.
+
+use std::collections::BTreeMap;
+
+use bus_core::__private::{LinkedConnector, LinkedObject, inventory};
+use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor, Place};
+use bus_core::name::{is_connector_name, is_kind, is_object_type};
+
+use super::Registry;
+use crate::error::{BusError, BusErrorKind};
+
+impl Registry {
+    /// Everything that is linked into this program.
+    ///
+    /// # Errors
+    ///
+    /// Two connectors of one name, or two structs for one object type: the error names both places. A crate that is
+    /// only listed in `Cargo.toml` is not linked and therefore not found; `use that_crate as _;` links it.
+    pub fn discover() -> Result<Self, BusError> {
+        let connectors = inventory::iter::<LinkedConnector>.into_iter().map(|linked| linked.0);
+        let objects = inventory::iter::<LinkedObject>.into_iter().map(|linked| linked.0);
+        Self::of(connectors, objects)
+    }
+
+    /// These connectors and object types: what tests use, so that they do not depend on what else is linked.
+    pub fn of(
+        connectors: impl IntoIterator<Item = &'static ConnectorDescriptor>,
+        objects: impl IntoIterator<Item = &'static ObjectDescriptor>,
+    ) -> Result<Self, BusError> {
+        let mut registry = Self { connectors: BTreeMap::new(), objects: BTreeMap::new() };
+        for connector in connectors {
+            check_names(connector)?;
+            if let Some(first) = registry.connectors.insert(connector.name, connector) {
+                return Err(twice("connector", connector.name, &first.place, &connector.place));
+            }
+        }
+        for object in objects {
+            if !is_object_type(object.object_type) {
+                let message = format!(
+                    "`{}` at {} is not an object type; use lowercase words joined by `.`, such as `app.user`",
+                    object.object_type, object.place
+                );
+                return Err(BusError::new(BusErrorKind::Discovery, message));
+            }
+            if let Some(first) = registry.objects.insert(object.object_type, object)
+                && first.place != object.place
+            {
+                return Err(twice("object type", object.object_type, &first.place, &object.place));
+            }
+        }
+        Ok(registry)
+    }
+}
+
+/// What the macro checks, for descriptors that were written by hand.
+fn check_names(connector: &ConnectorDescriptor) -> Result<(), BusError> {
+    if !is_connector_name(connector.name) {
+        let message = format!(
+            "`{}` at {} is not a connector name; use lowercase words joined by `-`, such as `crm-eu`",
+            connector.name, connector.place
+        );
+        return Err(BusError::new(BusErrorKind::Discovery, message));
+    }
+    let mut kinds = BTreeMap::new();
+    for route in connector.incoming() {
+        if !is_kind(route.kind) || kinds.insert(route.kind, ()).is_some() {
+            let message = format!(
+                "connector `{}` at {} accepts the kind `{}` twice, or it is not a kind; give each `#[incoming]` line its own `kind = \"...\"`",
+                connector.name, connector.place, route.kind
+            );
+            return Err(BusError::new(BusErrorKind::Discovery, message));
+        }
+    }
+    Ok(())
+}
+
+fn twice(what: &str, name: &str, first: &Place, second: &Place) -> BusError {
+    // The linker promises no order: the message must not depend on it.
+    let (mut one, mut two) = (first.to_string(), second.to_string());
+    if one > two {
+        std::mem::swap(&mut one, &mut two);
+    }
+    BusError::new(
+        BusErrorKind::Discovery,
+        format!("the {what} `{name}` is declared twice, at {one} and at {two}; rename one of them"),
+    )
+}

@@ -1,0 +1,101 @@
+//! What all parts of a running bus share.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bus_core::{Clock, ConnectorName, Cx, Dice, Handles, Listener, Timestamp};
+use bus_store::{Store, Switches};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Limits;
+use crate::registry::{Registry, Roster};
+
+/// What all parts of a running bus share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: Arc<dyn Dice>,
+    pub(crate) registry: Registry,
+    pub(crate) handles: Handles,
+    pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) limits: Limits,
+    /// Where relative paths in settings begin.
+    pub(crate) folder: PathBuf,
+    pub(crate) switches: watch::Sender<Switches>,
+    /// Whether this process works on the store's queues, or stands by.
+    pub(crate) owns_queues: watch::Sender<bool>,
+    roster: RwLock<Arc<Roster>>,
+    /// Cancelled when the bus stops: take nothing new, end what runs.
+    pub(crate) stopping: CancellationToken,
+    /// Cancelled when the grace is over: drop what still runs.
+    pub(crate) aborting: CancellationToken,
+}
+
+/// The parts that somebody else has chosen.
+pub(crate) struct SharedParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: Arc<dyn Dice>,
+    pub(crate) registry: Registry,
+    pub(crate) handles: Handles,
+    pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) limits: Limits,
+    pub(crate) folder: PathBuf,
+    pub(crate) switches: Switches,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, switches } = parts;
+        Self {
+            store,
+            clock,
+            dice,
+            registry,
+            handles,
+            listeners,
+            limits,
+            folder,
+            switches: watch::Sender::new(switches),
+            owns_queues: watch::Sender::new(false),
+            roster: RwLock::new(Arc::new(Roster::default())),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new UUID v7 from the bus's own clock and dice.
+    pub(crate) fn new_uuid(&self) -> Uuid {
+        let millis = u64::try_from(self.now().as_micros() / 1_000).unwrap_or(0);
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.dice.roll().to_le_bytes());
+        random[8..].copy_from_slice(&self.dice.roll().to_le_bytes()[..2]);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    /// The registered connectors as of now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_roster(&self, roster: Roster) {
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+    }
+
+    /// What a connector is given with every call.
+    pub(crate) fn cx(&self, connector: &ConnectorName) -> Cx {
+        let stopping = self.stopping.clone();
+        Cx::new(
+            connector.clone(),
+            self.handles.clone(),
+            Arc::clone(&self.clock),
+            Arc::new(move || Box::pin(stopping.clone().cancelled_owned())),
+        )
+    }
+}

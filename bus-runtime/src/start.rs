@@ -1,0 +1,269 @@
+//! From a configuration to a running bus.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bus_core::{Clock, Dice, Handles, Listener};
+use bus_store::{ConnectorState, MemoryStore, RecordOwner, Store};
+
+use crate::Result;
+use crate::bus::{Bus, record_of, wait_for_queues};
+use crate::clock::{SystemClock, SystemDice};
+use crate::config::{Config, ConnectorConfig, StoreConfig};
+use crate::error::{BusError, BusErrorKind};
+use crate::observe::ConnectorStatus;
+use crate::registry::{Registry, Roster, enlist};
+use crate::shared::{Shared, SharedParts};
+
+/// Starts the bus with every connector that is linked and registered: the short form of `Bus::builder(...).start()`.
+///
+/// Takes the path of a `bus.toml`, or a [`Config`] made by hand. A connector that is not registered correctly does not
+/// keep the others from working (unless `strict`): [`Bus::connectors`] names its problem and the remedy.
+pub async fn start(config: impl Into<Configured>) -> Result<Bus> {
+    Bus::builder(config).start().await
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Configured {
+    /// A file.
+    File(PathBuf),
+    /// Made by hand.
+    Made(Box<Config>),
+}
+
+impl From<&str> for Configured {
+    fn from(path: &str) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl From<&Path> for Configured {
+    fn from(path: &Path) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl From<PathBuf> for Configured {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<Config> for Configured {
+    fn from(config: Config) -> Self {
+        Self::Made(Box::new(config))
+    }
+}
+
+/// A bus that is about to start.
+#[must_use = "call `start`"]
+pub struct Builder {
+    configured: Configured,
+    registry: Option<Registry>,
+    handles: Handles,
+    listeners: Vec<Arc<dyn Listener>>,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    store: Option<Arc<dyn Store>>,
+}
+
+impl Bus {
+    /// A bus with this configuration (a path, or a [`Config`]), about to start.
+    pub fn builder(config: impl Into<Configured>) -> Builder {
+        Builder {
+            configured: config.into(),
+            registry: None,
+            handles: Handles::default(),
+            listeners: Vec::new(),
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(SystemDice::new()),
+            store: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Provides a handle (a pool, a client, a cache) that connectors ask for by its type: `cx.handle::<H>()`.
+    pub fn provide<H: Any + Send + Sync>(mut self, handle: H) -> Self {
+        self.handles.insert(handle);
+        self
+    }
+
+    /// Lets this listener veto changes before they are logged, and see them after.
+    pub fn listen(mut self, listener: impl Listener) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Uses these connectors and object types instead of everything that is linked: for tests.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Uses this clock instead of the system's: for tests.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Uses these dice instead of the system's randomness: for tests.
+    pub fn dice(mut self, dice: Arc<dyn Dice>) -> Self {
+        self.dice = dice;
+        self
+    }
+
+    /// Uses this store instead of the one that the configuration names.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Starts.
+    ///
+    /// # Errors
+    ///
+    /// `Config`, `StoreOpen`, `Discovery`; `Strict` when the configuration is strict and a connector does not work.
+    pub async fn start(self) -> Result<Bus> {
+        let config = match self.configured {
+            Configured::File(path) => Config::from_file(path)?,
+            Configured::Made(config) => *config,
+        };
+        let registry = match self.registry {
+            Some(registry) => registry,
+            None => Registry::discover()?,
+        };
+        let store = match self.store {
+            Some(store) => store,
+            None => open(&config.store).await?,
+        };
+        let folder = config.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let failed = |error| BusError::store("read the switches", error);
+        let switches = match store.switches().await.map_err(failed)? {
+            Some(switches) => switches,
+            None => {
+                let set = store.set_switches(config.switches).await;
+                set.map_err(|error| BusError::store("set the switches for the first time", error))?;
+                config.switches
+            }
+        };
+        let shared = Arc::new(Shared::new(SharedParts {
+            store,
+            clock: self.clock,
+            dice: self.dice,
+            registry,
+            handles: self.handles,
+            listeners: self.listeners,
+            limits: config.limits,
+            folder,
+            switches,
+        }));
+        let capabilities = shared.store.capabilities();
+        tracing::info!(store = capabilities.name, durability = %capabilities.durability, "the bus starts");
+        register_file(&shared, config.connectors).await?;
+        enlist_all(&shared).await?;
+        let bus = Bus::new(Arc::clone(&shared));
+        if config.strict
+            && let Some(warning) = bus.connectors().iter().find_map(ConnectorStatus::warning)
+        {
+            shared.store.close().await;
+            return Err(BusError::new(BusErrorKind::Strict, format!("the start is strict, and {warning}")));
+        }
+        tokio::spawn(wait_for_queues(Arc::clone(&shared)));
+        for enlisted in shared.roster().iter() {
+            bus.start_crew(enlisted).await;
+        }
+        if config.strict
+            && let Err(error) = bus.connect_all().await
+        {
+            bus.shutdown().await;
+            return Err(error);
+        }
+        Ok(bus)
+    }
+}
+
+/// Writes the file's connectors into the store. The file owns what it names; what it named before and does not name
+/// any more is disabled, its deliveries are kept.
+async fn register_file(shared: &Shared, connectors: Vec<ConnectorConfig>) -> Result<()> {
+    let failed = |error| BusError::store("register the connectors of the configuration file", error);
+    let named: BTreeSet<_> = connectors.iter().map(|connector| connector.name.clone()).collect();
+    for known in shared.store.connectors().await.map_err(failed)? {
+        let is_gone = known.owner == RecordOwner::File && !named.contains(&known.name);
+        if is_gone && known.state != ConnectorState::Disabled {
+            tracing::warn!(connector = %known.name, "no longer in the configuration file: disabled, its deliveries are kept");
+            shared.store.set_connector_state(&known.name, ConnectorState::Disabled).await.map_err(failed)?;
+        }
+    }
+    for connector in connectors {
+        let record = record_of(connector, RecordOwner::File)?;
+        shared.store.save_connector(record).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+async fn enlist_all(shared: &Shared) -> Result<()> {
+    let records = shared.store.connectors().await;
+    let records = records.map_err(|error| BusError::store("read the registered connectors", error))?;
+    let enlisted: Vec<_> = records
+        .into_iter()
+        .map(|record| Arc::new(enlist(&shared.registry, &shared.handles, &shared.folder, record)))
+        .collect();
+    for connector in &enlisted {
+        if let Some(warning) = ConnectorStatus::of(connector).warning() {
+            tracing::warn!("{warning}");
+        }
+    }
+    for linked in shared.registry.connectors().iter() {
+        if !enlisted.iter().any(|connector| connector.record.uses == linked.name) {
+            tracing::info!(connector = linked.name, place = %linked.place, "linked, but not registered: it does nothing");
+        }
+    }
+    shared.set_roster(Roster::of(enlisted));
+    Ok(())
+}
+
+async fn open(store: &StoreConfig) -> Result<Arc<dyn Store>> {
+    match store {
+        StoreConfig::Memory => Ok(Arc::new(MemoryStore::new())),
+        #[cfg(feature = "sqlite")]
+        StoreConfig::Sqlite { path, synchronous } => sqlite::open(path, *synchronous).await,
+        #[cfg(not(feature = "sqlite"))]
+        StoreConfig::Sqlite { path, .. } => Err(BusError::new(
+            BusErrorKind::StoreOpen,
+            format!(
+                "the store {} needs SQLite, which this program is built without; add the feature `sqlite` to bus-runtime in Cargo.toml",
+                path.display()
+            ),
+        )),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use bus_store::Store;
+    use bus_store_sqlite::{SqliteOptions, SqliteStore};
+
+    use crate::Result;
+    use crate::config::Synchronous;
+    use crate::error::{BusError, BusErrorKind};
+
+    pub(super) async fn open(path: &Path, synchronous: Synchronous) -> Result<Arc<dyn Store>> {
+        let mut options = SqliteOptions::default();
+        options.synchronous = match synchronous {
+            Synchronous::Full => bus_store_sqlite::Synchronous::Full,
+            Synchronous::Normal => bus_store_sqlite::Synchronous::Normal,
+        };
+        let opened = SqliteStore::open(path, options).await.map_err(|error| {
+            let message = format!("the store {} cannot be opened", path.display());
+            BusError::new(BusErrorKind::StoreOpen, message).with_source(error)
+        })?;
+        Ok(Arc::new(opened))
+    }
+}
