@@ -76,14 +76,18 @@ impl GuidField for Option<Uuid> {
     }
 }
 
-/// Reads a GUID field.
-pub fn guid(field: &impl GuidField) -> Option<Uuid> {
-    field.get()
+/// How a GUID field is read and written. One function for both, so that what is no GUID is refused once.
+pub fn guid<F: GuidField>() -> GuidAccess<F> {
+    GuidAccess {
+        get: F::get,
+        set: F::set,
+    }
 }
 
-/// Writes a GUID field.
-pub fn set_guid(field: &mut impl GuidField, guid: Uuid) {
-    field.set(guid);
+/// How a GUID field is read and written.
+pub struct GuidAccess<F> {
+    pub get: fn(&F) -> Option<Uuid>,
+    pub set: fn(&mut F, Uuid),
 }
 
 /// What `#[object(code_name)]`, `#[object(display_name)]` and `#[object(site)]` can stand on.
@@ -109,7 +113,7 @@ impl TextField for Option<String> {
 }
 
 /// Reads a text field.
-pub fn text(field: &impl TextField) -> Option<String> {
+pub fn text<F: TextField>(field: &F) -> Option<String> {
     field.get()
 }
 
@@ -136,7 +140,7 @@ impl<T: BusObject> ReferenceSlot for Option<Ref<T>> {
 }
 
 /// What a reference field points at.
-pub fn target(field: &impl ReferenceSlot) -> Option<ReferenceTarget> {
+pub fn target<F: ReferenceSlot>(field: &F) -> Option<ReferenceTarget> {
     field.get()
 }
 
@@ -144,6 +148,11 @@ pub fn target(field: &impl ReferenceSlot) -> Option<ReferenceTarget> {
 pub fn decode_json<E: DeserializeOwned>(bytes: &[u8]) -> Result<E, Failure> {
     serde_json::from_slice(bytes)
         .map_err(|error| Failure::reject(format!("the external object cannot be read: {error}")))
+}
+
+/// Calls a connector's own `decode`.
+pub fn run_decode<E>(bytes: &[u8], decode: fn(&[u8]) -> Result<E, Failure>) -> Result<E, Failure> {
+    decode(bytes)
 }
 
 /// Calls a connector's own filter with its settings.

@@ -17,11 +17,15 @@ pub(crate) struct Entries {
     /// The attribute as its author knows it: `#[outgoing(User, ...)]`.
     pub(crate) attribute: String,
     list: Vec<Entry>,
+    /// Whether something stands here that could not be read.
+    unreadable: bool,
 }
 
 /// One entry.
 pub(crate) struct Entry {
     pub(crate) word: Ident,
+    /// The attribute that it stands in.
+    attribute: String,
     value: Value,
 }
 
@@ -37,17 +41,23 @@ impl Entries {
         let mut entries = Self {
             attribute: attribute.into(),
             list: Vec::new(),
+            unreadable: false,
         };
         for tokens in split_at_commas(tokens) {
             match parse_entry.parse2(tokens.clone()) {
-                Ok(entry) => entries.list.push(entry),
-                Err(_) => errors.refuse(
-                    tokens,
-                    format!(
+                Ok((word, value)) => entries.list.push(Entry {
+                    word,
+                    attribute: entries.attribute.clone(),
+                    value,
+                }),
+                Err(_) => {
+                    entries.unreadable = true;
+                    let message = format!(
                         "{} cannot be read here: write a key, `key = value` or `key(...)`",
                         entries.attribute
-                    ),
-                ),
+                    );
+                    errors.refuse(tokens, message);
+                }
             }
         }
         entries
@@ -56,11 +66,23 @@ impl Entries {
     /// The entries of another attribute of the same kind on the same thing.
     pub(crate) fn append(&mut self, mut other: Self) {
         self.list.append(&mut other.list);
+        self.unreadable |= other.unreadable;
     }
 
     /// The first entry with this word.
     pub(crate) fn get(&self, word: &str) -> Option<&Entry> {
         self.list.iter().find(|entry| entry.is(word))
+    }
+
+    /// Whether nothing with this word stands here, nor anything that was probably meant to be it: what is misspelt or
+    /// cannot be read is refused already.
+    pub(crate) fn lacks(&self, word: &str, known: &[&str]) -> bool {
+        let is_meant = |entry: &Entry| {
+            let given = entry.word.unraw().to_string();
+            given == word
+                || (!known.contains(&given.as_str()) && suggest::nearest(&given, known) == Some(word))
+        };
+        !self.unreadable && !self.list.iter().any(is_meant)
     }
 
     /// A key that stands twice says two things, and only one of them would be heard.
@@ -119,18 +141,8 @@ impl Entries {
     /// `crate = path`.
     pub(crate) fn crate_path(&self, errors: &mut Errors) -> Option<Path> {
         let entry = self.get("crate")?;
-        let remedy = "takes the path of `bus_core`: write `crate = the_name_in_your_cargo_toml`";
-        let Value::Equals(tokens) = &entry.value else {
-            errors.refuse(&entry.word, format!("`crate` {remedy}"));
-            return None;
-        };
-        match Path::parse_mod_style.parse2(tokens.clone()) {
-            Ok(path) => Some(path),
-            Err(_) => {
-                errors.refuse(tokens, format!("`crate` {remedy}"));
-                None
-            }
-        }
+        let remedy = "takes the path of `bus_core`: write `crate = its_name_in_cargo_toml`";
+        entry.equals_by(Path::parse_mod_style, remedy, errors)
     }
 
     /// `word`, alone.
@@ -139,11 +151,7 @@ impl Entries {
         let (Value::Equals(tokens) | Value::List(tokens)) = &entry.value else {
             return Some(entry);
         };
-        let place: &dyn ToTokens = if tokens.is_empty() { &entry.word } else { tokens };
-        errors.refuse(
-            place,
-            format!("`{word}` in {} stands alone: write `{word}`", self.attribute),
-        );
+        entry.refuse_value(tokens, &format!("stands alone: write `{word}`"), errors);
         Some(entry)
     }
 }
@@ -156,36 +164,39 @@ impl Entry {
 
     /// What stands behind `=`.
     pub(crate) fn equals<T: Parse>(&self, remedy: &str, errors: &mut Errors) -> Option<T> {
-        let word = self.word.unraw();
-        let Value::Equals(tokens) = &self.value else {
-            errors.refuse(&self.word, format!("`{word}` {remedy}"));
-            return None;
+        self.equals_by(T::parse, remedy, errors)
+    }
+
+    fn equals_by<P: Parser>(&self, parser: P, remedy: &str, errors: &mut Errors) -> Option<P::Output> {
+        let tokens = match &self.value {
+            Value::Equals(tokens) => tokens,
+            Value::Nothing | Value::List(_) => &TokenStream::new(),
         };
-        if let Ok(value) = syn::parse2(tokens.clone()) {
+        if let Ok(value) = parser.parse2(tokens.clone()) {
             return Some(value);
         }
-        let place: &dyn ToTokens = if tokens.is_empty() { &self.word } else { tokens };
-        errors.refuse(place, format!("`{word}` {remedy}"));
+        self.refuse_value(tokens, remedy, errors);
         None
+    }
+
+    /// Refuses what stands behind the word, or the word where nothing does.
+    fn refuse_value(&self, tokens: &TokenStream, remedy: &str, errors: &mut Errors) {
+        let place: &dyn ToTokens = if tokens.is_empty() { &self.word } else { tokens };
+        let word = self.word.unraw();
+        errors.refuse(place, format!("`{word}` in {} {remedy}", self.attribute));
     }
 
     /// What stands in `word(a, b)`.
     pub(crate) fn list<T: Parse>(&self, remedy: &str, errors: &mut Errors) -> Option<Vec<T>> {
-        let word = self.word.unraw();
-        let tokens = match &self.value {
-            Value::List(tokens) => tokens,
-            Value::Nothing | Value::Equals(_) => {
-                errors.refuse(&self.word, format!("`{word}` {remedy}"));
-                return None;
-            }
+        let Value::List(tokens) = &self.value else {
+            self.refuse_value(&TokenStream::new(), remedy, errors);
+            return None;
         };
-        match Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens.clone()) {
-            Ok(list) => Some(list.into_iter().collect()),
-            Err(_) => {
-                errors.refuse(tokens, format!("`{word}` {remedy}"));
-                None
-            }
-        }
+        let Ok(list) = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens.clone()) else {
+            self.refuse_value(tokens, remedy, errors);
+            return None;
+        };
+        Some(list.into_iter().collect())
     }
 
     /// What stands in `word(A, B)`, as types.
@@ -206,7 +217,7 @@ impl Entry {
     }
 }
 
-fn parse_entry(input: ParseStream<'_>) -> syn::Result<Entry> {
+fn parse_entry(input: ParseStream<'_>) -> syn::Result<(Ident, Value)> {
     let word = Ident::parse_any(input)?;
     let value = if input.is_empty() {
         Value::Nothing
@@ -219,7 +230,7 @@ fn parse_entry(input: ParseStream<'_>) -> syn::Result<Entry> {
         Value::List(tokens.parse()?)
     };
     if input.is_empty() {
-        Ok(Entry { word, value })
+        Ok((word, value))
     } else {
         Err(input.error("unexpected"))
     }

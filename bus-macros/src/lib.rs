@@ -16,6 +16,8 @@ mod connector;
 mod docs;
 mod entries;
 mod errors;
+#[cfg(test)]
+mod expansion;
 mod fallback;
 mod names;
 mod object;

@@ -92,7 +92,7 @@ fn it_has_a_line(read: &Read, errors: &mut Errors) {
 /// may change.
 fn it_has_a_name(read: &Read, errors: &mut Errors) -> Option<LitStr> {
     let suggestion = names::words(&read.item.ident.to_string()).join("-");
-    if read.connector.get("name").is_none() {
+    if read.connector.lacks("name", CONNECTOR_KEYS) {
         errors.refuse(
             &read.item.ident,
             format!(
@@ -168,6 +168,7 @@ fn outgoing(line: &Line, errors: &mut Errors) -> OutgoingLine {
 fn only_any_object_has_a_type_pattern(line: &Line, errors: &mut Errors) -> Option<LitStr> {
     let subject = type_text(&line.subject);
     let last = last_word(&line.subject);
+    let lacks_type = line.entries.lacks("type", OUTGOING_KEYS);
     if last.as_ref().is_some_and(|word| word == "AnyPage") {
         errors.refuse(
             &line.subject,
@@ -177,6 +178,7 @@ fn only_any_object_has_a_type_pattern(line: &Line, errors: &mut Errors) -> Optio
     }
     let is_any = last.is_some_and(|word| word == "AnyObject");
     match (is_any, line.entries.get("type")) {
+        (true, None) if !lacks_type => None,
         (true, None) => {
             errors.refuse(
                 &line.subject,
@@ -341,6 +343,7 @@ fn incoming(line: &Line, errors: &mut Errors) -> IncomingLine {
 fn it_has_a_key_or_no_order(line: &Line, errors: &mut Errors) -> Vec<Member> {
     let entries = &line.entries;
     let unordered = entries.flag("unordered", errors);
+    let misspelt = |word: &str| !entries.lacks(word, INCOMING_KEYS);
     match (entries.get("key"), unordered) {
         (Some(key), None) => key_field(key, errors),
         (None, Some(_)) => Vec::new(),
@@ -355,6 +358,7 @@ fn it_has_a_key_or_no_order(line: &Line, errors: &mut Errors) -> Vec<Member> {
             );
             Vec::new()
         }
+        (None, None) if misspelt("key") || misspelt("unordered") => Vec::new(),
         (None, None) => {
             errors.refuse(
                 &line.subject,

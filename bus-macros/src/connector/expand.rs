@@ -74,7 +74,7 @@ fn key(core: &CorePath, line: &IncomingLine) -> TokenStream {
 fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
     let external = &line.external;
     match &line.decode {
-        Some(decode) => quote!(#decode(bytes)),
+        Some(decode) => quote!(#core::__private::run_decode(bytes, #decode)),
         None => quote!(#core::__private::decode_json::<#external>(bytes)),
     }
 }

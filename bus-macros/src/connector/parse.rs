@@ -1,6 +1,6 @@
 //! From tokens to entries: what is written, not yet what it means.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, ItemStruct, PathArguments, Token, Type};
@@ -70,16 +70,6 @@ pub(super) fn parse(arguments: TokenStream, mut item: ItemStruct, errors: &mut E
         } else if let Some(direction) = direction(&attribute) {
             has_lines = true;
             lines.extend(parse_line(direction, &attribute, errors));
-        } else if let Some(direction) = hidden_direction(&attribute) {
-            has_lines = true;
-            errors.refuse(
-                attribute,
-                format!(
-                    "`#[cfg_attr(..., {0}(...))]` below `#[connector(...)]` is read too late: move it above \
-                     `#[connector(...)]`",
-                    direction.as_str()
-                ),
-            );
         } else {
             kept.push(attribute);
         }
@@ -104,21 +94,6 @@ pub(super) fn direction(attribute: &Attribute) -> Option<Direction> {
     [Direction::Outgoing, Direction::Incoming]
         .into_iter()
         .find(|direction| word == direction.as_str())
-}
-
-/// A line inside `cfg_attr`: it becomes visible only after `#[connector]` has read the lines.
-fn hidden_direction(attribute: &Attribute) -> Option<Direction> {
-    if !attribute.path().is_ident("cfg_attr") {
-        return None;
-    }
-    in_parentheses(attribute)?
-        .into_iter()
-        .find_map(|token| match token {
-            TokenTree::Ident(word) => [Direction::Outgoing, Direction::Incoming]
-                .into_iter()
-                .find(|direction| word == direction.as_str()),
-            _ => None,
-        })
 }
 
 fn last_word(attribute: &Attribute) -> Option<&Ident> {

@@ -8,8 +8,8 @@ use syn::{Data, Fields, LitStr};
 use super::model::{DeclaredReference, Marked, Object};
 use super::parse::{self, Field, Read};
 use crate::errors::Errors;
+use crate::names;
 use crate::serde_names::{field_read, field_written};
-use crate::{names, suggest};
 
 const OBJECT_KEYS: &[&str] = &["type", "display", "crate"];
 const FIELD_KEYS: &[&str] = &[
@@ -100,7 +100,7 @@ fn it_is_not_generic(read: &Read<'_>, errors: &mut Errors) {
 fn it_has_a_type(read: &Read<'_>, errors: &mut Errors) -> Option<LitStr> {
     let words = names::words(&read.input.ident.to_string()).join("_");
     let suggestion = format!("app.{words}");
-    if read.object.get("type").is_none() {
+    if read.object.lacks("type", OBJECT_KEYS) {
         errors.refuse(
             &read.input.ident,
             format!(
@@ -156,7 +156,12 @@ fn it_has_a_display(read: &Read<'_>, errors: &mut Errors) -> String {
 /// Order is kept by the id, references hold it, and the store fills it in: an object has exactly one.
 fn it_has_an_id<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Marked<'i>> {
     let id = at_most_one(read, "id", errors);
-    if id.is_none() {
+    let means_an_id = |field: &Field<'_>| {
+        let other_words = ["key", "primary_key"];
+        !field.object.lacks("id", FIELD_KEYS)
+            || other_words.iter().any(|word| field.object.get(word).is_some())
+    };
+    if id.is_none() && !read.fields.iter().any(means_an_id) {
         errors.refuse(
             &read.input.ident,
             format!(
@@ -306,9 +311,11 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
             "{attribute} has no key `rule`: write `#[object(children)]` alone"
         )),
         "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
-        "type" | "display" | "crate" => Some(format!(
-            "`{word}` belongs to the struct, not to a field: {}",
-            suggest::remedy(word, FIELD_KEYS)
+        "display" => Some(format!(
+            "{attribute} has no key `display`, which belongs to the struct: did you mean `display_name`?"
+        )),
+        "type" | "crate" => Some(format!(
+            "`{word}` in {attribute} belongs to the struct: write `#[object({word} = ...)]` above the struct"
         )),
         _ => None,
     }

@@ -1,9 +1,8 @@
 //! From an object to tokens: `BusObject`, as a person could have written it, and what the linker finds.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 use syn::DeriveInput;
-use syn::spanned::Spanned;
 
 use super::model::{Marked, Object};
 use super::parse::Read;
@@ -66,10 +65,10 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             const TYPE: &'static ::core::primitive::str = #object_type;
             const DISPLAY: &'static ::core::primitive::str = #display;
             const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
-            fn id(&self) -> &Self::Id {
+            fn id(&self) -> &#id_type {
                 &self.#id_name
             }
-            fn set_id(&mut self, id: Self::Id) {
+            fn set_id(&mut self, id: #id_type) {
                 self.#id_name = id;
             }
             #guid
@@ -91,39 +90,33 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
 }
 
 fn guid(core: &CorePath, field: Marked<'_>) -> TokenStream {
-    let name = field.name;
-    let read = quote_spanned!(field.ty.span()=> &self.#name);
-    let write = quote_spanned!(field.ty.span()=> &mut self.#name);
+    let Marked { name, ty } = field;
     quote! {
         fn guid(&self) -> ::core::option::Option<#core::__private::Uuid> {
-            #core::__private::guid(#read)
+            (#core::__private::guid::<#ty>().get)(&self.#name)
         }
         fn set_guid(&mut self, guid: #core::__private::Uuid) {
-            #core::__private::set_guid(#write, guid);
+            (#core::__private::guid::<#ty>().set)(&mut self.#name, guid);
         }
     }
 }
 
 fn text(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
-    let field = field?;
+    let Marked { name, ty } = field?;
     let method = format_ident!("{method}");
-    let name = field.name;
-    let read = quote_spanned!(field.ty.span()=> &self.#name);
     Some(quote! {
         fn #method(&self) -> ::core::option::Option<::std::string::String> {
-            #core::__private::text(#read)
+            #core::__private::text::<#ty>(&self.#name)
         }
     })
 }
 
 fn target(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
-    let field = field?;
+    let Marked { name, ty } = field?;
     let method = format_ident!("{method}");
-    let name = field.name;
-    let read = quote_spanned!(field.ty.span()=> &self.#name);
     Some(quote! {
         fn #method(&self) -> ::core::option::Option<#core::reference::ReferenceTarget> {
-            #core::__private::target(#read)
+            #core::__private::target::<#ty>(&self.#name)
         }
     })
 }

@@ -26,13 +26,13 @@ pub(super) fn expand(read: &Read<'_>, settings: Option<&Settings<'_>>, errors: E
                 #[automatically_derived]
                 impl #core::Settings for #name {
                     fn schema() -> #core::__private::serde_json::Value {
-                        #core::settings::form_schema(&[#(#settings),*])
+                        <#name as #core::settings::SettingType>::setting_schema()
                     }
                 }
                 #[automatically_derived]
                 impl #core::settings::SettingType for #name {
                     fn setting_schema() -> #core::__private::serde_json::Value {
-                        <#name as #core::Settings>::schema()
+                        #core::settings::form_schema(&[#(#settings),*])
                     }
                 }
             }

@@ -1,0 +1,251 @@
+//! What the macros write, as a person would read it: one snapshot per shape. A change here is a change for every
+//! connector there is; read it before accepting it.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
+
+use crate::{connector, object, settings};
+
+#[test]
+fn a_connector_that_is_told_of_changes() {
+    check(
+        "outgoing",
+        connector::connector(
+            quote!(name = "crm", needs(HostDb)),
+            quote! {
+                /// Keeps the CRM's contacts in step.
+                #[outgoing(User, on(update, create), data = snapshot, filter = Self::wants)]
+                #[outgoing(User, on(delete), data = simple, site = "corp%", code_name = "a%")]
+                #[outgoing(model::Company, global)]
+                pub struct Crm {
+                    /// A client.
+                    http: Client,
+                }
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_connector_that_accepts_external_objects() {
+    check(
+        "incoming",
+        connector::connector(
+            quote!(name = "forms"),
+            quote! {
+                #[incoming(WebContact, key = header.uid)]
+                #[incoming(Click, unordered, kind = "web_click", decode = read_click)]
+                struct Forms;
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_connector_that_does_both() {
+    check(
+        "both",
+        connector::connector(
+            quote!(name = "crm-eu", crate = words),
+            quote! {
+                /// Both ways.
+                #[outgoing(User)]
+                #[incoming(Contact, key = uid)]
+                struct Crm;
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_connector_that_is_told_of_any_object() {
+    check(
+        "any_object",
+        connector::connector(
+            quote!(name = "audit"),
+            quote! {
+                #[outgoing(AnyObject, type = "cms.%")]
+                struct Audit;
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_connector_with_a_mistake() {
+    check(
+        "mistake",
+        connector::connector(
+            quote!(name = "CRM"),
+            quote! {
+                #[outgoing(User)]
+                #[incoming(Contact)]
+                struct Crm;
+            },
+        ),
+    );
+}
+
+#[test]
+fn an_object() {
+    check(
+        "object",
+        object::bus_object(quote! {
+            #[object(type = "cms.category")]
+            #[serde(rename_all = "camelCase")]
+            struct ShopCategory {
+                #[object(id)]
+                id: Id,
+                #[object(guid)]
+                guid: Guid,
+                #[object(code_name)]
+                code: Text,
+                #[object(display_name)]
+                name: Text,
+                #[object(site)]
+                site: Text,
+                #[object(parent)]
+                parent_category: Option<Ref<ShopCategory>>,
+                #[object(group)]
+                #[serde(rename = "class")]
+                group: Ref<Group>,
+                see_also: Vec<Ref<ShopCategory>>,
+                #[object(children)]
+                labels: Children<Label>,
+                #[serde(skip)]
+                cache: Option<Ref<Group>>,
+            }
+        }),
+    );
+}
+
+#[test]
+fn an_object_with_a_mistake() {
+    check(
+        "object_mistake",
+        object::bus_object(quote! {
+            #[object(type = "app.user")]
+            struct User {
+                id: Id,
+            }
+        }),
+    );
+}
+
+#[test]
+fn a_form() {
+    check(
+        "settings",
+        settings::settings(quote! {
+            #[serde(rename_all = "kebab-case")]
+            struct CrmSettings {
+                /// Where the CRM
+                /// answers.
+                base_url: Url,
+                /// How long to wait.
+                #[serde(default = "ten")]
+                wait: Seconds,
+                #[serde(skip)]
+                cache: Cache,
+            }
+        }),
+    );
+}
+
+#[test]
+fn a_choice() {
+    check(
+        "choice",
+        settings::settings(quote! {
+            #[serde(rename_all = "snake_case")]
+            enum Strangers {
+                Ignore,
+                TakeOver,
+                #[serde(rename = "ask")]
+                AskSomebody,
+            }
+        }),
+    );
+}
+
+/// Compares the expansion with its snapshot, and refuses names that an author's module could shadow.
+#[track_caller]
+fn check(name: &str, expansion: TokenStream) {
+    let file = syn::parse2(expansion.clone()).unwrap();
+    insta::assert_snapshot!(name, prettyplease::unparse(&file));
+    let mut unqualified = Vec::new();
+    find_unqualified(expansion, &mut unqualified);
+    assert!(
+        unqualified.is_empty(),
+        "`{}` can be shadowed",
+        unqualified.join("`, `")
+    );
+}
+
+/// What an author's module may well define, too.
+const BANNED: &[&str] = &[
+    "std",
+    "core",
+    "alloc",
+    "bus_core",
+    "serde",
+    "serde_json",
+    "inventory",
+    "uuid",
+    "str",
+    "bool",
+    "u8",
+    "i64",
+    "String",
+    "Some",
+    "None",
+    "Result",
+    "Ok",
+    "Err",
+    "Box",
+    "Into",
+    "From",
+    "Default",
+    "Send",
+    "Sync",
+    "Sized",
+    "env",
+    "file",
+    "line",
+    "compile_error",
+    "unreachable",
+    "Connector",
+    "Outgoing",
+    "Incoming",
+    "BusObject",
+    "Settings",
+    "Failure",
+    "Subscription",
+    "Route",
+    "Need",
+    "Place",
+];
+
+fn find_unqualified(tokens: TokenStream, found: &mut Vec<String>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => find_unqualified(group.stream(), found),
+            TokenTree::Ident(ident) => {
+                let is_punct = |at: Option<usize>, text: char| {
+                    at.and_then(|at| tokens.get(at)).is_some_and(
+                        |token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == text),
+                    )
+                };
+                let follows_colons =
+                    is_punct(index.checked_sub(1), ':') && is_punct(index.checked_sub(2), ':');
+                // A field, as in `Place { file: ... }`.
+                let is_field = is_punct(Some(index + 1), ':') && !is_punct(Some(index + 2), ':');
+                if BANNED.iter().any(|banned| ident == banned) && !follows_colons && !is_field {
+                    found.push(ident.to_string());
+                }
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use bus_core::connector;
+use bus_tests_macros::{Contact, connects, prepares};
+
+#[connector(name = "crm")]
+#[incoming(Contact, key = uid)]
+#[incoming(Contact, unordered, kind = "visitor")]
+struct Crm;
+
+connects!(Crm);
+prepares!(Crm: Contact);
+
+fn main() {}

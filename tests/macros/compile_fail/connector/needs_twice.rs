@@ -1,0 +1,15 @@
+#![allow(unused)]
+
+use bus_core::connector;
+use bus_tests_macros::{User, connects, delivers};
+
+struct Pool;
+
+#[connector(name = "crm", needs(Pool, Pool))]
+#[outgoing(User)]
+struct Crm;
+
+connects!(Crm);
+delivers!(Crm: User);
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use bus_core::connector;
+use bus_tests_macros::User;
+
+#[connector(name = "crm")]
+#[outgoing(User)]
+enum Crm {
+    Connected,
+}
+
+
+
+fn main() {}

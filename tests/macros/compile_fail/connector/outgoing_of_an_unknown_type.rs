@@ -1,0 +1,12 @@
+#![allow(unused)]
+
+use bus_core::connector;
+use bus_tests_macros::connects;
+
+#[connector(name = "crm")]
+#[outgoing(Usr)]
+struct Crm;
+
+connects!(Crm);
+
+fn main() {}

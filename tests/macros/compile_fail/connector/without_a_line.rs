@@ -1,0 +1,11 @@
+#![allow(unused)]
+
+use bus_core::connector;
+use bus_tests_macros::connects;
+
+#[connector(name = "crm")]
+struct Crm;
+
+connects!(Crm);
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use bus_core::BusObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, BusObject)]
+#[object(type = "app.user")]
+struct User;
+
+fn is_an_object<T: BusObject>() {}
+
+fn main() {
+    is_an_object::<User>();
+}

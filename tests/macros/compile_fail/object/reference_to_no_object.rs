@@ -1,0 +1,23 @@
+#![allow(unused)]
+
+use bus_core::{BusObject, Ref};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Address {
+    id: i64,
+}
+
+#[derive(Serialize, Deserialize, BusObject)]
+#[object(type = "app.user")]
+struct User {
+    #[object(id)]
+    id: i64,
+    address: Ref<Address>,
+}
+
+fn is_an_object<T: BusObject>() {}
+
+fn main() {
+    is_an_object::<User>();
+}

@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use bus_core::BusObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, BusObject)]
+struct OrderLine {
+    #[object(id)]
+    id: i64,
+}
+
+fn is_an_object<T: BusObject>() {}
+
+fn main() {
+    is_an_object::<OrderLine>();
+}

@@ -1,0 +1,15 @@
+#![allow(unused)]
+
+use bus_core::BusObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct User {
+    id: i64,
+}
+
+fn is_an_object<T: BusObject>() {}
+
+fn main() {
+    is_an_object::<User>();
+}

@@ -1,0 +1,9 @@
+#![allow(unused)]
+
+use bus_core::Settings;
+use serde::Deserialize;
+
+#[derive(Deserialize, Settings)]
+enum Schedule {}
+
+fn main() {}

@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use bus_core::Settings;
+use serde::Deserialize;
+
+#[derive(Deserialize, Settings)]
+struct CrmSettings {
+    ///
+    url: String,
+}
+
+fn are_settings<T: Settings>() {}
+
+fn main() {
+    are_settings::<CrmSettings>();
+}

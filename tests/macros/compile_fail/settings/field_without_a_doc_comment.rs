@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use bus_core::Settings;
+use serde::Deserialize;
+
+#[derive(Deserialize, Settings)]
+struct CrmSettings {
+    /// Where the CRM answers.
+    url: String,
+    key: String,
+}
+
+fn are_settings<T: Settings>() {}
+
+fn main() {
+    are_settings::<CrmSettings>();
+}
