@@ -322,6 +322,7 @@ impl Route {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn unreadable(error: PayloadError) -> Failure {
     Failure::reject(format!("the stored object does not fit its type: {error}"))
 }
@@ -332,6 +333,11 @@ pub type Filter = fn(&ChangeSummary, &(dyn Any + Send + Sync)) -> bool;
 /// The settings of a registered connector, read once for its filters.
 #[doc(hidden)]
 pub type ParsedSettings = Box<dyn Any + Send + Sync>;
+
+/// Calls `Outgoing::deliver` of the route's type.
+#[doc(hidden)]
+pub type Deliver =
+    for<'a> fn(&'a Instance, Payload, ChangeFacts, &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
 
 /// Something a connector is told of.
 #[derive(Clone, Copy)]
@@ -344,7 +350,7 @@ pub struct OutgoingRoute {
     /// What the connector's own code says to a change.
     pub filter: Option<Filter>,
     #[doc(hidden)]
-    pub deliver: for<'a> fn(&'a Instance, Payload, ChangeFacts, &'a Cx) -> BoxFuture<'a, Result<(), Failure>>,
+    pub deliver: Deliver,
 }
 
 impl fmt::Debug for OutgoingRoute {

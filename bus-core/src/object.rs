@@ -36,13 +36,9 @@ impl ObjectId {
 
     /// Reads a text that somebody else calls an id: a number or a GUID where it is one.
     pub fn from_text(text: &str) -> Self {
-        if let Ok(number) = text.parse() {
-            Self::Number(number)
-        } else if let Ok(guid) = text.parse() {
-            Self::Guid(guid)
-        } else {
-            Self::Text(text.to_owned())
-        }
+        let number = text.parse().map(Self::Number);
+        let number_or_guid = number.or_else(|_| text.parse().map(Self::Guid));
+        number_or_guid.unwrap_or_else(|_| Self::Text(text.to_owned()))
     }
 
     /// The id as text: what keys, lanes and the identity map hold.

@@ -42,7 +42,7 @@ impl Payload {
     pub fn of<T: Serialize>(object: &T) -> Result<Self, PayloadError> {
         let marks = Marks::begin();
         let value = serde_json::to_value(object).map_err(PayloadError::json)?;
-        let key = marks.key();
+        let key = marks.key.clone();
         drop(marks);
         let mut walk = Walk {
             key: &key,
@@ -64,7 +64,7 @@ impl Payload {
     /// Puts an object together again; references come out as what they point at now.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         let marks = Marks::begin();
-        let key = marks.key();
+        let key = marks.key.clone();
         let mut value = Value::Object(self.object.clone());
         for reference in &self.references {
             let ReferenceTarget::External(id) = &reference.target else {
@@ -190,6 +190,7 @@ thread_local! {
 
 /// Marks are made while this lives; nested use keeps the outer key for after.
 struct Marks {
+    key: String,
     outer: Option<String>,
 }
 
@@ -202,12 +203,9 @@ impl Marks {
         let low = RandomState::new().hash_one(high);
         let key = format!("$bus:{high:016x}{low:016x}");
         Self {
-            outer: MARK.replace(Some(key)),
+            outer: MARK.replace(Some(key.clone())),
+            key,
         }
-    }
-
-    fn key(&self) -> String {
-        MARK.with_borrow(|mark| mark.clone().unwrap_or_default())
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn connector(arguments: TokenStream, item: TokenStream) -> TokenStrea
 
 /// Expands `#[outgoing(...)]` or `#[incoming(...)]` where the compiler meets it before `#[connector]`: it steps
 /// below, so that the order of the attributes does not matter.
-pub(crate) fn line_first(direction: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn line_first(direction: &str, arguments: &TokenStream, item: TokenStream) -> TokenStream {
     let split = |input: ParseStream<'_>| Ok((Attribute::parse_outer(input)?, input.parse::<TokenStream>()?));
     let Ok((attributes, rest)) = split.parse2(item.clone()) else {
         return item;

@@ -3,11 +3,11 @@
 //! Reading never stops at the first mistake: what cannot be read is refused, and reading goes on after the comma.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{ExprPath, LitStr, Path, Token, Type};
+use syn::{Expr, ExprPath, LitStr, Member, Path, Token, Type};
 
 use crate::errors::Errors;
 use crate::suggest;
@@ -44,21 +44,20 @@ impl Entries {
             unreadable: false,
         };
         for tokens in split_at_commas(tokens) {
-            match parse_entry.parse2(tokens.clone()) {
-                Ok((word, value)) => entries.list.push(Entry {
-                    word,
-                    attribute: entries.attribute.clone(),
-                    value,
-                }),
-                Err(_) => {
-                    entries.unreadable = true;
-                    let message = format!(
-                        "{} cannot be read here: write a key, `key = value` or `key(...)`",
-                        entries.attribute
-                    );
-                    errors.refuse(tokens, message);
-                }
-            }
+            let Ok((word, value)) = parse_entry.parse2(tokens.clone()) else {
+                entries.unreadable = true;
+                let message = format!(
+                    "{} cannot be read here: write a key, `key = value` or `key(...)`",
+                    entries.attribute
+                );
+                errors.refuse(tokens, message);
+                continue;
+            };
+            entries.list.push(Entry {
+                word,
+                attribute: entries.attribute.clone(),
+                value,
+            });
         }
         entries
     }
@@ -165,6 +164,25 @@ impl Entry {
     /// What stands behind `=`.
     pub(crate) fn equals<T: Parse>(&self, remedy: &str, errors: &mut Errors) -> Option<T> {
         self.equals_by(T::parse, remedy, errors)
+    }
+
+    /// What stands behind `=`, as a field: `id`, `header.id`, `0.1`.
+    pub(crate) fn field(&self, remedy: &str, errors: &mut Errors) -> Option<Vec<Member>> {
+        let members = |input: ParseStream<'_>| {
+            // As the compiler reads it behind a value: there `0.1` is two fields and no number.
+            let field: TokenStream = input.parse()?;
+            let mut expression: Expr = syn::parse2(quote!(value.#field))?;
+            let mut members = Vec::new();
+            while let Expr::Field(field) = expression {
+                members.insert(0, field.member);
+                expression = *field.base;
+            }
+            match expression {
+                Expr::Path(_) => Ok(members),
+                other => Err(syn::Error::new_spanned(other, "not a field")),
+            }
+        };
+        self.equals_by(members, remedy, errors)
     }
 
     fn equals_by<P: Parser>(&self, parser: P, remedy: &str, errors: &mut Errors) -> Option<P::Output> {

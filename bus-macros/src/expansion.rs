@@ -1,7 +1,7 @@
 //! What the macros write, as a person would read it: one snapshot per shape. A change here is a change for every
 //! connector there is; read it before accepting it.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Spacing, TokenStream, TokenTree};
 use quote::quote;
 
 use crate::{connector, object, settings};
@@ -239,8 +239,11 @@ fn find_unqualified(tokens: TokenStream, found: &mut Vec<String>) {
                 };
                 let follows_colons =
                     is_punct(index.checked_sub(1), ':') && is_punct(index.checked_sub(2), ':');
-                // A field, as in `Place { file: ... }`.
-                let is_field = is_punct(Some(index + 1), ':') && !is_punct(Some(index + 2), ':');
+                // A field, as in `Place { file: ... }`: one colon, not two that belong together.
+                let is_field = matches!(
+                    tokens.get(index + 1),
+                    Some(TokenTree::Punct(punct)) if punct.as_char() == ':' && punct.spacing() == Spacing::Alone
+                );
                 if BANNED.iter().any(|banned| ident == banned) && !follows_colons && !is_field {
                     found.push(ident.to_string());
                 }

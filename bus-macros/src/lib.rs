@@ -177,7 +177,7 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    connector::line_first("outgoing", arguments.into(), item.into()).into()
+    connector::line_first("outgoing", &arguments.into(), item.into()).into()
 }
 
 /// A line of a connector: external objects `E` that it accepts. The struct implements `Incoming<E>`.
@@ -227,7 +227,7 @@ pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    connector::line_first("incoming", arguments.into(), item.into()).into()
+    connector::line_first("incoming", &arguments.into(), item.into()).into()
 }
 
 /// Makes a struct with named fields an object of the bus. serde's `Serialize` and `Deserialize` stand beside it.

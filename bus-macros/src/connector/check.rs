@@ -4,8 +4,7 @@
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
-use syn::{LitStr, Member, Token, Type};
+use syn::{LitStr, Member, Type};
 
 use super::model::{Connector, IncomingLine, OutgoingLine, Site};
 use super::parse::{Direction, Line, Read, type_text};
@@ -374,21 +373,9 @@ fn it_has_a_key_or_no_order(line: &Line, errors: &mut Errors) -> Vec<Member> {
 }
 
 fn key_field(entry: &Entry, errors: &mut Errors) -> Vec<Member> {
-    struct Field(Vec<Member>);
-    impl Parse for Field {
-        fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-            let mut members = vec![input.parse()?];
-            while input.peek(Token![.]) {
-                input.parse::<Token![.]>()?;
-                members.push(input.parse()?);
-            }
-            Ok(Self(members))
-        }
-    }
-    let remedy = "takes a field: write `key = id` or `key = header.id`";
     entry
-        .equals(remedy, errors)
-        .map_or_else(Vec::new, |field: Field| field.0)
+        .field("takes a field: write `key = id` or `key = header.id`", errors)
+        .unwrap_or_default()
 }
 
 /// The kind is how tasks are called between the systems and in the store: it must be a plain word.

@@ -73,9 +73,10 @@ fn key(core: &CorePath, line: &IncomingLine) -> TokenStream {
 
 fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
     let external = &line.external;
-    match &line.decode {
-        Some(decode) => quote!(#core::__private::run_decode(bytes, #decode)),
-        None => quote!(#core::__private::decode_json::<#external>(bytes)),
+    if let Some(decode) = &line.decode {
+        quote!(#core::__private::run_decode(bytes, #decode))
+    } else {
+        quote!(#core::__private::decode_json::<#external>(bytes))
     }
 }
 
@@ -147,9 +148,10 @@ fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> 
     let OutgoingLine {
         object, code_name, ..
     } = line;
-    let subscription = match &line.type_pattern {
-        Some(pattern) => quote!(to(#pattern)),
-        None => quote!(everything()),
+    let subscription = if let Some(pattern) = &line.type_pattern {
+        quote!(to(#pattern))
+    } else {
+        quote!(everything())
     };
     let operations: Vec<_> = line
         .operations
@@ -166,13 +168,14 @@ fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> 
         Site::Named(site) => Some(quote!(.site(#site))),
     };
     let code_name = code_name.as_ref().map(|code_name| quote!(.code_name(#code_name)));
-    let filter = match &line.filter {
-        Some(filter) => quote! {
+    let filter = if let Some(filter) = &line.filter {
+        quote! {
             ::core::option::Option::Some(|change, settings| {
                 #core::__private::run_filter::<#struct_name>(change, settings, #filter)
             })
-        },
-        None => quote!(::core::option::Option::None),
+        }
+    } else {
+        quote!(::core::option::Option::None)
     };
     let connector = at(struct_name, object);
     quote! {

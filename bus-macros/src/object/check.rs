@@ -48,7 +48,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let group = it_is_a_reference(read, "group", errors);
     let references = references(read);
     Some(Object {
-        object_type: object_type?,
+        type_name: object_type?,
         display,
         id: id?,
         guid,

@@ -33,7 +33,7 @@ pub(super) fn expand(
 
 fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenStream {
     let Object {
-        object_type,
+        type_name,
         display,
         id,
         ..
@@ -62,7 +62,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
         #[automatically_derived]
         impl #core::BusObject for #name {
             type Id = #id_type;
-            const TYPE: &'static ::core::primitive::str = #object_type;
+            const TYPE: &'static ::core::primitive::str = #type_name;
             const DISPLAY: &'static ::core::primitive::str = #display;
             const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
             fn id(&self) -> &#id_type {

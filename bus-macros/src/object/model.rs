@@ -4,7 +4,8 @@ use syn::{Ident, LitStr, Type};
 
 /// What `#[object(...)]` and the fields say.
 pub(super) struct Object<'i> {
-    pub(super) object_type: LitStr,
+    /// Its object type, `app.user`.
+    pub(super) type_name: LitStr,
     pub(super) display: String,
     pub(super) id: Marked<'i>,
     pub(super) guid: Option<Marked<'i>>,

@@ -6,6 +6,4 @@ use bus_tests_macros::User;
 #[outgoing(User)]
 fn deliver() {}
 
-
-
 fn main() {}

@@ -7,6 +7,4 @@ use bus_tests_macros::{Contact, User};
 #[incoming(Contact, key = uid)]
 struct Crm;
 
-
-
 fn main() {}

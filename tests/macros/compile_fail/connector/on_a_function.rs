@@ -7,6 +7,4 @@ use bus_tests_macros::User;
 #[outgoing(User)]
 fn deliver() {}
 
-
-
 fn main() {}

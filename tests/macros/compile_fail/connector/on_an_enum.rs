@@ -9,6 +9,4 @@ enum Crm {
     Connected,
 }
 
-
-
 fn main() {}

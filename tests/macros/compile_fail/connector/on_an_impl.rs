@@ -9,6 +9,4 @@ struct Crm;
 #[outgoing(User)]
 impl Crm {}
 
-
-
 fn main() {}

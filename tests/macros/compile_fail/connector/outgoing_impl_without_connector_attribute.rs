@@ -3,7 +3,6 @@
 use bus_core::{Change, Cx, Failure, Outgoing};
 use bus_tests_macros::{User, connects};
 
-
 struct Crm;
 
 connects!(Crm);

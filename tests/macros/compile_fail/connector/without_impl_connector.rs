@@ -7,6 +7,4 @@ use bus_tests_macros::User;
 #[outgoing(User)]
 struct Crm;
 
-
-
 fn main() {}
