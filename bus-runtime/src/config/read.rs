@@ -300,7 +300,7 @@ fn connector(name: ConnectorName, section: &Section<'_>) -> ConnectorConfig {
             .map_or_else(|| Value::Object(Map::new()), |section| settings::json(&section)),
         processing: section
             .section("processing")
-            .map(|section| processing(&section))
+            .map(|section| processing(&section, name.as_str()))
             .unwrap_or_default(),
         name,
     }
@@ -320,9 +320,9 @@ fn display_name<'t>(section: &Section<'t>) -> Option<&'t str> {
     Some(name)
 }
 
-fn processing(section: &Section<'_>) -> Processing {
+fn processing(section: &Section<'_>, connector: &str) -> Processing {
     let before = section.mistakes();
-    section.only(PROCESSING_KEYS, |key| home(key, "NAME"));
+    section.only(PROCESSING_KEYS, |key| home(key, connector));
     let default = Processing::default();
     let max_attempts = section
         .whole(&range::MAX_ATTEMPTS)

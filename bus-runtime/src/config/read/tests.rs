@@ -213,7 +213,7 @@ fn unknown_keys_are_refused_with_the_nearest_or_all_or_the_table_they_belong_in(
     );
     check_refused(
         "[connectors.crm]\nenabled = false\nbase_url = \"s3cret\"\nuse = \"x\"\nretry_max_ms = 1\n\n\
-         [connectors.crm.processing]\n  max_atempts = 3",
+         [connectors.crm.processing]\n  max_atempts = 3\n  uses = \"x\"",
         &[
             "2:1: unknown key `enabled` in [connectors.crm]; write `state = \"enabled\"`, `\"paused\"` or \
              `\"disabled\"`",
@@ -222,6 +222,7 @@ fn unknown_keys_are_refused_with_the_nearest_or_all_or_the_table_they_belong_in(
             "4:1: unknown key `use` in [connectors.crm]; did you mean `uses`?",
             "5:1: unknown key `retry_max_ms` in [connectors.crm]; it belongs in [connectors.crm.processing]",
             "8:3: unknown key `max_atempts` in [connectors.crm.processing]; did you mean `max_attempts`?",
+            "9:3: unknown key `uses` in [connectors.crm.processing]; it belongs in [connectors.crm]",
         ],
     );
 }
