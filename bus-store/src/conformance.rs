@@ -1,1 +1,313 @@
-//! The laws that every store keeps.
+//! The laws that every store keeps: one test for each, named as a sentence.
+//!
+//! A backend proves itself with one line in a test of its own, and dev-dependencies on `bus-store` (feature
+//! `conformance`) and `tokio` (features `macros` and `rt-multi-thread`):
+//!
+//! ```
+//! mod memory {
+//!     use std::sync::Arc;
+//!     use bus_core::BoxFuture;
+//!     use bus_store::conformance::Rig;
+//!     use bus_store::{MemoryStore, Store};
+//!
+//!     struct InMemory;
+//!
+//!     impl Rig for InMemory {
+//!         fn open(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+//!             Box::pin(async { Arc::new(MemoryStore::new()) as Arc<dyn Store> })
+//!         }
+//!     }
+//!
+//!     bus_store::conformance!(InMemory);
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! The expression is evaluated once for each law, so each has a place for its data of its own. A law that does not
+//! hold panics and says what it saw. A law that needs a capability that the store does not claim is reported as a
+//! gap, with its reason, on the standard error stream of the tests; no law asks for a backend's name.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a law that does not hold panics: that is how it says so"
+)]
+
+pub mod aside;
+mod bench;
+pub mod connectors;
+pub mod due;
+pub mod identity;
+pub mod objects;
+pub mod opening;
+pub mod operate;
+pub mod owner;
+pub mod programs;
+pub mod queue;
+pub mod task_log;
+pub mod wake;
+
+use std::fmt;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use bus_core::BoxFuture;
+
+use crate::Store;
+
+/// A place for data that is opened, by one law at a time.
+pub trait Rig: Send + Sync {
+    /// Opens the store: the first time with nothing in it. A law that opens it again has closed it before, and
+    /// finds the same data where the store says that it `reopens`.
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Store>>;
+}
+
+/// What became of a law that did not panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The store keeps it.
+    Kept,
+    /// It does not apply to the store: why.
+    Gap(&'static str),
+}
+
+impl From<()> for Verdict {
+    fn from((): ()) -> Self {
+        Self::Kept
+    }
+}
+
+/// One law.
+#[derive(Clone, Copy)]
+pub struct Law {
+    /// What it says.
+    pub name: &'static str,
+    /// Tries it.
+    pub run: for<'a> fn(&'a dyn Rig) -> BoxFuture<'a, Verdict>,
+}
+
+impl fmt::Debug for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Tells of a gap, past the capture of test output: what is not tested is never silent.
+pub fn report(law: &str, verdict: &Verdict) {
+    if let Verdict::Gap(reason) = verdict {
+        // Without a standard error stream there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "gap: {law}: {reason}");
+    }
+}
+
+/// Ends a law with a gap where the store does not reopen.
+macro_rules! needs_reopening {
+    ($store:expr) => {
+        if !$store.capabilities().reopens {
+            return Verdict::Gap("the store does not claim that its data can be opened again");
+        }
+    };
+}
+use needs_reopening;
+
+/// One test for each law, for the store that this rig opens.
+#[macro_export]
+macro_rules! conformance {
+    ($rig:expr) => {
+        $crate::for_every_law! { [$crate::test_each_law] [$rig] }
+    };
+}
+
+/// What `conformance!` makes of the list of laws.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! test_each_law {
+    ([$rig:expr] $($file:ident::$law:ident)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                let rig = $rig;
+                let verdict = $crate::conformance::$file::$law(&rig).await.into();
+                $crate::conformance::report(stringify!($law), &verdict);
+            }
+        )*
+    };
+}
+
+macro_rules! list_each_law {
+    ([] $($file:ident::$law:ident)*) => {
+        /// All laws, by file.
+        pub const LAWS: &[Law] = &[
+            $(Law { name: stringify!($law), run: |rig| Box::pin(async move { $file::$law(rig).await.into() }) },)*
+        ];
+    };
+}
+
+/// The list of laws, handed to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_every_law {
+    ([$($then:tt)*] [$($arguments:tt)*]) => {
+        $($then)*! {
+            [$($arguments)*]
+            task_log::what_is_logged_later_has_the_larger_id
+            task_log::ids_are_never_given_twice
+            task_log::a_commit_answers_its_tasks_in_the_order_given
+            task_log::an_empty_commit_changes_nothing
+            task_log::objects_tasks_bindings_and_outcomes_become_true_together
+            task_log::a_commit_is_all_or_nothing_when_an_object_is_not_as_expected
+            task_log::a_commit_is_all_or_nothing_when_a_guid_is_taken
+            task_log::a_commit_is_all_or_nothing_when_a_code_name_is_taken
+            task_log::a_commit_is_all_or_nothing_when_it_contradicts_itself_in_its_objects
+            task_log::a_commit_is_all_or_nothing_when_a_settlement_is_stale
+            task_log::a_commit_is_all_or_nothing_when_its_owner_is_a_former_one
+            task_log::a_commit_that_contradicts_itself_is_refused
+            task_log::a_conflict_names_both_objects
+            task_log::one_task_goes_to_several_queues
+            task_log::the_two_directions_are_two_queues
+            task_log::concurrent_commits_get_ids_of_their_own_and_lose_nothing
+            task_log::what_was_logged_comes_back_word_for_word
+            task_log::bytes_survive_as_they_are
+            task_log::a_mebibyte_survives
+            task_log::time_survives_to_the_microsecond
+            opening::what_was_acknowledged_is_there_after_reopening
+            opening::ids_go_on_after_reopening
+            opening::what_was_claimed_before_reopening_is_charged_and_claimed_alone
+            opening::after_closing_every_call_answers_closed
+            queue::a_claimed_delivery_is_not_claimed_twice
+            queue::an_empty_queue_has_nothing_to_claim
+            queue::a_claim_brings_the_oldest_up_to_its_limit
+            queue::fresh_deliveries_of_one_key_are_claimed_together_in_order
+            queue::what_runs_holds_its_key
+            queue::a_retried_delivery_holds_its_key
+            queue::a_released_delivery_holds_its_key
+            queue::a_waiting_delivery_holds_its_key
+            queue::a_parked_delivery_holds_its_key
+            queue::what_does_not_hold_its_key_lets_the_next_go
+            queue::a_key_with_an_exception_gives_one_at_a_time
+            queue::order_survives_every_combination_of_outcomes
+            queue::ten_thousand_blocked_keys_do_not_hide_a_free_one
+            queue::what_holds_a_key_displaces_what_is_claimed_behind_it
+            queue::what_does_not_hold_its_key_displaces_nothing
+            queue::what_was_claimed_before_it_is_not_displaced
+            queue::what_was_displaced_cannot_be_settled
+            owner::what_is_not_claimed_cannot_be_settled
+            owner::a_delivery_is_settled_once
+            owner::the_owner_of_another_queue_cannot_settle
+            owner::every_owner_has_a_higher_epoch
+            owner::a_former_owner_changes_nothing
+            owner::what_was_interrupted_is_charged_and_claimed_alone
+            owner::what_was_interrupted_stays_alone
+            owner::an_interruption_keeps_the_order_of_a_key
+            owner::an_interruption_does_not_end_a_wait
+            owner::a_new_owner_touches_only_what_was_claimed
+            due::only_charged_outcomes_use_up_attempts
+            due::what_is_due_is_claimed_not_before
+            due::the_next_due_time_is_the_earliest_to_come
+            due::what_time_does_not_make_ready_has_no_due_time
+            due::what_is_due_takes_at_most_half_while_there_is_fresh_work
+            due::what_is_due_comes_by_due_time
+            due::a_waiting_delivery_knows_how_long_and_how_often
+            aside::what_stepped_aside_runs_again_when_it_is_due
+            aside::what_was_overtaken_is_discarded_when_it_is_due
+            aside::what_is_discarded_as_superseded_takes_no_slot
+            aside::only_a_later_success_supersedes
+            aside::what_stepped_aside_never_runs_beside_its_key
+            aside::what_stepped_aside_does_not_overtake_what_holds_the_key
+            aside::what_stepped_aside_can_hold_its_key_again
+            aside::what_is_parked_aside_holds_nothing
+            aside::an_interruption_leaves_aside_what_stepped_aside
+            identity::a_binding_is_found_from_both_sides
+            identity::an_object_has_one_external_id_the_newest
+            identity::an_external_id_has_one_object_the_newest
+            identity::a_binding_can_take_the_place_of_two
+            identity::bindings_belong_to_one_connector_and_type
+            identity::answers_come_in_the_order_asked
+            identity::a_gone_object_is_unknown_but_keeps_its_external_id
+            identity::bindings_end_before_new_ones_begin
+            identity::a_binding_can_be_unlinked
+            identity::pages_of_bindings_are_stable_under_writes
+            identity::ids_of_every_kind_can_be_bound
+            objects::an_object_comes_back_as_it_was_saved
+            objects::one_commit_can_write_an_object_several_times
+            objects::a_deleted_object_is_gone
+            objects::deleting_what_is_not_there_is_no_error
+            objects::a_guid_finds_an_object_wherever_it_belongs
+            objects::a_code_name_finds_an_object_where_it_belongs
+            objects::a_changed_object_is_found_by_its_new_names_only
+            objects::names_are_unique_only_where_they_must_be
+            objects::objects_are_listed_in_the_order_they_were_saved
+            objects::pages_of_objects_are_stable_under_writes
+            objects::going_on_after_a_gone_object_is_refused
+            objects::a_new_number_was_never_used
+            objects::numbers_asked_for_at_once_are_different
+            objects::of_concurrent_writers_one_wins
+            connectors::records_come_back_as_they_were_saved
+            connectors::a_connector_changes_its_state
+            connectors::the_switches_are_kept
+            operate::the_books_balance_after_every_outcome
+            operate::every_state_is_seen_as_what_it_is
+            operate::what_was_blocked_becomes_available
+            operate::a_list_can_be_of_one_state
+            operate::pages_of_deliveries_are_stable_under_writes
+            operate::a_page_has_a_largest_size
+            operate::what_went_wrong_is_kept
+            operate::the_latest_attempts_are_kept
+            operate::long_errors_are_cut_between_characters
+            operate::queues_are_listed
+            operate::what_nobody_heard_of_is_empty
+            wake::logging_rings_before_it_returns
+            wake::a_queue_can_be_listened_to_before_it_exists
+            wake::a_refused_commit_does_not_ring
+            wake::an_outcome_that_makes_something_ready_rings
+            wake::a_binding_wakes_who_waits_for_its_object
+            wake::other_bindings_wake_nobody
+            wake::a_binding_wakes_who_waits_for_its_external_id
+            wake::an_object_wakes_who_waits_for_its_external_id
+            wake::an_object_wakes_who_waits_for_its_guid
+            wake::an_object_wakes_who_waits_for_its_code_name
+            wake::a_renamed_object_wakes_who_waits_for_its_new_name
+            wake::what_is_gone_again_wakes_nobody
+            wake::any_of_what_is_awaited_wakes
+            wake::what_arrived_before_the_wait_is_written_is_not_missed
+            wake::what_arrives_with_the_wait_is_not_missed
+            wake::a_wake_does_not_forget_how_long_it_waits
+            wake::a_wait_is_asked_again_when_nothing_arrives
+            wake::one_arrival_wakes_all_who_wait
+            wake::who_waits_no_more_is_not_woken
+            programs::random_programs_keep_every_key_in_order_and_lose_nothing
+        }
+    };
+}
+
+for_every_law! { [list_each_law] [] }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::LAWS;
+
+    #[test]
+    fn every_law_that_is_written_is_listed() {
+        let listed: BTreeSet<&str> = LAWS.iter().map(|law| law.name).collect();
+        assert_eq!(listed.len(), LAWS.len(), "a law is listed twice");
+        let files = [
+            include_str!("conformance/aside.rs"),
+            include_str!("conformance/connectors.rs"),
+            include_str!("conformance/due.rs"),
+            include_str!("conformance/identity.rs"),
+            include_str!("conformance/objects.rs"),
+            include_str!("conformance/opening.rs"),
+            include_str!("conformance/operate.rs"),
+            include_str!("conformance/owner.rs"),
+            include_str!("conformance/programs.rs"),
+            include_str!("conformance/queue.rs"),
+            include_str!("conformance/task_log.rs"),
+            include_str!("conformance/wake.rs"),
+        ];
+        let lines = files.iter().flat_map(|file| file.lines());
+        let names = lines.filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+        let written: BTreeSet<&str> = names.collect();
+        assert_eq!(listed, written);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A queue is its open deliveries, and a lane for each key that has any. Two indexes say what is ready, so that a
 //! claim meets nothing that is blocked; whatever changes a lane ends with `QueueState::index`, which derives the
-//! lane's part of both indexes anew.
+//! lane's part of both indexes anew. Longer than other files because nothing of that can be understood alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem;

@@ -1,0 +1,151 @@
+//! Laws of stepping aside, part of [`Queue`](crate::Queue).
+
+use bus_core::{DeliveryState, Timestamp};
+
+use super::Rig;
+use super::bench::{Bench, aside, at, discarded, parked, parked_aside, released, retry};
+use crate::queue::Outcome;
+
+/// What stepped aside runs again when it is due, and says that it did step aside.
+pub async fn what_stepped_aside_runs_again_when_it_is_due(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [a] = bench.log(["x"]).await;
+    assert!(!bench.claim_and_settle(at(0), aside(5)).await.aside);
+    assert_eq!(bench.claim(10, at(4)).await, []);
+    let claimed = bench.claim_and_settle(at(5), retry(6)).await;
+    assert_eq!((claimed.delivery, claimed.aside), (a, true));
+    assert!(bench.claim_one(at(6)).await.aside, "it stays so");
+}
+
+/// What stepped aside is discarded, and counted, when it is due and a later one of its key has completed.
+pub async fn what_was_overtaken_is_discarded_when_it_is_due(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [old, new] = bench.log(["x", "x"]).await;
+    assert_eq!(bench.claim(1, at(0)).await, [old]);
+    bench.settle(old, aside(5)).await;
+    bench.claim_and_settle(at(0), Outcome::Completed).await;
+    assert!(!bench.is_open(new).await);
+    assert!(bench.is_open(old).await, "not before it is due");
+    assert_eq!(bench.claim(10, at(5)).await, []);
+    assert!(!bench.is_open(old).await);
+    let counters = bench.counters().await;
+    assert_eq!((counters.completed, counters.discarded, counters.open), (1, 1, 0));
+}
+
+/// What stepped aside takes none of a claim's slots when it is discarded.
+pub async fn what_is_discarded_as_superseded_takes_no_slot(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [old, new] = bench.log(["x", "x"]).await;
+    bench.claim(1, at(0)).await;
+    bench.settle(old, aside(5)).await;
+    bench.claim(1, at(0)).await;
+    bench.settle(new, Outcome::Completed).await;
+    let [other] = bench.log(["y"]).await;
+    assert_eq!(bench.claim(1, at(5)).await, [other]);
+}
+
+/// Only what completed, and only what is later, supersedes.
+pub async fn only_a_later_success_supersedes(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [first, second, third] = bench.log(["x", "x", "x"]).await;
+    bench.claim(10, at(0)).await;
+    bench.settle(first, Outcome::Completed).await;
+    bench.settle(second, aside(5)).await;
+    bench.settle(third, discarded()).await;
+    assert_eq!(bench.claim(10, at(5)).await, [second]);
+    bench.settle(second, Outcome::Completed).await;
+
+    let [fourth, fifth, other] = bench.log(["x", "x", "y"]).await;
+    bench.claim(10, at(5)).await;
+    bench.settle(fourth, aside(6)).await;
+    bench.settle(fifth, parked_aside()).await;
+    bench.settle(other, Outcome::Completed).await;
+    assert_eq!(
+        bench.claim(10, at(6)).await,
+        [fourth],
+        "another key's success is none of its business"
+    );
+}
+
+/// What stepped aside does not run while another one of its key does, nor lets another one run beside it.
+pub async fn what_stepped_aside_never_runs_beside_its_key(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [old, new] = bench.log(["x", "x"]).await;
+    bench.claim(1, at(0)).await;
+    bench.settle(old, aside(5)).await;
+    assert_eq!(bench.claim(1, at(0)).await, [new]);
+    assert_eq!(bench.claim(10, at(5)).await, [], "the later one runs");
+    bench.settle(new, discarded()).await;
+    assert_eq!(bench.claim(10, at(5)).await, [old]);
+    let [newest] = bench.log(["x"]).await;
+    assert_eq!(bench.claim(10, at(5)).await, [], "the earlier one runs");
+    bench.settle(old, Outcome::Completed).await;
+    assert_eq!(bench.claim(10, at(5)).await, [newest]);
+}
+
+/// What stepped aside does not overtake an earlier one that holds the key.
+pub async fn what_stepped_aside_does_not_overtake_what_holds_the_key(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [first, second] = bench.log(["x", "x"]).await;
+    bench.claim(10, at(0)).await;
+    bench.settle(second, aside(3)).await;
+    bench.settle(first, retry(9)).await;
+    let claim = bench.claim_whole(10, at(3)).await;
+    assert_eq!((claim.deliveries.len(), claim.next_due), (0, Some(at(9))));
+    assert_eq!(bench.claim(10, at(9)).await, [first]);
+    bench.settle(first, Outcome::Completed).await;
+    assert_eq!(
+        bench.claim(10, at(9)).await,
+        [second],
+        "an earlier success supersedes nothing"
+    );
+}
+
+/// An outcome that holds the key puts what had stepped aside back to its place.
+pub async fn what_stepped_aside_can_hold_its_key_again(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    for outcome in [retry(9), released(9)] {
+        let [old] = bench.log(["x"]).await;
+        bench.claim_and_settle(at(0), aside(5)).await;
+        bench.claim_and_settle(at(5), outcome.clone()).await;
+        let [new] = bench.log(["x"]).await;
+        assert_eq!(bench.claim(10, at(5)).await, [], "{outcome:?}");
+        assert_eq!(bench.claim(10, at(9)).await, [old]);
+        bench.settle(old, Outcome::Completed).await;
+        assert_eq!(bench.claim(10, at(9)).await, [new]);
+        bench.settle(new, Outcome::Completed).await;
+    }
+    bench.log(["z"]).await;
+    bench.claim_and_settle(at(0), aside(5)).await;
+    bench.claim_and_settle(at(5), parked()).await;
+    bench.log(["z"]).await;
+    assert_eq!(bench.claim(10, at(99)).await, []);
+}
+
+/// What was parked aside holds nothing, and does not run.
+pub async fn what_is_parked_aside_holds_nothing(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [stuck, next] = bench.log(["x", "x"]).await;
+    bench.claim(1, at(0)).await;
+    bench.settle(stuck, parked_aside()).await;
+    let claim = bench.claim_whole(10, Timestamp::from_micros(i64::MAX)).await;
+    assert_eq!((super::bench::ids(&claim), claim.next_due), (vec![next], None));
+    bench.settle(next, Outcome::Completed).await;
+    assert_eq!(bench.state(stuck).await, DeliveryState::Parked);
+}
+
+/// What was interrupted after it had stepped aside is aside still, and later ones may pass.
+pub async fn an_interruption_leaves_aside_what_stepped_aside(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [old] = bench.log(["x"]).await;
+    bench.claim_and_settle(at(0), aside(5)).await;
+    assert_eq!(bench.claim(1, at(5)).await, [old]);
+    bench.acquire_again().await;
+    let claimed = bench.claim_and_settle(at(5), aside(7)).await;
+    assert_eq!((claimed.delivery, claimed.aside, claimed.attempt), (old, true, 2));
+    let [new] = bench.log(["x"]).await;
+    assert_eq!(bench.claim(10, at(5)).await, [new]);
+    bench.settle(new, Outcome::Completed).await;
+    assert_eq!(bench.claim(10, at(7)).await, []);
+    assert_eq!(bench.counters().await.discarded, 1);
+}

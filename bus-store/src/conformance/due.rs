@@ -1,0 +1,165 @@
+//! Laws of attempts and due times, part of [`Queue`](crate::Queue).
+
+use bus_core::{DeliveryId, Timestamp};
+
+use super::Rig;
+use super::bench::{Bench, aside, at, ids, parked, released, released_at_once, retry, waiting};
+use crate::queue::Outcome;
+
+/// Only what is settled as failed, or interrupted, uses up an attempt.
+pub async fn only_charged_outcomes_use_up_attempts(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let stepped = |charged| Outcome::Aside {
+        due: at(0),
+        error: None,
+        charged,
+    };
+    let [id] = bench.log(["x"]).await;
+    for (outcome, attempt) in [
+        (released_at_once(), 1),
+        (released(0), 1),
+        (waiting(0), 1),
+        (stepped(false), 1),
+        (retry(0), 1),
+        (released(0), 2),
+        (stepped(true), 2),
+        (waiting(0), 3),
+        (retry(0), 3),
+        (parked(), 4),
+    ] {
+        let claimed = bench.claim_and_settle(at(0), outcome.clone()).await;
+        assert_eq!(claimed.attempt, attempt, "at the claim before {outcome:?}");
+    }
+    assert_eq!(bench.detail(id).await.summary.attempts, 4);
+}
+
+/// Due means that its time has come, to the microsecond.
+pub async fn what_is_due_is_claimed_not_before(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.log(["x"]).await;
+    bench.claim_and_settle(at(0), retry(5)).await;
+    let just_before = Timestamp::from_micros(at(5).as_micros() - 1);
+    let claim = bench.claim_whole(10, just_before).await;
+    assert_eq!((ids(&claim), claim.next_due), (vec![], Some(at(5))));
+    assert_eq!(bench.claim(10, at(5)).await.len(), 1);
+}
+
+/// The next due time is the earliest one that is not reached, of whatever time makes ready.
+pub async fn the_next_due_time_is_the_earliest_to_come(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let mut settled = Vec::new();
+    for (key, outcome) in [
+        ("w", retry(8)),
+        ("x", released(6)),
+        ("y", waiting(7)),
+        ("z", aside(5)),
+    ] {
+        settled.extend(bench.log([key]).await);
+        bench.claim_and_settle(at(0), outcome).await;
+    }
+    let [retried, released, waits, stepped] = settled[..] else {
+        panic!("four were logged")
+    };
+    assert_eq!(bench.claim_whole(10, at(0)).await.next_due, Some(at(5)));
+    for (second, id, next) in [
+        (5, stepped, Some(6)),
+        (6, released, Some(7)),
+        (7, waits, Some(8)),
+        (8, retried, None),
+    ] {
+        let claim = bench.claim_whole(10, at(second)).await;
+        assert_eq!((ids(&claim), claim.next_due), (vec![id], next.map(at)));
+    }
+}
+
+/// What is blocked, parked or running has no due time, and what is due already is not the next.
+pub async fn what_time_does_not_make_ready_has_no_due_time(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [a, b] = bench.log(["x", "x"]).await;
+    bench.claim(10, at(0)).await;
+    // Both are exceptions; only the first of them can become ready by time.
+    bench.settle(b, retry(3)).await;
+    bench.settle(a, retry(9)).await;
+    assert_eq!(bench.claim_whole(10, at(0)).await.next_due, Some(at(9)));
+    assert_eq!(bench.claim(10, at(9)).await, [a]);
+    bench.settle(a, parked()).await;
+    assert_eq!(bench.claim_whole(10, at(0)).await.next_due, None);
+
+    bench.log(["y", "z"]).await;
+    for id in bench.claim(10, at(0)).await {
+        bench.settle(id, retry(5)).await;
+    }
+    let claim = bench.claim_whole(1, at(6)).await;
+    assert_eq!((claim.deliveries.len(), claim.next_due), (1, None));
+}
+
+/// What is due comes first, but takes at most half of the slots, and at least one, while there is fresh work; alone,
+/// each takes them all.
+pub async fn what_is_due_takes_at_most_half_while_there_is_fresh_work(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.log_keys("due", 12).await;
+    let due = bench.claim(100, at(0)).await;
+    for id in &due {
+        bench.settle(*id, retry(1)).await;
+    }
+    bench.log_keys("fresh", 12).await;
+    let is_due = |id: &DeliveryId| due.contains(id);
+    let mut claimed = bench.claim(8, at(1)).await;
+    assert_eq!(
+        (claimed.len(), claimed.iter().filter(|id| is_due(id)).count()),
+        (8, 4)
+    );
+    assert!(claimed[..4].iter().all(is_due), "what is due comes first");
+    let one = bench.claim(1, at(1)).await;
+    assert!(one.iter().all(is_due), "at least one");
+    claimed.extend(one);
+    // The fresh ones are claimed by whoever ignores what is due.
+    while claimed.iter().filter(|id| !is_due(id)).count() < 12 {
+        claimed.extend(bench.claim(2, at(0)).await);
+    }
+    let rest = bench.claim(100, at(1)).await;
+    assert_eq!(rest.len(), 24 - claimed.len());
+    assert!(
+        rest.iter().all(is_due),
+        "without fresh work, what is due takes all of the slots"
+    );
+}
+
+/// What is due comes in the order of its due times.
+pub async fn what_is_due_comes_by_due_time(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [a, b, c] = bench.log(["x", "y", "z"]).await;
+    bench.claim(10, at(0)).await;
+    for (id, due) in [(a, 3), (b, 1), (c, 2)] {
+        bench.settle(id, retry(due)).await;
+    }
+    assert_eq!(bench.claim(2, at(9)).await, [b, c]);
+    assert_eq!(bench.claim(2, at(9)).await, [a]);
+}
+
+/// How often a delivery was asked again, and since when, is told while it waits, and starts anew when it waits anew.
+pub async fn a_waiting_delivery_knows_how_long_and_how_often(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.log(["x"]).await;
+    let mut claimed = bench.claim_and_settle(at(0), waiting(1)).await;
+    assert_eq!((claimed.asks, claimed.waiting_since), (0, None));
+    for ask in 1..=3 {
+        claimed = bench.claim_and_settle(at(10 * ask), waiting(10 * ask + 1)).await;
+        assert_eq!(
+            (i64::from(claimed.asks), claimed.waiting_since),
+            (ask, Some(at(0)))
+        );
+    }
+    assert_eq!(bench.counters().await.waited, 1, "it began to wait once");
+    claimed = bench.claim_and_settle(at(40), retry(41)).await;
+    assert_eq!((claimed.asks, claimed.waiting_since), (4, Some(at(0))));
+    claimed = bench.claim_and_settle(at(50), waiting(51)).await;
+    assert_eq!(
+        (claimed.asks, claimed.waiting_since),
+        (0, None),
+        "any other outcome ends the wait"
+    );
+    claimed = bench.claim_and_settle(at(60), Outcome::Completed).await;
+    assert_eq!((claimed.asks, claimed.waiting_since), (1, Some(at(50))));
+    assert_eq!(bench.counters().await.waited, 2);
+}

@@ -1,0 +1,267 @@
+//! Laws of [`Identity`](crate::Identity).
+
+use bus_core::{ObjectId, ObjectKey, ObjectType};
+use uuid::Uuid;
+
+use super::Rig;
+use super::bench::{Bench, at, binding, connector, user, user_key, user_type};
+use crate::identity::Binding;
+use crate::task_log::Commit;
+
+/// A binding is found from both sides.
+pub async fn a_binding_is_found_from_both_sides(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    assert_eq!(bench.external_id(&user_key(17)).await, None);
+    bench.bind(binding(17, "003a")).await;
+    assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003a"));
+    assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(17)));
+}
+
+/// The newest word about an object counts: its former external id is nobody's.
+pub async fn an_object_has_one_external_id_the_newest(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    bench.bind(binding(17, "003a")).await;
+    bench.bind(binding(17, "003b")).await;
+    assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003b"));
+    assert_eq!(bench.host_id("003b").await, Some(ObjectId::Number(17)));
+    assert_eq!(bench.host_id("003a").await, None);
+    assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
+}
+
+/// The newest word about an external id counts: its former object is unknown to the external system.
+pub async fn an_external_id_has_one_object_the_newest(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17), user(18)]).await;
+    bench.bind(binding(17, "003a")).await;
+    bench.bind(binding(18, "003a")).await;
+    assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(18)));
+    assert_eq!(bench.external_id(&user_key(17)).await, None);
+    assert_eq!(all_of(&bench).await, [binding(18, "003a")]);
+}
+
+/// A binding that contradicts two others takes the place of both; the last of one commit counts.
+pub async fn a_binding_can_take_the_place_of_two(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let bindings = vec![binding(17, "003a"), binding(18, "003b"), binding(17, "003b")];
+    bench
+        .commit(Commit {
+            bindings,
+            ..Commit::at(at(0))
+        })
+        .await;
+    assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
+    bench.bind(binding(17, "003b")).await;
+    assert_eq!(all_of(&bench).await, [binding(17, "003b")], "said again");
+}
+
+/// Connectors, and types, do not know of each other's external ids.
+pub async fn bindings_belong_to_one_connector_and_type(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    let company = ObjectKey {
+        object_type: ObjectType::parse("app.company").unwrap(),
+        id: ObjectId::Number(17),
+    };
+    let of_company = Binding {
+        object: company.clone(),
+        ..binding(17, "003a")
+    };
+    let of_shop = Binding {
+        connector: connector("shop"),
+        ..binding(17, "003b")
+    };
+    for new in [binding(17, "003a"), of_company.clone(), of_shop] {
+        bench.bind(new).await;
+    }
+    assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003a"));
+    assert_eq!(bench.external_id(&company).await.as_deref(), Some("003a"));
+    assert_eq!(bench.host_id("003b").await, None);
+    assert_eq!(all_of(&bench).await, [of_company, binding(17, "003a")]);
+    let of_shop = bench
+        .store
+        .external_ids(&connector("shop"), &[user_key(17)])
+        .await
+        .unwrap();
+    assert_eq!(of_shop, [Some("003b".to_owned())]);
+}
+
+/// Answers come in the order asked, for each one asked, however often.
+pub async fn answers_come_in_the_order_asked(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17), user(18)]).await;
+    bench.bind(binding(17, "003a")).await;
+    bench.bind(binding(18, "003b")).await;
+    let crm = connector("crm");
+    let objects = [18, 99, 17, 18].map(user_key);
+    let external = bench.store.external_ids(&crm, &objects).await.unwrap();
+    let expected = [Some("003b"), None, Some("003a"), Some("003b")].map(|id| id.map(str::to_owned));
+    assert_eq!(external, expected);
+    let external = ["003b", "nobody", "003a", "003b"].map(|id| (user_type(), id.to_owned()));
+    let host = bench.store.host_ids(&crm, &external).await.unwrap();
+    assert_eq!(
+        host,
+        [Some(18), None, Some(17), Some(18)].map(|id| id.map(ObjectId::Number))
+    );
+    assert_eq!(
+        bench.store.external_ids(&crm, &[]).await.unwrap(),
+        Vec::<Option<String>>::new()
+    );
+    assert_eq!(bench.store.host_ids(&crm, &[]).await.unwrap(), []);
+}
+
+/// The binding of an object that is gone counts as none on the way in, and still serves its delete on the way out.
+pub async fn a_gone_object_is_unknown_but_keeps_its_external_id(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    bench.bind(binding(17, "003a")).await;
+    bench.delete(&user_key(17), 1).await;
+    assert_eq!(bench.host_id("003a").await, None);
+    assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003a"));
+    let unbound = vec![(connector("crm"), user_key(17))];
+    bench
+        .commit(Commit {
+            unbound,
+            ..Commit::at(at(0))
+        })
+        .await;
+    assert_eq!(
+        bench.external_id(&user_key(17)).await,
+        None,
+        "its delete was delivered"
+    );
+}
+
+/// Bindings that end in a commit end before its new ones begin; ending one that is not there is no error.
+pub async fn bindings_end_before_new_ones_begin(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.bind(binding(17, "003a")).await;
+    let unbound = vec![(connector("crm"), user_key(17)), (connector("crm"), user_key(99))];
+    let bindings = vec![binding(17, "003b")];
+    bench
+        .commit(Commit {
+            bindings,
+            unbound,
+            ..Commit::at(at(0))
+        })
+        .await;
+    assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
+}
+
+/// A binding can be forgotten by hand; whether there was one is told.
+pub async fn a_binding_can_be_unlinked(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    bench.bind(binding(17, "003a")).await;
+    let crm = connector("crm");
+    assert!(
+        !bench
+            .store
+            .unlink(&connector("shop"), &user_key(17))
+            .await
+            .unwrap()
+    );
+    assert!(bench.store.unlink(&crm, &user_key(17)).await.unwrap());
+    assert!(!bench.store.unlink(&crm, &user_key(17)).await.unwrap());
+    assert_eq!(
+        (
+            bench.external_id(&user_key(17)).await,
+            bench.host_id("003a").await
+        ),
+        (None, None)
+    );
+    assert_eq!(all_of(&bench).await, []);
+}
+
+/// Pages of bindings are in the order of type and external id, and stable while others are written.
+pub async fn pages_of_bindings_are_stable_under_writes(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let crm = connector("crm");
+    let bindings = (0..10)
+        .map(|number| binding(number, &format!("ext {number}")))
+        .collect();
+    bench
+        .commit(Commit {
+            bindings,
+            ..Commit::at(at(0))
+        })
+        .await;
+    let mut seen: Vec<Binding> = Vec::new();
+    for page in 0.. {
+        let after = seen
+            .last()
+            .map(|last| (last.object.object_type.clone(), last.external_id.clone()));
+        let rows = bench.store.bindings(&crm, after, 3).await.unwrap();
+        assert!(rows.len() <= 3);
+        if rows.is_empty() {
+            break;
+        }
+        seen.extend(rows);
+        // One before everything, and the last one seen is gone.
+        bench.bind(binding(100 + page, &format!("earlier {page}"))).await;
+        bench
+            .store
+            .unlink(&crm, &seen[seen.len() - 1].object)
+            .await
+            .unwrap();
+    }
+    let external: Vec<&str> = seen.iter().map(|binding| binding.external_id.as_str()).collect();
+    assert!(external.is_sorted());
+    for number in 0..10 {
+        let external_id = format!("ext {number}");
+        let times = external.iter().filter(|seen| **seen == external_id).count();
+        assert_eq!(times, 1, "{external_id}: {external:?}");
+    }
+}
+
+/// Ids come back as what they are: numbers, GUIDs, and texts with whatever is in them.
+pub async fn ids_of_every_kind_can_be_bound(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let ids = [
+        ObjectId::Number(-5),
+        ObjectId::Number(i64::MAX),
+        ObjectId::Guid(Uuid::from_u128(77)),
+        ObjectId::Text("Ünter den Linden 'x' \"y\" %_\\".to_owned()),
+    ];
+    for (number, id) in ids.into_iter().enumerate() {
+        let key = ObjectKey {
+            object_type: user_type(),
+            id,
+        };
+        bench
+            .save([crate::ObjectRecord {
+                key: key.clone(),
+                ..user(0)
+            }])
+            .await;
+        let external_id = format!("ext 'ü' {number}");
+        bench
+            .bind(Binding {
+                object: key.clone(),
+                ..binding(0, &external_id)
+            })
+            .await;
+        let host = bench.host_id(&external_id).await;
+        assert_eq!(
+            host.as_ref().map(std::mem::discriminant),
+            Some(std::mem::discriminant(&key.id))
+        );
+        assert_eq!(host, Some(key.id.clone()));
+        assert_eq!(bench.external_id(&key).await, Some(external_id));
+        let stored = bench.store.object(&key).await.unwrap().expect("it was saved");
+        assert_eq!(
+            std::mem::discriminant(&stored.key.id),
+            std::mem::discriminant(&key.id)
+        );
+        assert_eq!(stored.key, key);
+    }
+}
+
+async fn all_of(bench: &Bench) -> Vec<Binding> {
+    bench
+        .store
+        .bindings(&connector("crm"), None, 1_000)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,223 @@
+//! Laws of opening and closing a [`Store`](crate::Store).
+
+use super::bench::{
+    Bench, aside, at, binding, bound_to, by_code_name, connector, ids, kind_of, open, parked, retry,
+    settlement, user, user_key, user_type, waiting_for,
+};
+use super::{Rig, Verdict, needs_reopening};
+use crate::objects::ObjectRecord;
+use crate::queue::Outcome;
+use crate::task_log::Commit;
+use crate::{ConnectorRecord, ConnectorState, DeliveryFilter, RecordOwner, StoreErrorKind, Switches};
+
+/// What was acknowledged is there when the same data is opened again: tasks, objects, bindings, outcomes, counters,
+/// records and switches.
+pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Verdict {
+    let mut bench = Bench::open(rig).await;
+    needs_reopening!(bench.store);
+    let [_, failed, waits, asideling, stuck, fresh] = bench.log(["a", "b", "c", "d", "e", "f"]).await;
+    bench.claim(5, at(0)).await;
+    let outcomes = [
+        Outcome::Completed,
+        retry(9),
+        waiting_for(bound_to(4), 9),
+        aside(9),
+        parked(),
+    ];
+    let there = bench.open_deliveries().await;
+    for (summary, outcome) in there.iter().zip(outcomes) {
+        bench.settle(summary.delivery, outcome).await;
+    }
+    bench
+        .save([ObjectRecord {
+            code_name: Some("jane".to_owned()),
+            ..user(17)
+        }])
+        .await;
+    bench.bind(binding(17, "003a")).await;
+    let record = ConnectorRecord {
+        name: connector("crm"),
+        display_name: "CRM".to_owned(),
+        uses: "crm".to_owned(),
+        state: ConnectorState::Paused,
+        settings: serde_json::json!({ "url": "https://crm.example" }),
+        processing: serde_json::json!({ "concurrency": 4 }),
+        owner: RecordOwner::Operator,
+    };
+    bench.store.save_connector(record.clone()).await.unwrap();
+    let switches = Switches {
+        log_incoming: false,
+        ..Switches::default()
+    };
+    bench.store.set_switches(switches).await.unwrap();
+    let before = (
+        bench.counters().await,
+        bench.counts().await,
+        bench.open_deliveries().await,
+    );
+    let details = [failed, waits, asideling, stuck, fresh];
+    let mut details_before = Vec::new();
+    for id in details {
+        details_before.push(bench.detail(id).await);
+    }
+
+    bench.store.close().await;
+    bench.store = open(rig).await;
+    assert_eq!(
+        (
+            bench.counters().await,
+            bench.counts().await,
+            bench.open_deliveries().await
+        ),
+        before
+    );
+    for detail in details_before {
+        assert_eq!(bench.detail(detail.summary.delivery).await, detail);
+    }
+    assert_eq!(bench.find(&by_code_name("jane")).await, Some(user_key(17)));
+    assert_eq!(bench.host_id("003a").await, Some(user_key(17).id));
+    assert_eq!(bench.store.connectors().await.unwrap(), [record]);
+    assert_eq!(bench.store.switches().await.unwrap(), Some(switches));
+    let former = bench.acquire_again().await;
+    assert!(bench.owner.epoch > former.epoch, "an epoch is never given twice");
+    assert_eq!(bench.claim(10, at(0)).await, [fresh]);
+    bench.bind(binding(4, "003b")).await;
+    assert_eq!(
+        bench.claim(10, at(0)).await,
+        [waits],
+        "what waited before is woken"
+    );
+    Verdict::Kept
+}
+
+/// Ids, and numbers of objects, go on where they were when the same data is opened again.
+pub async fn ids_go_on_after_reopening(rig: &dyn Rig) -> Verdict {
+    let mut bench = Bench::open(rig).await;
+    needs_reopening!(bench.store);
+    let [before] = bench.log(["x"]).await;
+    let task_before = bench.claim_and_settle(at(0), Outcome::Completed).await.task;
+    let number_before = bench.store.new_object_number().await.unwrap();
+    bench.save([user(500)]).await;
+    bench.delete(&user_key(500), 1).await;
+    bench.store.close().await;
+
+    bench.store = open(rig).await;
+    bench.acquire_again().await;
+    let [after] = bench.log(["x"]).await;
+    assert!(after > before, "{after} after {before}");
+    assert!(bench.claim_one(at(0)).await.task > task_before);
+    let number = bench.store.new_object_number().await.unwrap();
+    assert!(number > number_before && number > 500, "{number}");
+    Verdict::Kept
+}
+
+/// What was claimed when the store was closed is charged, and claimed alone from then on.
+pub async fn what_was_claimed_before_reopening_is_charged_and_claimed_alone(rig: &dyn Rig) -> Verdict {
+    let mut bench = Bench::open(rig).await;
+    needs_reopening!(bench.store);
+    let [a, b, c] = bench.log(["x", "y", "z"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [a, b]);
+    bench.store.close().await;
+
+    bench.store = open(rig).await;
+    let former = bench.acquire_again().await;
+    let claim = bench.claim_whole(10, at(0)).await;
+    assert_eq!((ids(&claim), claim.deliveries[0].attempt), (vec![a], 2));
+    let late = bench
+        .try_settle(&former, vec![settlement(b, Outcome::Completed)], at(0))
+        .await;
+    assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
+    let claim = bench.claim_whole(10, at(0)).await;
+    assert_eq!((ids(&claim), claim.deliveries[0].attempt), (vec![b], 2));
+    assert_eq!(bench.claim(10, at(0)).await, [c]);
+    Verdict::Kept
+}
+
+/// After `close`, every call answers `Closed`; closing again does nothing.
+pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [delivery] = bench.log(["x"]).await;
+    let (store, crm) = (&bench.store, connector("crm"));
+    store.close().await;
+    store.close().await;
+    let closed = Some(StoreErrorKind::Closed);
+    assert_eq!(kind_of(store.commit(Commit::at(at(0))).await), closed, "commit");
+    assert_eq!(
+        kind_of(store.wait_for_ownership().await),
+        closed,
+        "wait for ownership"
+    );
+    assert_eq!(
+        kind_of(store.acquire(&bench.queue, at(0)).await),
+        closed,
+        "acquire"
+    );
+    assert_eq!(
+        kind_of(store.claim(&bench.owner, 1, at(0)).await),
+        closed,
+        "claim"
+    );
+    assert_eq!(
+        kind_of(store.external_ids(&crm, &[user_key(1)]).await),
+        closed,
+        "external ids"
+    );
+    assert_eq!(
+        kind_of(store.host_ids(&crm, &[(user_type(), String::new())]).await),
+        closed,
+        "host ids"
+    );
+    assert_eq!(kind_of(store.bindings(&crm, None, 1).await), closed, "bindings");
+    assert_eq!(kind_of(store.unlink(&crm, &user_key(1)).await), closed, "unlink");
+    assert_eq!(kind_of(store.object(&user_key(1)).await), closed, "object");
+    assert_eq!(
+        kind_of(store.find_object(&by_code_name("x")).await),
+        closed,
+        "find object"
+    );
+    assert_eq!(
+        kind_of(store.list_objects(&user_type(), None, 1).await),
+        closed,
+        "list objects"
+    );
+    assert_eq!(
+        kind_of(store.count_objects(&user_type()).await),
+        closed,
+        "count objects"
+    );
+    assert_eq!(
+        kind_of(store.new_object_number().await),
+        closed,
+        "new object number"
+    );
+    assert_eq!(kind_of(store.connectors().await), closed, "connectors");
+    let state = ConnectorState::Enabled;
+    assert_eq!(
+        kind_of(store.set_connector_state(&crm, state).await),
+        closed,
+        "set connector state"
+    );
+    assert_eq!(kind_of(store.switches().await), closed, "switches");
+    assert_eq!(
+        kind_of(store.set_switches(Switches::default()).await),
+        closed,
+        "set switches"
+    );
+    assert_eq!(kind_of(store.queues().await), closed, "queues");
+    assert_eq!(kind_of(store.counters(&bench.queue).await), closed, "counters");
+    assert_eq!(
+        kind_of(store.queue_counts(&bench.queue).await),
+        closed,
+        "queue counts"
+    );
+    let filter = DeliveryFilter::default();
+    assert_eq!(
+        kind_of(store.deliveries(&bench.queue, &filter).await),
+        closed,
+        "deliveries"
+    );
+    assert_eq!(kind_of(store.delivery(delivery).await), closed, "delivery");
+    // The doorbell cannot fail; it must not panic either.
+    store.ring(&bench.queue);
+    let _ = store.doorbell(&bench.queue).borrow();
+}

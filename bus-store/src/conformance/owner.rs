@@ -1,0 +1,169 @@
+//! Laws of owning a queue, part of [`Queue`](crate::Queue): who may settle what, and what becomes of what an owner
+//! leaves behind.
+
+use bus_core::{DeliveryId, Timestamp};
+
+use super::Rig;
+use super::bench::{
+    Bench, at, bound_to, ids, kind_of, outgoing, parked, retry, settlement, waiting, waiting_for,
+};
+use crate::StoreErrorKind;
+use crate::operate::INTERRUPTED_ERROR;
+use crate::queue::Outcome;
+
+/// A settlement of what is not claimed (fresh, done, parked, never heard of) changes nothing, and is counted.
+pub async fn what_is_not_claimed_cannot_be_settled(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [done, stuck, fresh] = bench.log(["x", "y", "z"]).await;
+    bench.claim(2, at(0)).await;
+    bench.settle(done, Outcome::Completed).await;
+    bench.settle(stuck, parked()).await;
+    let before = (bench.counters().await, bench.open_deliveries().await);
+    for (number, id) in [done, stuck, fresh, DeliveryId(4_040_404)]
+        .into_iter()
+        .enumerate()
+    {
+        let refused = bench
+            .try_settle(&bench.owner, vec![settlement(id, Outcome::Completed)], at(0))
+            .await;
+        assert_eq!(kind_of(refused), Some(StoreErrorKind::Stale), "{id}");
+        let mut counters = bench.counters().await;
+        assert_eq!(counters.stale, number as u64 + 1);
+        counters.stale = 0;
+        assert_eq!((counters, bench.open_deliveries().await), before);
+    }
+}
+
+/// A delivery that is settled twice in one commit is a contradiction: nothing of the commit is true.
+pub async fn a_delivery_is_settled_once(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [a] = bench.log(["x"]).await;
+    bench.claim(1, at(0)).await;
+    for outcome in [Outcome::Completed, retry(5)] {
+        let twice = vec![settlement(a, outcome), settlement(a, Outcome::Completed)];
+        assert_eq!(
+            kind_of(bench.try_settle(&bench.owner, twice, at(0)).await),
+            Some(StoreErrorKind::Stale)
+        );
+    }
+    bench.settle(a, Outcome::Completed).await;
+}
+
+/// A delivery is not settled by the owner of another queue.
+pub async fn the_owner_of_another_queue_cannot_settle(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let shop = bench.store.acquire(&outgoing("shop"), at(0)).await.unwrap();
+    let [a] = bench.log(["x"]).await;
+    bench.claim(1, at(0)).await;
+    let refused = bench
+        .try_settle(&shop, vec![settlement(a, Outcome::Completed)], at(0))
+        .await;
+    assert_eq!(kind_of(refused), Some(StoreErrorKind::Stale));
+    assert!(bench.is_open(a).await);
+}
+
+/// Each owner has a higher epoch than the one before.
+pub async fn every_owner_has_a_higher_epoch(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    for _ in 0..3 {
+        let former = bench.acquire_again().await;
+        assert!(bench.owner.epoch > former.epoch);
+        assert_eq!(bench.owner.queue, former.queue);
+    }
+}
+
+/// A former owner can neither claim nor settle; what it tried changes nothing and is counted.
+pub async fn a_former_owner_changes_nothing(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a, b] = bench.log(["x", "y"]).await;
+    bench.claim(1, at(0)).await;
+    let former = bench.acquire_again().await;
+    assert_eq!(
+        kind_of(bench.store.claim(&former, 1, at(0)).await),
+        Some(StoreErrorKind::Stale)
+    );
+    let settled = vec![settlement(a, Outcome::Completed)];
+    let late = bench.try_settle(&former, settled.clone(), at(0)).await;
+    assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
+    assert_eq!(bench.counters().await.stale, 1);
+    // Also not when the new owner has claimed it in the meantime.
+    assert_eq!(bench.claim(10, at(0)).await, [a]);
+    let late = bench.try_settle(&former, settled, at(0)).await;
+    assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
+    let counters = bench.counters().await;
+    assert_eq!((counters.stale, counters.completed), (2, 0));
+    bench.settle(a, Outcome::Completed).await;
+    assert_eq!(bench.claim(10, at(0)).await, [b]);
+}
+
+/// What a former owner had claimed is charged one attempt, said to have been interrupted, due at once, and claimed
+/// alone.
+pub async fn what_was_interrupted_is_charged_and_claimed_alone(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a, b, c, fresh] = bench.log(["x", "y", "z", "fresh"]).await;
+    assert_eq!(bench.claim(3, at(0)).await, [a, b, c]);
+    bench.acquire_again().await;
+    let attempts = bench.detail(a).await.attempts;
+    assert_eq!((attempts.len(), attempts[0].charged), (1, true));
+    assert_eq!(attempts[0].error, INTERRUPTED_ERROR);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let claim = bench.claim_whole(10, Timestamp::EPOCH).await;
+        assert_eq!(claim.deliveries.len(), 1, "alone: {:?}", ids(&claim));
+        assert_eq!(claim.deliveries[0].attempt, 2, "charged once");
+        seen.push(claim.deliveries[0].delivery);
+    }
+    assert_eq!(seen, [a, b, c]);
+    assert_eq!(bench.claim(10, at(0)).await, [fresh]);
+}
+
+/// What was interrupted once is claimed alone from then on, also after other outcomes.
+pub async fn what_was_interrupted_stays_alone(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a, fresh] = bench.log(["x", "y"]).await;
+    assert_eq!(bench.claim(1, at(0)).await, [a]);
+    bench.acquire_again().await;
+    bench.claim_and_settle(at(0), retry(5)).await;
+    assert_eq!(bench.claim(10, at(5)).await, [a]);
+    assert_eq!(bench.claim(10, at(5)).await, [fresh]);
+}
+
+/// Being interrupted changes no order within a key, and charges nothing that was not claimed.
+pub async fn an_interruption_keeps_the_order_of_a_key(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a, b, c] = bench.log(["x", "x", "x"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [a, b]);
+    bench.acquire_again().await;
+    for (id, attempt) in [(a, 2), (b, 2), (c, 1)] {
+        let claimed = bench.claim_and_settle(at(0), Outcome::Completed).await;
+        assert_eq!((claimed.delivery, claimed.attempt), (id, attempt));
+    }
+}
+
+/// A wait goes on when its owner is interrupted while it asks.
+pub async fn an_interruption_does_not_end_a_wait(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    bench.log(["x"]).await;
+    bench.claim_and_settle(at(0), waiting_for(bound_to(4), 1)).await;
+    bench.claim_one(at(1)).await;
+    bench.acquire_again().await;
+    let claimed = bench.claim_one(at(2)).await;
+    assert_eq!(
+        (claimed.asks, claimed.waiting_since, claimed.attempt),
+        (2, Some(at(0)), 2)
+    );
+}
+
+/// A new owner finds what was not claimed as it was: due times, waits and what is parked.
+pub async fn a_new_owner_touches_only_what_was_claimed(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    for outcome in [retry(5), waiting(6), parked()] {
+        let key = format!("{outcome:?}");
+        bench.log([&key]).await;
+        bench.claim_and_settle(at(0), outcome).await;
+    }
+    bench.log(["fresh"]).await;
+    let before = (bench.open_deliveries().await, bench.counters().await);
+    bench.acquire_again().await;
+    assert_eq!((bench.open_deliveries().await, bench.counters().await), before);
+}
