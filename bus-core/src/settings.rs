@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the settings of a connector",
     label = "not settings",
-    note = "add `#[derive(Deserialize, Settings)]` to it, or use `bus_core::NoSettings` for none"
+    note = "make it a struct with `#[derive(Deserialize, Settings)]`, or use `bus_core::NoSettings` for none"
 )]
 pub trait Settings: DeserializeOwned + Send + Sync + 'static {
     /// Their JSON Schema: types, help texts, which are required, which are secret (`x-bus-secret`).

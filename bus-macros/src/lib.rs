@@ -117,8 +117,8 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// A line of a connector: changes of `T` that it is told of. The struct implements `Outgoing<T>`.
 ///
-/// It stands on the struct with [`macro@connector`], above it or below. The type comes first: an object's struct, or
-/// `AnyObject`. Several lines for one type are several subscriptions of the one `Outgoing<T>`; if more than one
+/// It stands on the struct with [`macro@connector`], below it (where it needs no import) or above. The type comes
+/// first: an object's struct, or `AnyObject`. Several lines for one type are several subscriptions of the one `Outgoing<T>`; if more than one
 /// matches a change, it is delivered once, with as much data as the most demanding of them asks for.
 ///
 /// | Key | Which changes | Default |
@@ -182,7 +182,8 @@ pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// A line of a connector: external objects `E` that it accepts. The struct implements `Incoming<E>`.
 ///
-/// It stands on the struct with [`macro@connector`], above it or below. The type comes first; each type stands once.
+/// It stands on the struct with [`macro@connector`], below it (where it needs no import) or above. The type comes
+/// first; each type stands once.
 ///
 /// | Key | Meaning | Default |
 /// |---|---|---|

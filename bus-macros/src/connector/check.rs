@@ -1,5 +1,8 @@
 //! The rules, one function each, with the reason above it. Each gives back what it understood, so that what was
 //! refused once is not complained of again.
+//!
+//! The file is long because all rules of the connector and its lines stand in it, one after the other, in the order of
+//! the attributes.
 
 use proc_macro2::Ident;
 use quote::ToTokens;
