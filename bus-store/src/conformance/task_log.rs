@@ -201,6 +201,7 @@ pub async fn a_commit_is_all_or_nothing_when_its_owner_is_a_former_one(rig: &dyn
     bench.claim(1, at(0)).await;
     let commit = everything(&bench, claimed);
     bench.acquire_again().await;
+    assert_eq!(bench.claim(1, at(0)).await, [claimed], "the new owner has it");
     assert_eq!(
         kind_of(bench.store.commit(commit).await),
         Some(StoreErrorKind::Stale)
