@@ -1,0 +1,191 @@
+//! How words and ids are written into columns: small integers for what is chosen from a list, text for ids.
+
+use bus_core::{
+    ConnectorName, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId, ObjectOperation,
+    ObjectType, SiteName,
+};
+use bus_store::{ConnectorState, RecordOwner, StoreErrorKind};
+use rusqlite::Row;
+use uuid::Uuid;
+
+use crate::error::{Fault, refusal};
+
+/// What of an outgoing or incoming task is written into a column.
+pub(crate) trait Code: Copy + PartialEq + Sized + 'static {
+    /// All of them, in the order of their codes.
+    const ALL: &'static [Self];
+
+    /// What a person would call the column.
+    const NAME: &'static str;
+
+    fn to_code(self) -> i64 {
+        let place = Self::ALL.iter().position(|one| *one == self);
+        place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)
+    }
+
+    fn from_code(code: i64) -> Result<Self, Fault> {
+        let known = usize::try_from(code).ok().and_then(|place| Self::ALL.get(place));
+        known
+            .copied()
+            .ok_or_else(|| corrupt(format!("{code} is no code of {}", Self::NAME)))
+    }
+}
+
+macro_rules! codes {
+    ($($word:ty, $name:literal: [$($one:ident),*];)*) => {$(
+        impl Code for $word {
+            const ALL: &'static [Self] = &[$(Self::$one),*];
+            const NAME: &'static str = $name;
+        }
+    )*};
+}
+
+codes! {
+    Direction, "a direction": [Outgoing, Incoming];
+    ObjectOperation, "an operation": [Create, Update, Delete];
+    DataType, "a data type": [Simple, SimpleSnapshot, Snapshot];
+    ErrorPolicy, "an error policy": [Default, SkipOnce, SkipOnError, DeleteOnError];
+    ConnectorState, "a connector's state": [Enabled, Paused, Disabled];
+    RecordOwner, "a record's owner": [File, Operator];
+    SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked];
+    LaneKind, "a lane": [Fresh, Due, Held];
+}
+
+/// Where a delivery of a key with an exception stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SideState {
+    /// Not claimed yet, or put back without having been called.
+    Fresh,
+    /// Claimed.
+    Running,
+    /// Failed, and due again.
+    Retry,
+    /// An exception that is due (released, woken, interrupted).
+    Ready,
+    /// Waits for something to arrive.
+    Waiting,
+    /// Waits for a person.
+    Parked,
+}
+
+impl SideState {
+    /// What people see of it when nothing stands before it.
+    pub(crate) const fn shown(self) -> DeliveryState {
+        match self {
+            Self::Fresh | Self::Ready => DeliveryState::Available,
+            Self::Running => DeliveryState::Running,
+            Self::Retry => DeliveryState::Retryable,
+            Self::Waiting => DeliveryState::Waiting,
+            Self::Parked => DeliveryState::Parked,
+        }
+    }
+}
+
+/// What keeps a key with an exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaneKind {
+    /// Nothing: its head is fresh.
+    Fresh,
+    /// Its head, until that is due.
+    Due,
+    /// Something of it runs, or its head is parked.
+    Held,
+}
+
+/// An id as text, so that equal ids are equal texts.
+pub(crate) fn id_text(id: &ObjectId) -> String {
+    id.to_text()
+}
+
+/// The id that was written as this text: a number or a GUID only where that is written the very same way.
+pub(crate) fn id_from_text(text: String) -> ObjectId {
+    let id = ObjectId::from_text(&text);
+    if id.to_text() == text {
+        id
+    } else {
+        ObjectId::Text(text)
+    }
+}
+
+pub(crate) fn connector_name(text: String) -> Result<ConnectorName, Fault> {
+    ConnectorName::parse(text).map_err(|error| bad_name(&error))
+}
+
+pub(crate) fn object_type(text: String) -> Result<ObjectType, Fault> {
+    ObjectType::parse(text).map_err(|error| bad_name(&error))
+}
+
+pub(crate) fn site_name(text: Option<String>) -> Result<Option<SiteName>, Fault> {
+    text.map(SiteName::parse)
+        .transpose()
+        .map_err(|error| bad_name(&error))
+}
+
+pub(crate) fn guid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>, Fault> {
+    let bytes: Option<[u8; 16]> = row.get(column)?;
+    Ok(bytes.map(Uuid::from_bytes))
+}
+
+pub(crate) fn key_of_delivery(row: &Row<'_>, column: usize) -> Result<Uuid, Fault> {
+    Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+/// A count for the caller; counts are never negative.
+pub(crate) fn count(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// A small count for the caller.
+pub(crate) fn small_count(stored: i64) -> u32 {
+    u32::try_from(stored.max(0)).unwrap_or(u32::MAX)
+}
+
+/// A limit as SQLite takes it.
+pub(crate) fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn corrupt(message: String) -> Fault {
+    refusal(StoreErrorKind::Corrupt, message)
+}
+
+fn bad_name(error: &NameError) -> Fault {
+    corrupt(format!("a stored name cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_was_written() {
+        for text in [
+            "17",
+            "-3",
+            "017",
+            "+5",
+            "",
+            "x",
+            "9f2d6c2e-0000-4000-8000-000000000001",
+        ] {
+            assert_eq!(id_from_text(text.to_owned()).to_text(), text);
+        }
+        let shouting = "9F2D6C2E-0000-4000-8000-000000000001".to_owned();
+        assert_eq!(id_from_text(shouting.clone()).to_text(), shouting);
+        assert!(matches!(id_from_text("17".to_owned()), ObjectId::Number(17)));
+    }
+
+    #[test]
+    fn a_code_stands_for_one_word() {
+        for state in SideState::ALL {
+            assert!(SideState::from_code(state.to_code()).is_ok_and(|read| read == *state));
+        }
+        assert!(SideState::from_code(6).is_err());
+        assert_eq!(
+            SideState::Running.to_code(),
+            1,
+            "the migration names these numbers"
+        );
+        assert_eq!(LaneKind::Held.to_code(), 2, "the migration names these numbers");
+    }
+}

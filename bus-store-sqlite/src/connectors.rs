@@ -1,0 +1,154 @@
+//! The operator's records and switches.
+
+use bus_core::ConnectorName;
+use bus_store::{ConnectorRecord, ConnectorState, Connectors, StoreErrorKind, StoreFuture, Switches};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::SqliteStore;
+use crate::code::{Code, connector_name, corrupt};
+use crate::error::{Fault, refusal};
+use crate::session::Session;
+use crate::writer::{Progress, Write};
+
+impl Connectors for SqliteStore {
+    fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>> {
+        self.read("connectors", |db| {
+            let sql = "SELECT name, display_name, uses, state, settings, processing, owner FROM bus_connector
+                       ORDER BY name";
+            let mut list = db.prepare_cached(sql)?;
+            let mut rows = list.query([])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(record(row)?);
+            }
+            Ok(records)
+        })
+    }
+
+    fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()> {
+        self.write(SaveConnector(record))
+    }
+
+    fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()> {
+        self.write(SetConnectorState {
+            name: name.clone(),
+            state,
+        })
+    }
+
+    fn switches(&self) -> StoreFuture<'_, Option<Switches>> {
+        self.read("switches", |db| {
+            let sql = "SELECT bus, log_outgoing, process_outgoing, log_incoming, process_incoming FROM bus_switches";
+            let switches = |row: &Row<'_>| {
+                Ok(Switches {
+                    bus: row.get(0)?,
+                    log_outgoing: row.get(1)?,
+                    process_outgoing: row.get(2)?,
+                    log_incoming: row.get(3)?,
+                    process_incoming: row.get(4)?,
+                })
+            };
+            Ok(db.prepare_cached(sql)?.query_row([], switches).optional()?)
+        })
+    }
+
+    fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
+        self.write(SetSwitches(switches))
+    }
+}
+
+fn record(row: &Row<'_>) -> Result<ConnectorRecord, Fault> {
+    let name = connector_name(row.get(0)?)?;
+    let json = |column: usize| -> Result<serde_json::Value, Fault> {
+        let text: String = row.get(column)?;
+        serde_json::from_str(&text).map_err(|error| {
+            corrupt(format!(
+                "the settings of connector `{name}` are not JSON: {error}"
+            ))
+        })
+    };
+    Ok(ConnectorRecord {
+        display_name: row.get(1)?,
+        uses: row.get(2)?,
+        state: ConnectorState::from_code(row.get(3)?)?,
+        settings: json(4)?,
+        processing: json(5)?,
+        owner: Code::from_code(row.get(6)?)?,
+        name,
+    })
+}
+
+struct SaveConnector(ConnectorRecord);
+
+impl Write for SaveConnector {
+    type Answer = ();
+    const OPERATION: &'static str = "save connector";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let record = &self.0;
+        let sql = "INSERT OR REPLACE INTO bus_connector (name, display_name, uses, state, settings, processing, owner)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        session.prepare(sql)?.execute(params![
+            record.name.as_str(),
+            record.display_name,
+            record.uses,
+            record.state.to_code(),
+            record.settings.to_string(),
+            record.processing.to_string(),
+            record.owner.to_code(),
+        ])?;
+        Ok(Progress::Done(()))
+    }
+}
+
+struct SetConnectorState {
+    name: ConnectorName,
+    state: ConnectorState,
+}
+
+impl Write for SetConnectorState {
+    type Answer = ();
+    const OPERATION: &'static str = "set connector state";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let sql = "UPDATE bus_connector SET state = ?2 WHERE name = ?1";
+        if session
+            .prepare(sql)?
+            .execute(params![self.name.as_str(), self.state.to_code()])?
+            == 0
+        {
+            let message = format!("there is no connector `{}`; register it first", self.name);
+            return Err(refusal(StoreErrorKind::NotFound, message));
+        }
+        Ok(Progress::Done(()))
+    }
+}
+
+struct SetSwitches(Switches);
+
+impl Write for SetSwitches {
+    type Answer = ();
+    const OPERATION: &'static str = "set switches";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let Switches {
+            bus,
+            log_outgoing,
+            process_outgoing,
+            log_incoming,
+            process_incoming,
+        } = self.0;
+        let sql = "INSERT OR REPLACE INTO bus_switches
+                       (id, bus, log_outgoing, process_outgoing, log_incoming, process_incoming)
+                   VALUES (1, ?1, ?2, ?3, ?4, ?5)";
+        let parameters = params![
+            bus,
+            log_outgoing,
+            process_outgoing,
+            log_incoming,
+            process_incoming
+        ];
+        session.prepare(sql)?.execute(parameters)?;
+        Ok(Progress::Done(()))
+    }
+}

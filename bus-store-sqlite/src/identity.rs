@@ -1,0 +1,166 @@
+//! Which external id belongs to which object of the host.
+
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
+use bus_store::{Binding, Identity, StoreFuture};
+use rusqlite::{OptionalExtension, params};
+
+use crate::SqliteStore;
+use crate::code::{connector_name, id_from_text, id_text, limit as sql_limit, object_type};
+use crate::error::Fault;
+use crate::session::Session;
+use crate::writer::{Progress, Write};
+
+impl Identity for SqliteStore {
+    fn external_ids(
+        &self,
+        connector: &ConnectorName,
+        objects: &[ObjectKey],
+    ) -> StoreFuture<'_, Vec<Option<String>>> {
+        let (connector, objects) = (connector.clone(), objects.to_vec());
+        self.read("external ids", move |db| {
+            let sql = "SELECT external_id FROM bus_binding
+                       WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
+            let mut find = db.prepare_cached(sql)?;
+            let find = |object: &ObjectKey| {
+                let parameters = params![
+                    object.object_type.as_str(),
+                    id_text(&object.id),
+                    connector.as_str()
+                ];
+                Ok(find.query_row(parameters, |row| row.get(0)).optional()?)
+            };
+            objects.iter().map(find).collect()
+        })
+    }
+
+    fn host_ids(
+        &self,
+        connector: &ConnectorName,
+        external: &[(ObjectType, String)],
+    ) -> StoreFuture<'_, Vec<Option<ObjectId>>> {
+        let (connector, external) = (connector.clone(), external.to_vec());
+        self.read("host ids", move |db| {
+            let mut find = db.prepare_cached(FIND_HOST_ID)?;
+            let find = |(object_type, external_id): &(ObjectType, String)| {
+                let parameters = params![connector.as_str(), object_type.as_str(), external_id];
+                let found: Option<String> = find.query_row(parameters, |row| row.get(0)).optional()?;
+                Ok(found.map(id_from_text))
+            };
+            external.iter().map(find).collect()
+        })
+    }
+
+    fn bindings(
+        &self,
+        connector: &ConnectorName,
+        after: Option<(ObjectType, String)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<Binding>> {
+        let connector = connector.clone();
+        self.read("bindings", move |db| {
+            let sql = "SELECT object_type, external_id, object_id FROM bus_binding
+                       WHERE connector = ?1 AND (object_type, external_id) > (?2, ?3)
+                       ORDER BY object_type, external_id LIMIT ?4";
+            // Before everything: no object type is empty.
+            let (after_type, after_id) = after
+                .as_ref()
+                .map_or(("", ""), |(object_type, id)| (object_type.as_str(), id.as_str()));
+            let mut page = db.prepare_cached(sql)?;
+            let mut rows = page.query(params![
+                connector.as_str(),
+                after_type,
+                after_id,
+                sql_limit(limit)
+            ])?;
+            let mut bindings = Vec::new();
+            while let Some(row) = rows.next()? {
+                let object = ObjectKey {
+                    object_type: object_type(row.get(0)?)?,
+                    id: id_from_text(row.get(2)?),
+                };
+                bindings.push(Binding {
+                    connector: connector.clone(),
+                    object,
+                    external_id: row.get(1)?,
+                });
+            }
+            Ok(bindings)
+        })
+    }
+
+    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
+        self.write(Unlink {
+            connector: connector.clone(),
+            object: object.clone(),
+        })
+    }
+}
+
+/// The object that an external id is bound to, if it exists.
+pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
+    JOIN bus_object o ON o.object_type = b.object_type AND o.object_id = b.object_id
+    WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3";
+
+struct Unlink {
+    connector: ConnectorName,
+    object: ObjectKey,
+}
+
+impl Write for Unlink {
+    type Answer = bool;
+    const OPERATION: &'static str = "unlink";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<bool>, Fault> {
+        Ok(Progress::Done(unbind(session, &self.connector, &self.object)?))
+    }
+}
+
+/// Ends a binding; whether there was one.
+pub(crate) fn unbind(
+    session: &Session<'_>,
+    connector: &ConnectorName,
+    object: &ObjectKey,
+) -> Result<bool, Fault> {
+    let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
+    let parameters = params![
+        object.object_type.as_str(),
+        id_text(&object.id),
+        connector.as_str()
+    ];
+    Ok(session.prepare(sql)?.execute(parameters)? > 0)
+}
+
+/// Writes a binding in the place of whatever contradicts it.
+pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
+    let Binding {
+        connector,
+        object,
+        external_id,
+    } = binding;
+    unbind(session, connector, object)?;
+    let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (connector, object_type, external_id) DO UPDATE SET object_id = excluded.object_id";
+    let parameters = params![
+        connector.as_str(),
+        object.object_type.as_str(),
+        external_id,
+        id_text(&object.id)
+    ];
+    session.prepare(sql)?.execute(parameters)?;
+    Ok(())
+}
+
+/// The external ids that an object is bound to, with their connectors.
+pub(crate) fn bindings_of(
+    session: &Session<'_>,
+    object: &ObjectKey,
+) -> Result<Vec<(ConnectorName, String)>, Fault> {
+    let sql = "SELECT connector, external_id FROM bus_binding WHERE object_type = ?1 AND object_id = ?2";
+    let mut find = session.prepare(sql)?;
+    let mut rows = find.query(params![object.object_type.as_str(), id_text(&object.id)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((connector_name(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(found)
+}

@@ -1,0 +1,180 @@
+-- The embedded store of the integration bus.
+--
+-- Times are microseconds since 1970 in UTC. Small integers are spelled out where they are declared, and in `code.rs`.
+
+-- The largest ids given so far. Read and written inside the write transaction, so that no id is given twice,
+-- whichever process asks.
+CREATE TABLE bus_sequence (
+    id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    task          INTEGER NOT NULL,
+    delivery      INTEGER NOT NULL,
+    object_number INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO bus_sequence (id, task, delivery, object_number) VALUES (1, 0, 0, 0);
+
+-- A queue is a registered connector and a direction (0 outgoing, 1 incoming). Everything in `bus_pending` up to
+-- `claimed_to` is claimed, everything beyond it is fresh. The counters are cumulative, and written with what they count.
+CREATE TABLE bus_queue (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    connector  TEXT    NOT NULL,
+    direction  INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL DEFAULT 0,
+    claimed_to INTEGER NOT NULL DEFAULT 0,
+    asides     INTEGER NOT NULL DEFAULT 0,
+    logged     INTEGER NOT NULL DEFAULT 0,
+    open       INTEGER NOT NULL DEFAULT 0,
+    completed  INTEGER NOT NULL DEFAULT 0,
+    skipped    INTEGER NOT NULL DEFAULT 0,
+    discarded  INTEGER NOT NULL DEFAULT 0,
+    cancelled  INTEGER NOT NULL DEFAULT 0,
+    retried    INTEGER NOT NULL DEFAULT 0,
+    waited     INTEGER NOT NULL DEFAULT 0,
+    stale      INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (connector, direction)
+) STRICT;
+
+-- What was logged, as long as one of its deliveries is open. The payload stands last: what is before it is read
+-- without touching its overflow pages.
+CREATE TABLE bus_task (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    subject      TEXT    NOT NULL,
+    operation    INTEGER NOT NULL, -- 0 create, 1 update, 2 delete
+    title        TEXT    NOT NULL,
+    content_type TEXT    NOT NULL,
+    site         TEXT,
+    origin       TEXT,
+    logged_at    INTEGER NOT NULL,
+    data         BLOB    NOT NULL
+) STRICT;
+
+-- How many deliveries of a task are open, for tasks with several of them.
+CREATE TABLE bus_task_share (
+    task INTEGER NOT NULL PRIMARY KEY,
+    open INTEGER NOT NULL
+) STRICT;
+
+-- The line of a queue: appended at its end, taken from its front.
+CREATE TABLE bus_pending (
+    queue           INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    key             TEXT    NOT NULL,
+    task            INTEGER NOT NULL,
+    shared          INTEGER NOT NULL, -- whether the task has several deliveries
+    data_type       INTEGER NOT NULL, -- 0 simple, 1 simple_snapshot, 2 snapshot
+    policy          INTEGER NOT NULL, -- 0 default, 1 skip_once, 2 skip_on_error, 3 delete_on_error
+    idempotency_key BLOB    NOT NULL,
+    PRIMARY KEY (queue, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Keys with an exception: one of them failed, waits, is parked, or was still running when the line moved on. A fresh
+-- delivery of such a key is moved aside, into `bus_side`, when the line comes to it, so each is met once.
+CREATE TABLE bus_lane (
+    queue INTEGER NOT NULL,
+    key   TEXT    NOT NULL,
+    kind  INTEGER NOT NULL, -- 0 its head is fresh, 1 its head runs when due, 2 held: something of it runs, or its head is parked
+    head  INTEGER,
+    due   INTEGER,
+    PRIMARY KEY (queue, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bus_lane_fresh ON bus_lane (queue, head) WHERE kind = 0;
+CREATE INDEX bus_lane_due ON bus_lane (queue, due, head) WHERE kind = 1;
+
+-- The head of such a key, all behind it, and what stepped aside of it (aside = 1: it holds nothing).
+CREATE TABLE bus_side (
+    queue           INTEGER NOT NULL,
+    key             TEXT    NOT NULL,
+    aside           INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    state           INTEGER NOT NULL, -- 0 fresh, 1 running, 2 retry, 3 ready, 4 waiting, 5 parked
+    due             INTEGER NOT NULL, -- 0 at once
+    attempts        INTEGER NOT NULL, -- charged, that of a running one included
+    asks            INTEGER NOT NULL,
+    waiting_since   INTEGER,
+    solitary        INTEGER NOT NULL, -- whether it is claimed alone, because its owner ended while it was running
+    stepped_aside   INTEGER NOT NULL, -- whether it ever did
+    superseded_by   INTEGER,          -- a later one of its key that completed while this one stood aside
+    reason          TEXT,
+    awaited         TEXT,             -- JSON
+    task            INTEGER NOT NULL,
+    shared          INTEGER NOT NULL,
+    data_type       INTEGER NOT NULL,
+    policy          INTEGER NOT NULL,
+    idempotency_key BLOB    NOT NULL,
+    PRIMARY KEY (queue, key, aside, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX bus_side_seq ON bus_side (queue, seq);
+CREATE INDEX bus_side_running ON bus_side (queue, key, seq) WHERE state = 1;
+CREATE INDEX bus_side_aside_due ON bus_side (queue, due, seq) WHERE aside = 1 AND state IN (2, 3);
+
+-- Who waits for what; `what` is the awaited thing in canonical JSON.
+CREATE TABLE bus_wait (
+    what  TEXT    NOT NULL,
+    queue INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    PRIMARY KEY (what, queue, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Failed or interrupted attempts of open deliveries.
+CREATE TABLE bus_attempt (
+    seq     INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    charged INTEGER NOT NULL,
+    error   TEXT    NOT NULL,
+    PRIMARY KEY (seq, number)
+) STRICT, WITHOUT ROWID;
+
+-- The built-in object store. Ids are kept as text; `position` is the order in which objects were saved first.
+CREATE TABLE bus_object (
+    position     INTEGER NOT NULL PRIMARY KEY,
+    object_type  TEXT    NOT NULL,
+    object_id    TEXT    NOT NULL,
+    version      INTEGER NOT NULL,
+    guid         BLOB,
+    code_name    TEXT,
+    display_name TEXT,
+    site         TEXT,
+    parent       TEXT,
+    "group"      TEXT,
+    data         BLOB    NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX bus_object_key ON bus_object (object_type, object_id);
+CREATE UNIQUE INDEX bus_object_guid ON bus_object (object_type, guid) WHERE guid IS NOT NULL;
+CREATE UNIQUE INDEX bus_object_code_name
+    ON bus_object (object_type, code_name, coalesce(site, ''), coalesce(parent, x'')) WHERE code_name IS NOT NULL;
+CREATE INDEX bus_object_listed ON bus_object (object_type, position);
+
+-- The identity map, one-to-one per connector and type. A binding outlives its object until the delete is delivered.
+CREATE TABLE bus_binding (
+    connector   TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    object_id   TEXT NOT NULL,
+    PRIMARY KEY (connector, object_type, external_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX bus_binding_object ON bus_binding (object_type, object_id, connector);
+
+-- The operator's records and switches.
+CREATE TABLE bus_connector (
+    name         TEXT    NOT NULL PRIMARY KEY,
+    display_name TEXT    NOT NULL,
+    uses         TEXT    NOT NULL,
+    state        INTEGER NOT NULL, -- 0 enabled, 1 paused, 2 disabled
+    settings     TEXT    NOT NULL, -- JSON
+    processing   TEXT    NOT NULL, -- JSON
+    owner        INTEGER NOT NULL  -- 0 file, 1 operator
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bus_switches (
+    id               INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    bus              INTEGER NOT NULL,
+    log_outgoing     INTEGER NOT NULL,
+    process_outgoing INTEGER NOT NULL,
+    log_incoming     INTEGER NOT NULL,
+    process_incoming INTEGER NOT NULL
+) STRICT;

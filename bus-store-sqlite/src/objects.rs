@@ -1,0 +1,268 @@
+//! The built-in object store.
+
+use bus_core::{ObjectId, ObjectKey, ObjectType};
+use bus_store::{
+    Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, StoreErrorKind, StoreFuture,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::SqliteStore;
+use crate::code::{count, guid, id_from_text, id_text, limit as sql_limit, object_type, site_name};
+use crate::error::{Fault, refusal};
+use crate::session::Session;
+use crate::writer::{Progress, Write};
+
+impl Objects for SqliteStore {
+    fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
+        let key = key.clone();
+        self.read("object", move |db| {
+            let sql = format!("SELECT {COLUMNS} FROM bus_object WHERE object_type = ?1 AND object_id = ?2");
+            let mut find = db.prepare_cached(&sql)?;
+            let mut rows = find.query(params![key.object_type.as_str(), id_text(&key.id)])?;
+            rows.next()?.map(record).transpose()
+        })
+    }
+
+    fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
+        let query = query.clone();
+        self.read("find object", move |db| {
+            let Some(position) = find_object(db, &query)? else {
+                return Ok(None);
+            };
+            let sql = format!("SELECT {COLUMNS} FROM bus_object WHERE position = ?1");
+            let mut find = db.prepare_cached(&sql)?;
+            let mut rows = find.query([position])?;
+            rows.next()?.map(record).transpose()
+        })
+    }
+
+    fn list_objects(
+        &self,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        let object_type = object_type.clone();
+        self.read("list objects", move |db| {
+            let after = after.map(|id| ObjectKey { object_type: object_type.clone(), id });
+            let after = after.map_or(Ok(0), |key| position_after(db, &key))?;
+            let sql = format!(
+                "SELECT {COLUMNS} FROM bus_object WHERE object_type = ?1 AND position > ?2 ORDER BY position LIMIT ?3"
+            );
+            let mut page = db.prepare_cached(&sql)?;
+            let mut rows = page.query(params![object_type.as_str(), after, sql_limit(limit)])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(record(row)?);
+            }
+            Ok(records)
+        })
+    }
+
+    fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
+        let object_type = object_type.clone();
+        self.read("count objects", move |db| {
+            let sql = "SELECT count(*) FROM bus_object WHERE object_type = ?1";
+            Ok(count(
+                db.prepare_cached(sql)?
+                    .query_row([object_type.as_str()], |row| row.get(0))?,
+            ))
+        })
+    }
+
+    fn new_object_number(&self) -> StoreFuture<'_, i64> {
+        self.write(NewNumber)
+    }
+}
+
+struct NewNumber;
+
+impl Write for NewNumber {
+    type Answer = i64;
+    const OPERATION: &'static str = "new object number";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<i64>, Fault> {
+        let number = session.sequence()?.object_number.checked_add(1).ok_or_else(|| {
+            let message = "an object has the largest number there is; give new objects an id yourself";
+            refusal(StoreErrorKind::Unsupported, message)
+        })?;
+        session.raise_object_number(number)?;
+        Ok(Progress::Done(number))
+    }
+}
+
+const COLUMNS: &str =
+    "object_type, object_id, version, guid, code_name, display_name, site, parent, \"group\", data";
+
+fn record(row: &Row<'_>) -> Result<ObjectRecord, Fault> {
+    let id = |column: usize| -> Result<Option<ObjectId>, Fault> {
+        Ok(row.get::<_, Option<String>>(column)?.map(id_from_text))
+    };
+    Ok(ObjectRecord {
+        key: ObjectKey {
+            object_type: object_type(row.get(0)?)?,
+            id: id_from_text(row.get(1)?),
+        },
+        version: row.get(2)?,
+        guid: guid(row, 3)?,
+        code_name: row.get(4)?,
+        display_name: row.get(5)?,
+        site: site_name(row.get(6)?)?,
+        parent: id(7)?,
+        group: id(8)?,
+        data: row.get(9)?,
+    })
+}
+
+fn position_after(db: &Connection, key: &ObjectKey) -> Result<i64, Fault> {
+    let sql = "SELECT position FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
+    let parameters = params![key.object_type.as_str(), id_text(&key.id)];
+    let position = db
+        .prepare_cached(sql)?
+        .query_row(parameters, |row| row.get(0))
+        .optional()?;
+    position.ok_or_else(|| {
+        let message = format!("`{key}`, after which to go on, is gone; begin again");
+        refusal(StoreErrorKind::NotFound, message)
+    })
+}
+
+/// The position of the object that this describes.
+pub(crate) fn find_object(db: &Connection, query: &ObjectQuery) -> Result<Option<i64>, Fault> {
+    let object_type = query.object_type.as_str();
+    let position = match &query.by {
+        FoundBy::Guid(guid) => {
+            let sql = "SELECT position FROM bus_object WHERE object_type = ?1 AND guid = ?2";
+            db.prepare_cached(sql)?
+                .query_row(params![object_type, guid.as_bytes()], |row| row.get(0))
+                .optional()?
+        }
+        FoundBy::CodeName(code_name) => {
+            let sql = "SELECT position FROM bus_object
+                       WHERE object_type = ?1 AND code_name = ?2
+                         AND coalesce(site, '') = coalesce(?3, '') AND coalesce(parent, x'') = coalesce(?4, x'')
+                         AND (?5 IS NULL OR \"group\" = ?5)";
+            let site = query.site.as_ref().map(AsRef::as_ref);
+            let (parent, group) = (
+                query.parent.as_ref().map(id_text),
+                query.group.as_ref().map(id_text),
+            );
+            let parameters = params![object_type, code_name, site as Option<&str>, parent, group];
+            db.prepare_cached(sql)?
+                .query_row(parameters, |row| row.get(0))
+                .optional()?
+        }
+    };
+    Ok(position)
+}
+
+/// Makes a write to the object store, if what is there is what the writer believes.
+pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Result<(), Fault> {
+    match write {
+        ObjectWrite::Save { record, expected } => save(session, record, *expected),
+        ObjectWrite::Delete { key, expected } => {
+            check_version(session, key, *expected)?;
+            let sql = "DELETE FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
+            session
+                .prepare(sql)?
+                .execute(params![key.object_type.as_str(), id_text(&key.id)])?;
+            Ok(())
+        }
+    }
+}
+
+fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) -> Result<(), Fault> {
+    check_version(session, &record.key, expected)?;
+    check_names(session, record)?;
+    let sql = match expected {
+        Expected::Absent => {
+            "INSERT INTO bus_object (object_type, object_id, version, guid, code_name, display_name, site, parent,
+                 \"group\", data)
+             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        }
+        Expected::Version(_) => {
+            "UPDATE bus_object SET version = version + 1, guid = ?3, code_name = ?4, display_name = ?5, site = ?6,
+                 parent = ?7, \"group\" = ?8, data = ?9
+             WHERE object_type = ?1 AND object_id = ?2"
+        }
+    };
+    session.prepare(sql)?.execute(params![
+        record.key.object_type.as_str(),
+        id_text(&record.key.id),
+        record.guid.as_ref().map(uuid::Uuid::as_bytes),
+        record.code_name,
+        record.display_name,
+        record.site.as_ref().map(bus_core::SiteName::as_str),
+        record.parent.as_ref().map(id_text),
+        record.group.as_ref().map(id_text),
+        record.data,
+    ])?;
+    if let ObjectId::Number(number) = record.key.id {
+        session.raise_object_number(number)?;
+    }
+    Ok(())
+}
+
+fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
+    let sql = "SELECT version FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
+    let parameters = params![key.object_type.as_str(), id_text(&key.id)];
+    let there: Option<i64> = session
+        .prepare(sql)?
+        .query_row(parameters, |row| row.get(0))
+        .optional()?;
+    let message = match (expected, there) {
+        (Expected::Absent, None) => return Ok(()),
+        (Expected::Version(expected), Some(there)) if expected == there => return Ok(()),
+        (Expected::Absent, Some(there)) => {
+            format!("`{key}` is there already, in version {there}; read it again")
+        }
+        (Expected::Version(expected), None) => {
+            format!("`{key}` is gone, not in version {expected}; read it again")
+        }
+        (Expected::Version(expected), Some(there)) => {
+            format!("`{key}` is in version {there}, not {expected}; read it again")
+        }
+    };
+    Err(refusal(StoreErrorKind::Conflict, message))
+}
+
+/// Refuses a GUID or a code name that another object has, and names that one.
+fn check_names(session: &Session<'_>, record: &ObjectRecord) -> Result<(), Fault> {
+    let key = &record.key;
+    if let Some(guid) = record.guid
+        && let Some(other) = holder(session, record, FoundBy::Guid(guid))?
+    {
+        let message = format!("`{key}` cannot have the GUID {guid}: `{other}` has it");
+        return Err(refusal(StoreErrorKind::Conflict, message));
+    }
+    if let Some(code_name) = &record.code_name
+        && let Some(other) = holder(session, record, FoundBy::CodeName(code_name.clone()))?
+    {
+        let message = format!(
+            "`{key}` cannot have the code name `{code_name}`: `{other}` has it, on the same site, beneath the same parent"
+        );
+        return Err(refusal(StoreErrorKind::Conflict, message));
+    }
+    Ok(())
+}
+
+/// The other object that has what this record wants.
+fn holder(session: &Session<'_>, record: &ObjectRecord, by: FoundBy) -> Result<Option<ObjectKey>, Fault> {
+    let query = ObjectQuery {
+        object_type: record.key.object_type.clone(),
+        by,
+        site: record.site.clone(),
+        parent: record.parent.clone(),
+        group: None,
+    };
+    let Some(position) = find_object(session.db, &query)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT object_id FROM bus_object WHERE position = ?1";
+    let id: String = session.prepare(sql)?.query_row([position], |row| row.get(0))?;
+    let other = ObjectKey {
+        object_type: query.object_type,
+        id: id_from_text(id),
+    };
+    Ok((other != record.key).then_some(other))
+}

@@ -1,0 +1,412 @@
+//! Opening a file: what is asked of it, of the folder, of the disk, and of SQLite itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bus_store::{Durability, StoreError, StoreErrorKind};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::checkpoint::PAGES_BEFORE_BACKSTOP;
+use crate::error::told;
+use crate::schema;
+
+/// How many prepared statements a connection keeps; more than the store has.
+const STATEMENTS_KEPT: usize = 256;
+
+/// How long a connection waits for a lock before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// When a commit counts as written.
+    pub synchronous: Synchronous,
+    /// The most pages (of 4 KiB) that the database may have, so that it is full before the disk is: a full disk
+    /// also stops what would make room, a full quota does not. `None` for no quota.
+    pub pages_max: Option<u32>,
+}
+
+/// When a commit counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Synchronous {
+    /// When the disk has it: what was acknowledged survives a power loss.
+    #[default]
+    Full,
+    /// When the operating system has it: what was acknowledged survives the end of the process, but the last of it
+    /// may be lost with the power.
+    Normal,
+}
+
+impl Synchronous {
+    /// What an acknowledged task survives.
+    pub const fn durability(self) -> Durability {
+        match self {
+            Self::Full => Durability::PowerLoss,
+            Self::Normal => Durability::ProcessKill,
+        }
+    }
+
+    const fn code(self) -> i64 {
+        match self {
+            Self::Normal => 1,
+            Self::Full => 2,
+        }
+    }
+}
+
+impl SqliteOptions {
+    /// With this answer to when a commit counts as written.
+    pub const fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// With a quota, in pages of 4 KiB.
+    pub const fn pages_max(mut self, pages: u32) -> Self {
+        self.pages_max = Some(pages);
+        self
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Writing,
+    Reading,
+    Checkpoints,
+}
+
+/// The file, opened for the first time: checked, and with the tables of this version. Answers the full path, too.
+pub(crate) fn prepare(path: &Path, options: SqliteOptions) -> Result<(PathBuf, Connection), StoreError> {
+    check_version(rusqlite::version_number())?;
+    let path = full_path(path)?;
+    check_disk(&path)?;
+    let mut db = connect(&path, options, Purpose::Writing)?;
+    schema::migrate(&mut db, &path.display().to_string())?;
+    Ok((path, db))
+}
+
+/// One more connection to a file that was prepared.
+pub(crate) fn connect(
+    path: &Path,
+    options: SqliteOptions,
+    purpose: Purpose,
+) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
+    set_up(&db, options, purpose).map_err(|error| match error {
+        Trouble::Sqlite(error) => cannot_open(path, &error),
+        Trouble::NotTaken { pragma, asked, got } => StoreError::new(
+            StoreErrorKind::Unsupported,
+            "open",
+            format!(
+                "`{}` was opened with {pragma} = {got}, not {asked}: another connection, the file system or the build \
+                 of SQLite prevents it",
+                path.display()
+            ),
+        ),
+        Trouble::ReadOnly => StoreError::new(
+            StoreErrorKind::Unavailable,
+            "open",
+            format!("`{}` cannot be written: allow this user to write to the file and its folder", path.display()),
+        ),
+    })?;
+    Ok(db)
+}
+
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    NotTaken {
+        pragma: &'static str,
+        asked: String,
+        got: String,
+    },
+    ReadOnly,
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Sets what is asked of a connection, and reads all of it back: SQLite says nothing when it does not comply.
+fn set_up(db: &Connection, options: SqliteOptions, purpose: Purpose) -> Result<(), Trouble> {
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    if db.is_readonly("main")? {
+        return Err(Trouble::ReadOnly);
+    }
+    let journal_mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if !journal_mode.eq_ignore_ascii_case("wal") {
+        return Err(Trouble::NotTaken {
+            pragma: "journal_mode",
+            asked: "wal".to_owned(),
+            got: journal_mode,
+        });
+    }
+    let autocheckpoint = if purpose == Purpose::Writing {
+        PAGES_BEFORE_BACKSTOP
+    } else {
+        0
+    };
+    let pragmas = [
+        ("synchronous", options.synchronous.code()),
+        (
+            "busy_timeout",
+            i64::try_from(BUSY_TIMEOUT.as_millis()).unwrap_or(i64::MAX),
+        ),
+        ("wal_autocheckpoint", autocheckpoint),
+        ("mmap_size", 0),
+        ("foreign_keys", 0),
+        ("query_only", i64::from(purpose == Purpose::Reading)),
+    ];
+    for (pragma, asked) in pragmas {
+        // Some answer to being set, some do not.
+        db.prepare(&format!("PRAGMA {pragma} = {asked}"))?
+            .query([])?
+            .next()?;
+        let got: i64 = db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
+        if got != asked {
+            return Err(Trouble::NotTaken {
+                pragma,
+                asked: asked.to_string(),
+                got: got.to_string(),
+            });
+        }
+    }
+    if let Some(pages) = options.pages_max {
+        // A database that is larger already is full: SQLite answers with its size.
+        db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+fn cannot_open(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let kind = told(error, "open").kind();
+    let path = path.display();
+    let message = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => {
+            format!("`{path}` is not an SQLite database: choose another file for the store")
+        }
+        Some(rusqlite::ErrorCode::CannotOpen) => {
+            format!("`{path}` cannot be opened: it must be a file, in a folder that this user may write")
+        }
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => {
+            format!("`{path}` cannot be written: allow this user to write to the file and its folder")
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            format!("`{path}` is kept locked by another program: end its long transaction, then try again")
+        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+            format!(
+                "`{path}` is a damaged database: restore it from a copy, or recover it with the `sqlite3` tool"
+            )
+        }
+        _ => format!("`{path}` cannot be opened as a store"),
+    };
+    StoreError::new(kind, "open", message).with_source(error.to_string())
+}
+
+/// The path without links and relative parts, so that every process uses the same name for the files beside it. The
+/// folder is made if it is missing.
+fn full_path(path: &Path) -> Result<PathBuf, StoreError> {
+    let refuse = |message: String, error: std::io::Error| {
+        StoreError::new(StoreErrorKind::Unavailable, "open", message).with_source(error)
+    };
+    if let Ok(there) = fs::canonicalize(path) {
+        if there.is_dir() {
+            let message = format!(
+                "`{}` is a folder: name a file in it, such as `bus.db`",
+                there.display()
+            );
+            return Err(StoreError::new(StoreErrorKind::Unsupported, "open", message));
+        }
+        return Ok(there);
+    }
+    let Some(name) = path.file_name() else {
+        let message = format!("`{}` names no file: name one, such as `bus.db`", path.display());
+        return Err(StoreError::new(StoreErrorKind::Unsupported, "open", message));
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(|error| {
+        let message = format!(
+            "the folder `{}` cannot be made: make it, or choose a folder that this user may write",
+            folder.display()
+        );
+        refuse(message, error)
+    })?;
+    let folder = fs::canonicalize(folder)
+        .map_err(|error| refuse(format!("the folder `{}` cannot be read", folder.display()), error))?;
+    Ok(folder.join(name))
+}
+
+/// Refuses a SQLite that can damage a write-ahead log.
+pub(crate) fn check_version(version: i32) -> Result<(), StoreError> {
+    if is_sound_version(version) {
+        return Ok(());
+    }
+    let (major, minor, patch) = (version / 1_000_000, version / 1_000 % 1_000, version % 1_000);
+    Err(StoreError::new(
+        StoreErrorKind::Unsupported,
+        "open",
+        format!(
+            "this program is linked with SQLite {major}.{minor}.{patch}, which can damage a database in WAL mode when two \
+             connections write and checkpoint at once (mended in 3.51.3): build it with `rusqlite` 0.39 or later and its \
+             feature `bundled`"
+        ),
+    ))
+}
+
+/// Whether a version of SQLite, as the number that it gives itself, is without the WAL-reset defect.
+/// <https://www.sqlite.org/wal.html#the_wal_reset_bug>
+const fn is_sound_version(version: i32) -> bool {
+    match version {
+        3_044_006..3_045_000 | 3_050_007..3_051_000 => true,
+        _ => version >= 3_051_003,
+    }
+}
+
+/// File systems of other machines: a write-ahead log needs memory shared by all who use the file.
+const NETWORK_FILE_SYSTEMS: &[&str] = &[
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "ncpfs",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ocfs2",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.ceph",
+    "fuse.s3fs",
+    "fuse.rclone",
+    "fuse.davfs2",
+];
+
+/// File systems that may be of another machine.
+const DOUBTFUL_FILE_SYSTEMS: &[&str] = &["9p", "virtiofs", "fuse.vmhgfs-fuse", "vboxsf", "drvfs"];
+
+fn check_disk(path: &Path) -> Result<(), StoreError> {
+    // Only Linux tells it this way; elsewhere the manual has to do.
+    let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else {
+        return Ok(());
+    };
+    let Some(file_system) = file_system_of(path, &mounts) else {
+        return Ok(());
+    };
+    if NETWORK_FILE_SYSTEMS.contains(&file_system.as_str()) {
+        return Err(StoreError::new(
+            StoreErrorKind::Unsupported,
+            "open",
+            format!(
+                "`{}` is on a network file system ({file_system}), where SQLite's log is not safe: choose a local disk",
+                path.display()
+            ),
+        ));
+    }
+    if DOUBTFUL_FILE_SYSTEMS.contains(&file_system.as_str()) {
+        tracing::warn!(
+            path = %path.display(),
+            file_system,
+            "the store may be on another machine's disk; open it from one machine only"
+        );
+    }
+    Ok(())
+}
+
+/// The type of the file system that a full path is on, by the text of `/proc/self/mountinfo`.
+fn file_system_of(path: &Path, mounts: &str) -> Option<String> {
+    let mut found: Option<(usize, &str)> = None;
+    for mount in mounts.lines() {
+        // 36 35 98:0 /root /mount/point rw,noatime master:1 - ext4 /dev/root rw
+        let Some((front, back)) = mount.split_once(" - ") else {
+            continue;
+        };
+        let (Some(point), Some(kind)) = (front.split(' ').nth(4), back.split(' ').next()) else {
+            continue;
+        };
+        let point = PathBuf::from(unescape(point));
+        let depth = point.components().count();
+        // Of two mounts at one place, the later one covers the earlier.
+        if path.starts_with(&point) && found.is_none_or(|(deepest, _)| depth >= deepest) {
+            found = Some((depth, kind));
+        }
+    }
+    found.map(|(_, kind)| kind.to_owned())
+}
+
+/// Spaces, tabs, line ends and backslashes stand in a mount's name as `\040` and so on.
+fn unescape(name: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(name.to_owned(), |name, (escaped, plain)| {
+            name.replace(escaped, plain)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_that_can_damage_its_log_is_refused() {
+        for sound in [
+            3_044_006, 3_044_099, 3_050_007, 3_051_003, 3_052_000, 3_054_001, 4_000_000,
+        ] {
+            assert!(check_version(sound).is_ok(), "{sound}");
+        }
+        for unsound in [
+            3_007_000, 3_040_001, 3_044_005, 3_045_000, 3_050_006, 3_051_000, 3_051_002,
+        ] {
+            assert!(check_version(unsound).is_err(), "{unsound}");
+        }
+        let error = check_version(3_040_001).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+        assert!(error.to_string().contains("SQLite 3.40.1"), "{error}");
+        assert!(error.to_string().contains("`bundled`"), "{error}");
+    }
+
+    const MOUNTS: &str = "\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:25 / /mnt/team\\040share rw shared:1 - nfs4 server:/export rw
+31 22 0:26 / /mnt/team\\040share/local rw - xfs /dev/vdb rw
+32 22 0:27 / /mnt rw - tmpfs tmpfs rw
+33 22 0:28 / /host rw - 9p host rw
+34 22 0:29 / /data rw - ext4 /dev/vdc rw
+35 22 0:30 / /data rw - cifs //server/data rw";
+
+    #[test]
+    fn the_deepest_and_latest_mount_says_what_a_path_is_on() {
+        let cases = [
+            ("/var/lib/bus.db", "ext4"),
+            ("/mnt/bus.db", "tmpfs"),
+            ("/mnt/team share/bus.db", "nfs4"),
+            ("/mnt/team share/local/bus.db", "xfs"),
+            ("/mnt/team sharepoint/bus.db", "tmpfs"),
+            ("/data/bus.db", "cifs"),
+            ("/host/bus.db", "9p"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(
+                file_system_of(Path::new(path), MOUNTS).as_deref(),
+                Some(expected),
+                "{path}"
+            );
+        }
+    }
+}

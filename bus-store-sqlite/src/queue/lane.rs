@@ -1,0 +1,118 @@
+//! Keys with an exception: their lane, and the side where their deliveries stand.
+//!
+//! A key without a lane has its deliveries in the line (`bus_pending`) and takes no further look. A key gets a lane when
+//! one of its deliveries is put back, or is still claimed when the line comes to the next; from then on all that is
+//! claimed or met of it stands in `bus_side`, until nothing of it is left there. So: **of a key with a lane, nothing that
+//! is claimed stands in the line**.
+
+use bus_core::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use crate::code::{Code, LaneKind, SideState};
+use crate::error::Fault;
+use crate::session::Session;
+
+/// The beginning of each statement that puts something into `bus_side`.
+pub(crate) const INTO_SIDE: &str = "INSERT INTO bus_side (queue, key, aside, seq, state, due, attempts, asks,
+    waiting_since, solitary, stepped_aside, superseded_by, reason, awaited, task, shared, data_type, policy,
+    idempotency_key)";
+
+/// What a lane is like after something of its key has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Nothing of the key is at the side any more.
+    Gone,
+    /// Its head is fresh.
+    Fresh,
+    /// Its head is an exception, and runs from then on.
+    Due(Timestamp),
+    /// Something of it runs, or its head is parked.
+    Held,
+}
+
+/// Derives the lane of a key from what stands at the side.
+pub(crate) fn refresh_lane(session: &Session<'_>, queue: i64, key: &str) -> Result<Lane, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_side WHERE queue = ?1 AND key = ?2 AND state = 1)";
+    let is_running: bool = session
+        .prepare(sql)?
+        .query_row(params![queue, key], |row| row.get(0))?;
+    let sql = "SELECT seq, state, due FROM bus_side WHERE queue = ?1 AND key = ?2 AND aside = 0 ORDER BY seq LIMIT 1";
+    let head: Option<(i64, i64, i64)> = session
+        .prepare(sql)?
+        .query_row(params![queue, key], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let lane = match &head {
+        _ if is_running => Lane::Held,
+        None => Lane::Gone,
+        Some((_, state, due)) => match SideState::from_code(*state)? {
+            SideState::Fresh => Lane::Fresh,
+            SideState::Retry | SideState::Ready | SideState::Waiting => {
+                Lane::Due(Timestamp::from_micros(*due))
+            }
+            SideState::Running | SideState::Parked => Lane::Held,
+        },
+    };
+    let (kind, due) = match lane {
+        Lane::Gone => {
+            let sql = "DELETE FROM bus_lane WHERE queue = ?1 AND key = ?2";
+            session.prepare(sql)?.execute(params![queue, key])?;
+            return Ok(lane);
+        }
+        Lane::Fresh => (LaneKind::Fresh, None),
+        Lane::Due(due) => (LaneKind::Due, Some(due.as_micros())),
+        Lane::Held => (LaneKind::Held, None),
+    };
+    write_lane(session, queue, key, kind, head.map(|(seq, ..)| seq), due)?;
+    Ok(lane)
+}
+
+/// Something of the key has been claimed at the side.
+pub(crate) fn hold_lane(session: &Session<'_>, queue: i64, key: &str) -> Result<(), Fault> {
+    let sql = "INSERT INTO bus_lane (queue, key, kind) VALUES (?1, ?2, 2)
+               ON CONFLICT (queue, key) DO UPDATE SET kind = 2, due = NULL";
+    session.prepare(sql)?.execute(params![queue, key])?;
+    Ok(())
+}
+
+fn write_lane(
+    session: &Session<'_>,
+    queue: i64,
+    key: &str,
+    kind: LaneKind,
+    head: Option<i64>,
+    due: Option<i64>,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO bus_lane (queue, key, kind, head, due) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (queue, key) DO UPDATE SET kind = excluded.kind, head = excluded.head, due = excluded.due";
+    session
+        .prepare(sql)?
+        .execute(params![queue, key, kind.to_code(), head, due])?;
+    Ok(())
+}
+
+/// Moves what is claimed of a key from the line to the side, still claimed, and gives the key a lane.
+pub(crate) fn enter_lane(session: &Session<'_>, queue: i64, claimed_to: i64, key: &str) -> Result<(), Fault> {
+    let sql = format!(
+        "{INTO_SIDE} SELECT queue, key, 0, seq, 1, 0, 1, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared, data_type, policy,
+             idempotency_key FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq"
+    );
+    session.prepare(&sql)?.execute(params![queue, claimed_to, key])?;
+    let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3";
+    session.prepare(sql)?.execute(params![queue, claimed_to, key])?;
+    hold_lane(session, queue, key)
+}
+
+/// Moves a fresh delivery of a key that has a lane from the line to the side.
+pub(crate) fn move_aside(session: &Session<'_>, queue: i64, seq: i64) -> Result<(), Fault> {
+    let sql = format!(
+        "{INTO_SIDE} SELECT queue, key, 0, seq, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared, data_type, policy,
+             idempotency_key FROM bus_pending WHERE queue = ?1 AND seq = ?2"
+    );
+    session.prepare(&sql)?.execute([queue, seq])?;
+    session
+        .prepare("DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2")?
+        .execute([queue, seq])?;
+    Ok(())
+}

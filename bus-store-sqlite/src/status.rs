@@ -1,0 +1,50 @@
+//! What all threads of a store, and its callers, know of each other.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bus_store::{Doorbell, StoreError, StoreErrorKind};
+
+/// Whether the store is open, why it is not, and the doorbells.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) doorbell: Doorbell,
+    is_closed: AtomicBool,
+    failure: OnceLock<String>,
+}
+
+impl Status {
+    /// Refuses when the store is closed.
+    pub(crate) fn check_open(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.is_closed.load(Ordering::Acquire) || self.failure.get().is_some() {
+            return Err(Self::closed(self.failure(), operation));
+        }
+        Ok(())
+    }
+
+    /// From now on every call is refused. Whoever listens is rung, asks again, and is told.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.doorbell.ring_all();
+    }
+
+    /// Stops the store for good, for this reason.
+    pub(crate) fn fail(&self, reason: String) {
+        let _ = self.failure.set(reason);
+        self.doorbell.ring_all();
+    }
+
+    /// Why the store has stopped, if it has.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// The answer of a store that is closed.
+    pub(crate) fn closed(failure: Option<&str>, operation: &'static str) -> StoreError {
+        let message = failure.map_or_else(
+            || "the store is closed: open it again".to_owned(),
+            |reason| format!("the store has stopped itself ({reason}): mend that, then start again"),
+        );
+        StoreError::new(StoreErrorKind::Closed, operation, message)
+    }
+}

@@ -1,0 +1,415 @@
+//! What became of a claimed delivery.
+//!
+//! It is taken from where it stands, the line or the side, and put to the side again unless it has ended. What
+//! completes, having come from the line, touches nothing but its own rows.
+
+use bus_core::{DeliveryId, Timestamp};
+use bus_store::operate::shorten_error;
+use bus_store::{Outcome, Settlement, StoreErrorKind};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::code::{Code, SideState};
+use crate::error::{Fault, refusal};
+use crate::queue::QueueRow;
+use crate::queue::lane::{INTO_SIDE, Lane, hold_lane, refresh_lane};
+use crate::session::Session;
+use crate::task_log::attempts;
+use crate::wake::{Waiter, begin_waiting, write_awaited};
+
+/// What followed from a settlement.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// What was put back behind it.
+    pub(crate) displaced: Vec<DeliveryId>,
+    /// The delivery, if it waits now: what it waits for may be there already.
+    pub(crate) waiter: Option<Waiter>,
+}
+
+/// What is needed to end a delivery.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) task: i64,
+    pub(crate) is_shared: bool,
+    /// Whether it was claimed for the first time, and stood in the line still.
+    pub(crate) is_from_line: bool,
+}
+
+/// A claimed delivery, taken from where it stood.
+struct Claimed {
+    seq: i64,
+    key: String,
+    taken: Taken,
+    data_type: i64,
+    policy: i64,
+    idempotency_key: [u8; 16],
+    attempts: i64,
+    asks: i64,
+    waiting_since: Option<i64>,
+    is_aside: bool,
+    is_solitary: bool,
+    stepped_aside: bool,
+    reason: Option<String>,
+}
+
+/// Where a delivery is put that has not ended.
+struct Place {
+    state: SideState,
+    due: Timestamp,
+    is_aside: bool,
+    awaited: Option<String>,
+}
+
+/// Writes the outcome of a delivery that the queue's owner has claimed.
+pub(crate) fn settle(
+    session: &mut Session<'_>,
+    queue: &mut QueueRow,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<Settled, Fault> {
+    let mut claimed = take(session, queue, settlement.delivery)?;
+    if claimed.is_aside {
+        count_aside(session, queue, -1)?;
+    }
+    match &settlement.outcome {
+        Outcome::Completed => {
+            session.tally(queue.id).completed += 1;
+            finish(session, queue, &claimed, true)
+        }
+        Outcome::Discarded { error } => {
+            tracing::info!(
+                delivery = claimed.seq,
+                key = claimed.key,
+                error,
+                "discarded by policy"
+            );
+            session.tally(queue.id).discarded += 1;
+            finish(session, queue, &claimed, false)
+        }
+        Outcome::Retry { due, error } => {
+            session.tally(queue.id).retried += 1;
+            claimed.note(session, now, true, Some(error))?;
+            put_back(session, queue, claimed, Place::due(SideState::Retry, *due))
+        }
+        Outcome::Released { due, error } => {
+            claimed.note(session, now, false, error.as_ref())?;
+            put_back(session, queue, claimed, Place::after(*due, error.is_some()))
+        }
+        Outcome::Aside { due, error, charged } => {
+            claimed.note(session, now, *charged, error.as_ref())?;
+            let place = Place {
+                is_aside: true,
+                ..Place::after(*due, error.is_some())
+            };
+            put_back(session, queue, claimed, place)
+        }
+        Outcome::Parked { error, aside } => {
+            claimed.note(session, now, true, Some(error))?;
+            let place = Place {
+                is_aside: *aside,
+                ..Place::due(SideState::Parked, Timestamp::EPOCH)
+            };
+            put_back(session, queue, claimed, place)
+        }
+        Outcome::Waiting { awaited, due, reason } => {
+            let waiter = (queue.id, claimed.seq);
+            claimed.attempts -= 1;
+            claimed.reason = Some(shorten_error(reason.clone()));
+            if claimed.waiting_since.is_none() {
+                session.tally(queue.id).waited += 1;
+                claimed.waiting_since = Some(now.as_micros());
+            }
+            begin_waiting(session, waiter, awaited)?;
+            let awaited = Some(write_awaited(awaited));
+            let place = Place {
+                awaited,
+                ..Place::due(SideState::Waiting, *due)
+            };
+            let settled = put_back(session, queue, claimed, place)?;
+            Ok(Settled {
+                waiter: Some(waiter),
+                ..settled
+            })
+        }
+    }
+}
+
+/// Ends a delivery that was taken: its attempts go, and its task if this was its last delivery.
+pub(crate) fn end(session: &Session<'_>, seq: i64, taken: &Taken) -> Result<(), Fault> {
+    if !taken.is_from_line {
+        attempts::forget(session, seq)?;
+    }
+    if taken.is_shared {
+        let sql = "UPDATE bus_task_share SET open = open - 1 WHERE task = ?1 RETURNING open";
+        let open: i64 = session.prepare(sql)?.query_row([taken.task], |row| row.get(0))?;
+        if open > 0 {
+            return Ok(());
+        }
+        session
+            .prepare("DELETE FROM bus_task_share WHERE task = ?1")?
+            .execute([taken.task])?;
+    }
+    session
+        .prepare("DELETE FROM bus_task WHERE id = ?1")?
+        .execute([taken.task])?;
+    Ok(())
+}
+
+/// One more, or one less, has stepped aside.
+pub(crate) fn count_aside(session: &Session<'_>, queue: &mut QueueRow, more: i64) -> Result<(), Fault> {
+    queue.asides += more;
+    session
+        .prepare("UPDATE bus_queue SET asides = asides + ?2 WHERE id = ?1")?
+        .execute([queue.id, more])?;
+    Ok(())
+}
+
+/// Takes a delivery from where it stands, if it is claimed.
+fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId) -> Result<Claimed, Fault> {
+    let DeliveryId(seq) = delivery;
+    if seq <= queue.claimed_to {
+        let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2
+                   RETURNING seq, key, task, shared, data_type, policy, idempotency_key";
+        let from_line = session
+            .prepare(sql)?
+            .query_row([queue.id, seq], |row| Claimed::read(row, true))
+            .optional()?;
+        if let Some(claimed) = from_line {
+            return Ok(claimed);
+        }
+    }
+    let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
+               RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
+                   aside, solitary, stepped_aside, reason";
+    let from_side = session
+        .prepare(sql)?
+        .query_row([queue.id, seq], |row| Claimed::read(row, false))
+        .optional()?;
+    from_side.ok_or_else(|| {
+        let message = format!("delivery {delivery} is not claimed any more; drop what became of it");
+        refusal(StoreErrorKind::Stale, message)
+    })
+}
+
+impl Claimed {
+    fn read(row: &Row<'_>, is_from_line: bool) -> rusqlite::Result<Self> {
+        let mut claimed = Self {
+            seq: row.get(0)?,
+            key: row.get(1)?,
+            taken: Taken {
+                task: row.get(2)?,
+                is_shared: row.get(3)?,
+                is_from_line,
+            },
+            data_type: row.get(4)?,
+            policy: row.get(5)?,
+            idempotency_key: row.get(6)?,
+            attempts: 1,
+            asks: 0,
+            waiting_since: None,
+            is_aside: false,
+            is_solitary: false,
+            stepped_aside: false,
+            reason: None,
+        };
+        if !is_from_line {
+            claimed.attempts = row.get(7)?;
+            claimed.asks = row.get(8)?;
+            claimed.waiting_since = row.get(9)?;
+            claimed.is_aside = row.get(10)?;
+            claimed.is_solitary = row.get(11)?;
+            claimed.stepped_aside = row.get(12)?;
+            claimed.reason = row.get(13)?;
+        }
+        Ok(claimed)
+    }
+
+    /// Notes an outcome other than waiting: what was charged stays charged, and what was said is recorded.
+    fn note(
+        &mut self,
+        session: &Session<'_>,
+        now: Timestamp,
+        is_charged: bool,
+        error: Option<&String>,
+    ) -> Result<(), Fault> {
+        self.waiting_since = None;
+        self.asks = 0;
+        if !is_charged {
+            self.attempts -= 1;
+        }
+        if let Some(error) = error {
+            let error = shorten_error(error.clone());
+            attempts::record(session, self.seq, now, is_charged, &error)?;
+            self.reason = Some(error);
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn due(state: SideState, due: Timestamp) -> Self {
+        Self {
+            state,
+            due,
+            is_aside: false,
+            awaited: None,
+        }
+    }
+
+    /// Put off without a decision: people see a failure when there was one and time has to pass.
+    fn after(due: Timestamp, has_failed: bool) -> Self {
+        let is_retryable = has_failed && due > Timestamp::EPOCH;
+        Self::due(
+            if is_retryable {
+                SideState::Retry
+            } else {
+                SideState::Ready
+            },
+            due,
+        )
+    }
+}
+
+/// A delivery has ended.
+fn finish(
+    session: &mut Session<'_>,
+    queue: &QueueRow,
+    claimed: &Claimed,
+    is_completed: bool,
+) -> Result<Settled, Fault> {
+    end(session, claimed.seq, &claimed.taken)?;
+    if queue.asides > 0 {
+        if is_completed {
+            let sql = "UPDATE bus_side SET superseded_by = ?3
+                       WHERE queue = ?1 AND key = ?2 AND aside = 1 AND seq < ?3";
+            session
+                .prepare(sql)?
+                .execute(params![queue.id, claimed.key, claimed.seq])?;
+        }
+        // What stands aside may have waited for this one.
+        session.ring(queue.id)?;
+    }
+    if !claimed.taken.is_from_line {
+        let lane = refresh_lane(session, queue.id, &claimed.key)?;
+        ring_if_ready(session, queue.id, lane)?;
+    }
+    Ok(Settled::default())
+}
+
+/// A delivery has not ended: it goes to the side.
+fn put_back(
+    session: &mut Session<'_>,
+    queue: &mut QueueRow,
+    claimed: Claimed,
+    place: Place,
+) -> Result<Settled, Fault> {
+    put(session, queue.id, &claimed, &place)?;
+    let is_from_line = claimed.taken.is_from_line;
+    let mut displaced = Vec::new();
+    if place.is_aside {
+        count_aside(session, queue, 1)?;
+        session.ring(queue.id)?;
+        if is_from_line {
+            // Its key has no lane, and needs none: nothing holds it.
+            return Ok(Settled::default());
+        }
+    } else if is_from_line {
+        displaced = displace_in_line(session, queue, &claimed)?;
+    } else {
+        displaced = displace_at_the_side(session, queue.id, &claimed)?;
+    }
+    let lane = refresh_lane(session, queue.id, &claimed.key)?;
+    ring_if_ready(session, queue.id, lane)?;
+    Ok(Settled {
+        displaced,
+        waiter: None,
+    })
+}
+
+fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> Result<(), Fault> {
+    let sql = format!(
+        "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+    );
+    session.prepare(&sql)?.execute(params![
+        queue,
+        claimed.key,
+        place.is_aside,
+        claimed.seq,
+        place.state.to_code(),
+        place.due.as_micros(),
+        claimed.attempts,
+        claimed.asks,
+        claimed.waiting_since,
+        claimed.is_solitary,
+        claimed.stepped_aside || place.is_aside,
+        claimed.reason,
+        place.awaited,
+        claimed.taken.task,
+        claimed.taken.is_shared,
+        claimed.data_type,
+        claimed.policy,
+        claimed.idempotency_key,
+    ])?;
+    Ok(())
+}
+
+/// The key gets a lane: what else is claimed of it leaves the line. What is later is fresh again; what is earlier,
+/// which is only there when settlements come out of order, stays claimed.
+fn displace_in_line(
+    session: &Session<'_>,
+    queue: &QueueRow,
+    claimed: &Claimed,
+) -> Result<Vec<DeliveryId>, Fault> {
+    let mut others: Vec<i64> = Vec::new();
+    {
+        let sql = "SELECT seq FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq";
+        let mut find = session.prepare(sql)?;
+        for row in find.query_map(params![queue.id, queue.claimed_to, claimed.key], |row| row.get(0))? {
+            others.push(row?);
+        }
+    }
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "{INTO_SIDE} SELECT queue, key, 0, seq, seq < ?4, 0, seq < ?4, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared,
+             data_type, policy, idempotency_key
+         FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq"
+    );
+    session
+        .prepare(&sql)?
+        .execute(params![queue.id, queue.claimed_to, claimed.key, claimed.seq])?;
+    let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3";
+    session
+        .prepare(sql)?
+        .execute(params![queue.id, queue.claimed_to, claimed.key])?;
+    hold_lane(session, queue.id, &claimed.key)?;
+    Ok(others
+        .into_iter()
+        .filter(|seq| *seq > claimed.seq)
+        .map(DeliveryId)
+        .collect())
+}
+
+fn displace_at_the_side(
+    session: &Session<'_>,
+    queue: i64,
+    claimed: &Claimed,
+) -> Result<Vec<DeliveryId>, Fault> {
+    let sql = "UPDATE bus_side SET state = 0, attempts = attempts - 1
+               WHERE queue = ?1 AND key = ?2 AND seq > ?3 AND state = 1 RETURNING seq";
+    let mut displaced: Vec<DeliveryId> = Vec::new();
+    let mut update = session.prepare(sql)?;
+    for row in update.query_map(params![queue, claimed.key, claimed.seq], |row| row.get(0))? {
+        displaced.push(DeliveryId(row?));
+    }
+    displaced.sort_unstable();
+    Ok(displaced)
+}
+
+/// Rings when the lane has something for its owner to do, or to wait for.
+fn ring_if_ready(session: &mut Session<'_>, queue: i64, lane: Lane) -> Result<(), Fault> {
+    match lane {
+        Lane::Fresh | Lane::Due(_) => session.ring(queue),
+        Lane::Gone | Lane::Held => Ok(()),
+    }
+}

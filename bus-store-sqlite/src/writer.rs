@@ -1,0 +1,375 @@
+//! The one thread that writes.
+//!
+//! It takes a piece of work, then whatever else has queued up, and makes all of it durable with one commit. It never
+//! sleeps to gather more: while one commit is on its way to the disk, the next ones queue up by themselves. Callers
+//! are answered after the commit. A piece of work that the store refuses is undone alone; what fails in SQLite fails
+//! the whole transaction, and then each piece of work is tried by itself if one of them may be at fault.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use bus_store::{StoreError, StoreErrorKind};
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::checkpoint::Nudges;
+use crate::error::{Fault, Severity, severity, told};
+use crate::session::{Effects, Memo, Session};
+use crate::status::Status;
+
+/// The most pieces of work that share a transaction.
+const JOBS_PER_COMMIT_MAX: usize = 1_000;
+
+/// The most bytes of payload that share a transaction, so that one commit does not take long.
+const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
+
+/// How often an idle writer looks whether another process has written.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A piece of work for the writer.
+pub(crate) trait Write: Send + 'static {
+    /// What the caller is told.
+    type Answer: Send + 'static;
+
+    /// What is being done: `commit`, `claim`.
+    const OPERATION: &'static str;
+
+    /// How much memory it holds while it waits, in bytes.
+    fn weight(&self) -> usize {
+        0
+    }
+
+    /// Whether the store may refuse it after it has written something. If it does, it is undone.
+    fn can_be_refused(&self) -> bool {
+        true
+    }
+
+    /// Does it, inside the transaction. May be called again after the transaction was lost.
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Self::Answer>, Fault>;
+
+    /// What is written down although it was refused.
+    fn note_refusal(&mut self, session: &mut Session<'_>, kind: StoreErrorKind) -> Result<(), Fault> {
+        let _ = (session, kind);
+        Ok(())
+    }
+}
+
+/// How far a piece of work has come.
+pub(crate) enum Progress<A> {
+    /// It is done once the transaction is committed.
+    Done(A),
+    /// It goes on in the next transaction, so that others get their turn.
+    Again,
+}
+
+/// What the writer's thread is sent.
+pub(crate) enum Message {
+    Job(Box<dyn Job>),
+    /// Finish what was sent before, and end.
+    Close,
+}
+
+/// A piece of work with whoever waits for it.
+pub(crate) trait Job: Send {
+    fn weight(&self) -> usize;
+    fn can_be_refused(&self) -> bool;
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault>;
+    fn refuse(&mut self, session: &mut Session<'_>, fault: &Fault) -> Result<(), Fault>;
+    fn is_done(&self) -> bool;
+    fn undo(&mut self);
+    fn answer(self: Box<Self>);
+    fn fail(self: Box<Self>, error: &dyn Fn(&'static str) -> StoreError);
+}
+
+/// A piece of work, its answer, and whoever waits for it.
+pub(crate) struct Waiting<W: Write> {
+    write: W,
+    answer: Option<Result<W::Answer, StoreError>>,
+    caller: oneshot::Sender<Result<W::Answer, StoreError>>,
+    /// Its share of the memory that waiting work may hold, given back when it is answered.
+    _share: OwnedSemaphorePermit,
+}
+
+impl<W: Write> Waiting<W> {
+    pub(crate) fn new(
+        write: W,
+        caller: oneshot::Sender<Result<W::Answer, StoreError>>,
+        share: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            write,
+            answer: None,
+            caller,
+            _share: share,
+        }
+    }
+}
+
+impl<W: Write> Job for Waiting<W> {
+    fn weight(&self) -> usize {
+        self.write.weight()
+    }
+
+    fn can_be_refused(&self) -> bool {
+        self.write.can_be_refused()
+    }
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault> {
+        if let Progress::Done(answer) = self.write.run(session)? {
+            self.answer = Some(Ok(answer));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, session: &mut Session<'_>, fault: &Fault) -> Result<(), Fault> {
+        let error = fault.told(W::OPERATION);
+        let kind = error.kind();
+        self.answer = Some(Err(error));
+        self.write.note_refusal(session, kind)
+    }
+
+    fn is_done(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    fn undo(&mut self) {
+        self.answer = None;
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(answer) = self.answer {
+            // Whoever asked may have gone away; what was done stays done.
+            let _ = self.caller.send(answer);
+        }
+    }
+
+    fn fail(self: Box<Self>, error: &dyn Fn(&'static str) -> StoreError) {
+        let _ = self.caller.send(Err(error(W::OPERATION)));
+    }
+}
+
+/// The writer's thread.
+pub(crate) struct Writer {
+    pub(crate) db: Connection,
+    pub(crate) inbox: Receiver<Message>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) nudges: Nudges,
+    pub(crate) memo: Memo,
+}
+
+/// How a transaction was lost.
+enum Lost {
+    Failed(rusqlite::Error),
+    Panicked,
+}
+
+impl Writer {
+    /// Works until it is told to close, everybody who could ask is gone, or the disk fails.
+    pub(crate) fn run(mut self) {
+        let mut batch: Vec<Box<dyn Job>> = Vec::new();
+        let mut again: VecDeque<Box<dyn Job>> = VecDeque::new();
+        let mut is_closing = false;
+        while self.status.failure().is_none() {
+            batch.extend(again.drain(..));
+            if batch.is_empty() && !is_closing {
+                match self.inbox.recv_timeout(LOOK_EVERY) {
+                    Ok(Message::Job(job)) => batch.push(job),
+                    Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => is_closing = true,
+                    Err(RecvTimeoutError::Timeout) => self.look(),
+                }
+            }
+            is_closing |= self.fill(&mut batch);
+            if batch.is_empty() {
+                if is_closing {
+                    break;
+                }
+                continue;
+            }
+            self.commit(&mut batch, &mut again);
+        }
+        let failure = self.status.failure().map(str::to_owned);
+        for job in batch.drain(..).chain(again) {
+            job.fail(&|operation| Status::closed(failure.as_deref(), operation));
+        }
+        self.status.close();
+    }
+
+    /// Adds what has queued up. Whether the store is to be closed.
+    fn fill(&self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        let mut bytes: usize = batch.iter().map(|job| job.weight()).sum();
+        while batch.len() < JOBS_PER_COMMIT_MAX && bytes < BYTES_PER_COMMIT_MAX {
+            match self.inbox.try_recv() {
+                Ok(Message::Job(job)) => {
+                    bytes += job.weight();
+                    batch.push(job);
+                }
+                Ok(Message::Close) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Does all of the work in one transaction, and answers. What is not done yet stands in `again` afterwards.
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>, again: &mut VecDeque<Box<dyn Job>>) {
+        let lost = match self.attempt(batch) {
+            Ok(effects) => {
+                for queue in effects.bells() {
+                    if let Some(queue) = self.memo.queue_id(queue) {
+                        self.status.doorbell.ring(queue);
+                    }
+                }
+                for job in batch.drain(..) {
+                    if job.is_done() {
+                        job.answer();
+                    } else {
+                        again.push_back(job);
+                    }
+                }
+                return;
+            }
+            Err(lost) => lost,
+        };
+        self.roll_back();
+        for job in batch.iter_mut() {
+            job.undo();
+        }
+        match lost {
+            Lost::Failed(error) => self.after_failure(&error, batch, again),
+            Lost::Panicked if batch.len() > 1 => self.one_by_one(batch, again),
+            Lost::Panicked => {
+                for job in batch.drain(..) {
+                    job.fail(&|operation| {
+                        let message =
+                            "the store's writer panicked, and nothing of this was written: please report it";
+                        StoreError::new(StoreErrorKind::Unsupported, operation, message)
+                    });
+                }
+            }
+        }
+    }
+
+    fn after_failure(
+        &mut self,
+        error: &rusqlite::Error,
+        batch: &mut Vec<Box<dyn Job>>,
+        again: &mut VecDeque<Box<dyn Job>>,
+    ) {
+        if self.status.failure().is_some() {
+            // Answered, with the reason, when the thread ends.
+            return;
+        }
+        match severity(error) {
+            Severity::Guilty if batch.len() > 1 => return self.one_by_one(batch, again),
+            Severity::Guilty | Severity::Transient => {
+                tracing::warn!(%error, jobs = batch.len(), "a transaction of the store failed");
+            }
+            Severity::Fatal => {
+                tracing::error!(%error, "the store stops: what is on the disk is not known any more");
+                self.status.fail(error.to_string());
+            }
+        }
+        for job in batch.drain(..) {
+            job.fail(&|operation| told(error, operation));
+        }
+    }
+
+    /// Does each piece of work in a transaction of its own, so that only the one at fault fails.
+    fn one_by_one(&mut self, batch: &mut Vec<Box<dyn Job>>, again: &mut VecDeque<Box<dyn Job>>) {
+        for job in std::mem::take(batch) {
+            if self.status.failure().is_some() {
+                batch.push(job);
+            } else {
+                self.commit(&mut vec![job], again);
+            }
+        }
+    }
+
+    fn attempt(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Effects, Lost> {
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.transaction(batch)));
+        match attempt {
+            Ok(Ok(effects)) => Ok(effects),
+            Ok(Err(error)) => Err(Lost::Failed(error)),
+            Err(_panic) => Err(Lost::Panicked),
+        }
+    }
+
+    fn transaction(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<Effects> {
+        let Self {
+            db,
+            memo,
+            status,
+            nudges,
+            ..
+        } = self;
+        let changes_before = db.total_changes();
+        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let is_changed_elsewhere = memo.look(db)?;
+        let mut effects = Effects::default();
+        for job in batch.iter_mut() {
+            let mut session = Session::new(db, memo);
+            if is_changed_elsewhere && let Err(Fault::Refused { message, .. }) = session.check_schema() {
+                status.fail(message);
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            match isolated(&mut session, job.as_mut()) {
+                Ok(()) => effects.absorb(session.effects),
+                Err(Fault::Failed(error)) => return Err(error),
+                Err(fault @ Fault::Refused { .. }) => {
+                    session.effects = Effects::default();
+                    match job.refuse(&mut session, &fault) {
+                        Err(Fault::Failed(error)) => return Err(error),
+                        Ok(()) | Err(Fault::Refused { .. }) => effects.absorb(session.effects),
+                    }
+                }
+            }
+        }
+        effects.write(db)?;
+        Session::new(db, memo).write_sequence()?;
+        db.prepare_cached("COMMIT")?.execute([])?;
+        if is_changed_elsewhere {
+            status.doorbell.ring_all();
+        }
+        nudges.committed(db.total_changes() - changes_before);
+        Ok(effects)
+    }
+
+    fn roll_back(&mut self) {
+        // Some failures have rolled back already.
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            self.status.fail(error.to_string());
+        }
+        self.memo.forget();
+    }
+
+    /// Rings all bells if another process has written.
+    fn look(&mut self) {
+        match self.memo.look(&self.db) {
+            Ok(true) => self.status.doorbell.ring_all(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "could not look for what other processes wrote"),
+        }
+    }
+}
+
+/// Runs one piece of work so that it can be undone alone.
+fn isolated(session: &mut Session<'_>, job: &mut dyn Job) -> Result<(), Fault> {
+    if !job.can_be_refused() {
+        return job.run(session);
+    }
+    session.prepare("SAVEPOINT bus_job")?.execute([])?;
+    let result = job.run(session);
+    if matches!(result, Err(Fault::Refused { .. })) {
+        session.prepare("ROLLBACK TO bus_job")?.execute([])?;
+        session.undone();
+    }
+    if !matches!(result, Err(Fault::Failed(_))) {
+        session.prepare("RELEASE bus_job")?.execute([])?;
+    }
+    result
+}
