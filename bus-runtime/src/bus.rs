@@ -17,7 +17,7 @@ use crate::config::ConnectorConfig;
 use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::ingest;
-use crate::flow::worker::{Activity, Worker};
+use crate::flow::worker::{Activity, Worker, is_open};
 use crate::objects::ObjectStore;
 use crate::observe::{ConnectorStatus, QueueStatus};
 use crate::registry::{Enlisted, Registry, enlist};
@@ -38,6 +38,13 @@ struct Crew {
     connection: Arc<Connection>,
     stopping: CancellationToken,
     workers: Vec<(QueueId, watch::Receiver<Activity>, JoinHandle<()>)>,
+}
+
+/// A worker, as `until_idle` sees it.
+struct Watched {
+    enlisted: Arc<Enlisted>,
+    queue: QueueId,
+    activity: watch::Receiver<Activity>,
 }
 
 impl Bus {
@@ -193,51 +200,54 @@ impl Bus {
     }
 
     /// Returns once there is nothing that could be done now: every queue that may be worked on has nothing ready. What
-    /// waits for a time, a reference or a person does not count.
+    /// waits for a time, a reference, a person or the external system does not count.
     pub async fn until_idle(&self) {
         loop {
-            let mut activities = self.activities().await;
-            let mut busy = None;
-            for (queue, activity) in &mut activities {
-                if !self.is_idle(queue, *activity.borrow_and_update()) {
-                    busy = Some(activity);
-                    break;
-                }
+            let mut watched = self.watched().await;
+            let busy = watched.iter_mut().find_map(|watched| {
+                let activity = *watched.activity.borrow_and_update();
+                (!self.is_idle(watched, activity)).then_some(&mut watched.activity)
+            });
+            if let Some(activity) = busy {
+                // What is about to wake changes its activity then; an ended worker has nothing to do.
+                let _ended = activity.changed().await;
+                continue;
             }
-            match busy {
-                Some(activity) => {
-                    // A bell that rang after the worker's last look wakes it: its activity changes then. An ended
-                    // worker has nothing to do.
-                    let _ended = activity.changed().await;
-                }
-                // One that was idle when it was looked at may have been woken by one that was looked at later:
-                // a second look at the same rings tells.
-                None => {
-                    let still = activities.iter().all(|(queue, activity)| {
-                        !activity.has_changed().unwrap_or(false) && self.is_idle(queue, *activity.borrow())
-                    });
-                    if still {
-                        return;
-                    }
-                }
+            // One that was idle when it was looked at may have been woken by one that was looked at later: a second
+            // look at the same activities tells.
+            let still_idle = watched.iter().all(|watched| {
+                !watched.activity.has_changed().unwrap_or(false) && self.is_idle(watched, *watched.activity.borrow())
+            });
+            if still_idle {
+                return;
             }
         }
     }
 
-    async fn activities(&self) -> Vec<(QueueId, watch::Receiver<Activity>)> {
+    async fn watched(&self) -> Vec<Watched> {
         let crews = self.crews.lock().await;
-        let workers = crews.values().flat_map(|crew| &crew.workers);
+        let workers = crews.values().flat_map(|crew| crew.workers.iter().map(move |worker| (crew, worker)));
         workers
-            .filter(|(_, _, handle)| !handle.is_finished())
-            .map(|(queue, activity, _)| (queue.clone(), activity.clone()))
+            .filter(|(_, (_, _, handle))| !handle.is_finished())
+            .map(|(crew, (queue, activity, _))| Watched {
+                enlisted: Arc::clone(&crew.connection.enlisted),
+                queue: queue.clone(),
+                activity: activity.clone(),
+            })
             .collect()
     }
 
-    fn is_idle(&self, queue: &QueueId, activity: Activity) -> bool {
+    /// Whether a worker with this activity has nothing to do, and nothing that is about to wake it.
+    fn is_idle(&self, watched: &Watched, activity: Activity) -> bool {
+        let now = self.shared.now();
         match activity {
             Activity::Busy => false,
-            Activity::Held => true,
-            Activity::IdleAt(rings) => *self.shared.store.doorbell(queue).borrow() == rings,
+            Activity::Idle { rings, next_due } => {
+                *self.shared.store.doorbell(&watched.queue).borrow() == rings && next_due.is_none_or(|due| due > now)
+            }
+            Activity::Closed => !is_open(&self.shared, &watched.enlisted, watched.queue.direction),
+            Activity::CutOff { until } => until > now,
+            Activity::StandingBy => !*self.shared.owns_queues.borrow(),
         }
     }
 

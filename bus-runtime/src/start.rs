@@ -260,10 +260,10 @@ mod sqlite {
             Synchronous::Full => bus_store_sqlite::Synchronous::Full,
             Synchronous::Normal => bus_store_sqlite::Synchronous::Normal,
         };
-        let opened = SqliteStore::open(path, options).await.map_err(|error| {
-            let message = format!("the store {} cannot be opened", path.display());
-            BusError::new(BusErrorKind::StoreOpen, message).with_source(error)
-        })?;
-        Ok(Arc::new(opened))
+        let file = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, options)).await;
+        let failed = || BusError::new(BusErrorKind::StoreOpen, format!("the store {} cannot be opened", path.display()));
+        let opened = opened.map_err(|error| failed().with_source(error))?;
+        Ok(Arc::new(opened.map_err(|error| failed().with_source(error))?))
     }
 }

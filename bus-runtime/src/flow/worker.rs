@@ -20,6 +20,7 @@ use super::settlement::Rules;
 use super::task_log::{announce, object_of_key};
 use super::translation::{ExternalIds, Translator, Untranslated, referenced};
 use crate::connection::{Asked, Connection};
+use crate::registry::Enlisted;
 use crate::shared::Shared;
 
 /// The longest that a success waits for others to be written with it.
@@ -36,10 +37,14 @@ const CONFLICTS_MAX: usize = 10;
 pub(crate) enum Activity {
     /// Working, or about to look.
     Busy,
-    /// Nothing was ready when the bell had rung this often.
-    IdleAt(u64),
-    /// It cannot work now: paused, switched off, cut off, standing by.
-    Held,
+    /// Nothing was ready when the bell had rung this often, and nothing becomes due before this.
+    Idle { rings: u64, next_due: Option<Timestamp> },
+    /// Paused, disabled or switched off.
+    Closed,
+    /// The external system cannot be reached; tried again then.
+    CutOff { until: Timestamp },
+    /// Another process works on the queues.
+    StandingBy,
 }
 
 /// Works on one queue.
@@ -69,7 +74,7 @@ impl Worker {
     /// Works until the bus, or this connector, stops.
     pub(crate) async fn run(self) {
         let stopping = self.stopping.clone();
-        self.activity.send_replace(Activity::Held);
+        self.activity.send_replace(Activity::StandingBy);
         tokio::select! {
             () = stopping.cancelled() => return,
             () = wait_until(self.shared.owns_queues.subscribe(), |owns| *owns) => {}
@@ -94,7 +99,7 @@ impl Worker {
         let mut queue = OwnedQueue::acquire(Arc::clone(&self.shared), &self.queue).await?;
         while !self.stopping.is_cancelled() {
             if !self.is_open() {
-                self.activity.send_replace(Activity::Held);
+                self.activity.send_replace(Activity::Closed);
                 tokio::select! {
                     () = self.stopping.cancelled() => return Ok(()),
                     () = self.gate_differs_from(false) => {}
@@ -104,7 +109,7 @@ impl Worker {
             }
             let (rings, claim) = match self.connection.instance().await {
                 Asked::NotBefore(at) => {
-                    self.activity.send_replace(Activity::Held);
+                    self.activity.send_replace(Activity::CutOff { until: at });
                     tokio::select! {
                         () = self.stopping.cancelled() => return Ok(()),
                         () = self.gate_differs_from(true) => {}
@@ -122,7 +127,7 @@ impl Worker {
                     (rings, claim)
                 }
             };
-            self.activity.send_replace(Activity::IdleAt(rings));
+            self.activity.send_replace(Activity::Idle { rings, next_due: claim.next_due });
             tokio::select! {
                 () = self.stopping.cancelled() => return Ok(()),
                 () = self.gate_differs_from(true) => {}
@@ -133,14 +138,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether switches and state let this queue be worked on.
     fn is_open(&self) -> bool {
-        let switches = *self.shared.switches.borrow();
-        let process = match self.queue.direction {
-            Direction::Outgoing => switches.process_outgoing,
-            Direction::Incoming => switches.process_incoming,
-        };
-        switches.bus && process && *self.connection.enlisted.state.borrow() == ConnectorState::Enabled
+        is_open(&self.shared, &self.connection.enlisted, self.queue.direction)
     }
 
     /// Returns when switches and state say something else than this.
@@ -567,6 +566,16 @@ impl Worker {
 
 fn holds_key(commit: &Commit) -> bool {
     commit.settlements.iter().any(|settlement| holds(&settlement.outcome))
+}
+
+/// Whether switches and state let this queue be worked on.
+pub(crate) fn is_open(shared: &Shared, enlisted: &Enlisted, direction: Direction) -> bool {
+    let switches = *shared.switches.borrow();
+    let process = match direction {
+        Direction::Outgoing => switches.process_outgoing,
+        Direction::Incoming => switches.process_incoming,
+    };
+    switches.bus && process && *enlisted.state.borrow() == ConnectorState::Enabled
 }
 
 async fn wait_until<T>(mut receiver: watch::Receiver<T>, is: impl FnMut(&T) -> bool) {

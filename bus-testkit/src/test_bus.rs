@@ -1,0 +1,196 @@
+//! A bus for tests.
+
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor};
+use bus_core::{ConnectorName, Direction, Listener};
+use bus_runtime::{Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, StoreConfig, SystemDice};
+use bus_store::{Counters, DeliveryFilter, DeliverySummary, QueueId, Store};
+use tempfile::TempDir;
+
+use crate::clock::ManualClock;
+
+/// The seed of a test bus's dice, unless told otherwise.
+const SEED: u64 = 20_260_101;
+
+/// A bus for tests, about to start: the connectors and object types that it is given and no others, in memory unless
+/// told otherwise, with a manual clock and seeded dice.
+#[must_use = "call `start`"]
+pub struct TestBus {
+    config: Config,
+    connectors: Vec<&'static ConnectorDescriptor>,
+    objects: Vec<&'static ObjectDescriptor>,
+    dress: Vec<Box<dyn FnOnce(Builder) -> Builder>>,
+    clock: ManualClock,
+    folder: Option<TempDir>,
+}
+
+/// A running bus for tests: a [`Bus`], its clock, and short ways to look at it.
+pub struct RunningTestBus {
+    bus: Bus,
+    clock: ManualClock,
+    _folder: Option<TempDir>,
+}
+
+impl TestBus {
+    /// Nothing registered, in memory.
+    pub fn new() -> Self {
+        Self {
+            config: Config::new(StoreConfig::Memory),
+            connectors: Vec::new(),
+            objects: Vec::new(),
+            dress: Vec::new(),
+            clock: ManualClock::new(),
+            folder: None,
+        }
+    }
+
+    /// In a SQLite file of its own, as an application has it.
+    ///
+    /// # Panics
+    ///
+    /// When no temporary folder can be made.
+    pub fn on_sqlite(mut self) -> Self {
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("a temporary folder: {error}"));
+        let path = folder.path().join("bus.db");
+        self.config.store = StoreConfig::Sqlite { path, synchronous: bus_runtime::Synchronous::Normal };
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Links connector `C` and registers it under this name.
+    ///
+    /// # Panics
+    ///
+    /// When the name is none.
+    pub fn connector<C: DescribedConnector>(self, name: &str) -> Self {
+        let config = ConnectorConfig::new(parse(name)).uses(C::DESCRIPTOR.name);
+        self.linked::<C>().registered(config)
+    }
+
+    /// Links connector `C` without registering it.
+    pub fn linked<C: DescribedConnector>(mut self) -> Self {
+        if !self.connectors.iter().any(|known| std::ptr::eq(*known, C::DESCRIPTOR)) {
+            self.connectors.push(C::DESCRIPTOR);
+        }
+        self
+    }
+
+    /// Registers a connector, linked or not.
+    pub fn registered(mut self, connector: ConnectorConfig) -> Self {
+        self.config = self.config.connector(connector);
+        self
+    }
+
+    /// Processes the deliveries of all connectors registered so far like this.
+    pub fn processing(mut self, processing: Processing) -> Self {
+        for connector in &mut self.config.connectors {
+            connector.processing = processing;
+        }
+        self
+    }
+
+    /// Links object type `T`.
+    pub fn object<T: DescribedObject>(mut self) -> Self {
+        self.objects.push(T::DESCRIPTOR);
+        self
+    }
+
+    /// Provides a handle.
+    pub fn provide<H: Any + Send + Sync>(mut self, handle: H) -> Self {
+        self.dress.push(Box::new(|builder| builder.provide(handle)));
+        self
+    }
+
+    /// Lets this listener hear and veto.
+    pub fn listen(mut self, listener: impl Listener) -> Self {
+        self.dress.push(Box::new(|builder| builder.listen(listener)));
+        self
+    }
+
+    /// Uses this store.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.dress.push(Box::new(|builder| builder.store(store)));
+        self
+    }
+
+    /// Uses this clock.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Changes the configuration as a file would.
+    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Starts, or says why not.
+    pub async fn try_start(self) -> Result<RunningTestBus, BusError> {
+        let registry = Registry::of(self.connectors, self.objects)?;
+        let builder = Bus::builder(self.config)
+            .registry(registry)
+            .clock(Arc::new(self.clock.clone()))
+            .dice(Arc::new(SystemDice::seeded(SEED)));
+        let builder = self.dress.into_iter().fold(builder, |builder, dress| dress(builder));
+        Ok(RunningTestBus { bus: builder.start().await?, clock: self.clock, _folder: self.folder })
+    }
+
+    /// Starts.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot.
+    pub async fn start(self) -> RunningTestBus {
+        self.try_start().await.unwrap_or_else(|error| panic!("the test bus does not start: {error:?}"))
+    }
+}
+
+impl Default for TestBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RunningTestBus {
+    /// Its clock.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// The counters of a queue.
+    ///
+    /// # Panics
+    ///
+    /// When the store cannot tell, or the name is none.
+    pub async fn counters(&self, connector: &str, direction: Direction) -> Counters {
+        let counters = self.bus.store().counters(&QueueId::new(parse(connector), direction)).await;
+        counters.unwrap_or_else(|error| panic!("the counters of {connector}: {error}"))
+    }
+
+    /// The open deliveries of a queue, oldest first.
+    ///
+    /// # Panics
+    ///
+    /// When the store cannot tell, or the name is none.
+    pub async fn open(&self, connector: &str, direction: Direction) -> Vec<DeliverySummary> {
+        let queue = QueueId::new(parse(connector), direction);
+        let open = self.bus.deliveries(&queue, &DeliveryFilter::default()).await;
+        open.unwrap_or_else(|error| panic!("the deliveries of {connector}: {error:?}"))
+    }
+}
+
+impl Deref for RunningTestBus {
+    type Target = Bus;
+
+    fn deref(&self) -> &Bus {
+        &self.bus
+    }
+}
+
+fn parse(name: &str) -> ConnectorName {
+    name.parse().unwrap_or_else(|error| panic!("{error}"))
+}

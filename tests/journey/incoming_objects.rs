@@ -1,0 +1,70 @@
+//! External objects become the host's: created, updated, deleted.
+
+use bus_core::{Direction, ExternalTask};
+use bus_testkit::TestBus;
+use bus_tests::{Contact, Crm, User};
+
+use crate::told::with_crm;
+
+stories!(
+    an_existing_code_name_is_updated_not_duplicated,
+    a_bound_object_is_found_by_its_external_id,
+    a_deleted_contact_takes_its_user_along,
+    tasks_of_one_external_object_are_applied_in_order
+);
+
+async fn an_existing_code_name_is_updated_not_duplicated(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    let mut ada = User::new("ada", "Ada");
+    bus.objects().save(&mut ada).await.unwrap();
+    let contact = Contact::new("003", "ada", "Ada Lovelace");
+    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &contact)).await.unwrap();
+    bus.until_idle().await;
+    let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
+    assert_eq!(users.len(), 1);
+    assert_eq!((users[0].id, users[0].guid), (ada.id, ada.guid), "apply never changes id or GUID");
+    assert_eq!(users[0].name, "Ada Lovelace");
+}
+
+async fn a_bound_object_is_found_by_its_external_id(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &Contact::new("003", "ada", "Ada"))).await.unwrap();
+    bus.until_idle().await;
+    // Another login, the same contact: the user is renamed, not made anew.
+    bus.process_external_task(ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "countess", "Ada"))).await.unwrap();
+    bus.until_idle().await;
+    let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
+    assert_eq!(users.iter().map(|user| user.login.as_str()).collect::<Vec<_>>(), ["countess"]);
+}
+
+async fn a_deleted_contact_takes_its_user_along(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    let contact = Contact::new("003", "ada", "Ada");
+    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &contact)).await.unwrap();
+    bus.process_external_task(ExternalTask::delete::<Crm, _>("crm", &contact)).await.unwrap();
+    // A second delete finds nothing, and that is fine.
+    bus.process_external_task(ExternalTask::delete::<Crm, _>("crm", &contact)).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(bus.objects().count::<User>().await.unwrap(), 0);
+    let counters = bus.counters("crm", Direction::Incoming).await;
+    assert_eq!((counters.completed, counters.open), (3, 0));
+    assert!(bus.store().bindings(&"crm".parse().unwrap(), None, 10).await.unwrap().is_empty());
+}
+
+async fn tasks_of_one_external_object_are_applied_in_order(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    for turn in 0..50 {
+        for uid in ["1", "2", "3"] {
+            let contact = Contact::new(uid, &format!("user{uid}"), &format!("turn {turn}"));
+            bus.process_external_task(ExternalTask::update::<Crm, _>("crm", &contact)).await.unwrap();
+        }
+    }
+    bus.until_idle().await;
+    let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
+    assert_eq!(users.len(), 3);
+    assert!(users.iter().all(|user| user.name == "turn 49"), "{users:?}");
+}

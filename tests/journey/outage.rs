@@ -1,0 +1,44 @@
+//! The external system is out of reach while the host goes on.
+
+use std::time::Duration;
+
+use bus_core::Direction;
+use bus_runtime::{Health, Processing};
+use bus_testkit::{FakePeer, TestBus};
+use bus_tests::{EventLog, User};
+
+stories!(an_outage_costs_nothing_but_time);
+
+async fn an_outage_costs_nothing_but_time(bus: TestBus) {
+    let log = FakePeer::new("log");
+    let mut processing = Processing::default();
+    processing.max_attempts = 2;
+    let bus = bus.connector::<EventLog>("event-log").processing(processing).object::<User>();
+    let bus = bus.provide(log.clone()).start().await;
+    bus.objects().save(&mut User::new("first", "First")).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(log.take_calls().len(), 1);
+
+    log.cut_off();
+    for login in ["a", "b", "c", "d", "e"] {
+        bus.objects().save(&mut User::new(login, login)).await.unwrap();
+    }
+    for _ in 0..20 {
+        bus.until_idle().await;
+        bus.clock().advance(Duration::from_secs(15 * 60));
+    }
+    bus.until_idle().await;
+    let Health::Unreachable { failures, .. } = bus.connectors()[0].health else {
+        panic!("{:?}", bus.connectors());
+    };
+    assert!(failures > 5, "{failures}");
+    let counters = bus.counters("event-log", Direction::Outgoing).await;
+    assert_eq!((counters.open, counters.retried), (5, 0));
+
+    log.reconnect();
+    bus.clock().advance(Duration::from_secs(15 * 60));
+    bus.until_idle().await;
+    let lines: Vec<_> = ["a", "b", "c", "d", "e"].map(|login| format!("create {login} snapshot")).into();
+    assert_eq!(log.calls(), lines);
+    assert_eq!(bus.connectors()[0].health, Health::Well);
+}
