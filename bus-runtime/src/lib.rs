@@ -41,5 +41,10 @@ pub use registry::{LinkedConnectors, Problem, Registry};
 pub use shutdown::ShutdownReport;
 pub use start::{Builder, Configured, start};
 
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// What the bus answers the application.
 pub type Result<T, E = BusError> = std::result::Result<T, E>;

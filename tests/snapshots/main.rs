@@ -118,7 +118,7 @@ async fn seen_by(bus: TestBus) -> Vec<Value> {
 
 macro_rules! assert_seen {
     ($seen:expr) => {
-        insta::assert_json_snapshot!($seen, { "[].object.guid" => "[guid]" });
+        insta::assert_json_snapshot!($seen, { "[].object.guid" => "[guid]", "[].references[].record.guid" => "[guid]" });
     };
 }
 
