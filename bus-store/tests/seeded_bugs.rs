@@ -63,121 +63,124 @@ enum Bug {
     NeverCloses,
 }
 
+/// Which law catches which bug; a bug may be caught by others, too.
+const CAUGHT_BY: &[(Bug, &str)] = &[
+    (
+        Bug::DropsADelivery,
+        "a_commit_answers_its_tasks_in_the_order_given",
+    ),
+    (
+        Bug::DropsADelivery,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (Bug::ClaimsTwice, "a_claimed_delivery_is_not_claimed_twice"),
+    (
+        Bug::ClaimsTwice,
+        "concurrent_commits_get_ids_of_their_own_and_lose_nothing",
+    ),
+    (
+        Bug::ClaimsTwice,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (
+        Bug::ReordersTwoOfAKey,
+        "fresh_deliveries_of_one_key_are_claimed_together_in_order",
+    ),
+    (
+        Bug::ReordersTwoOfAKey,
+        "order_survives_every_combination_of_outcomes",
+    ),
+    (
+        Bug::ReordersTwoOfAKey,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (Bug::ForgetsFencing, "a_former_owner_changes_nothing"),
+    (
+        Bug::ForgetsFencing,
+        "a_commit_is_all_or_nothing_when_its_owner_is_a_former_one",
+    ),
+    (
+        Bug::ForgetsFencing,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (
+        Bug::ForgetsToLookAgain,
+        "what_arrived_before_the_wait_is_written_is_not_missed",
+    ),
+    (
+        Bug::ForgetsToLookAgain,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (
+        Bug::WritesHalfACommit,
+        "a_commit_is_all_or_nothing_when_an_object_is_not_as_expected",
+    ),
+    (
+        Bug::WritesHalfACommit,
+        "a_commit_is_all_or_nothing_when_a_guid_is_taken",
+    ),
+    (
+        Bug::WritesHalfACommit,
+        "a_commit_is_all_or_nothing_when_a_code_name_is_taken",
+    ),
+    (
+        Bug::WritesHalfACommit,
+        "a_commit_is_all_or_nothing_when_a_settlement_is_stale",
+    ),
+    (Bug::LosesTheDoorbell, "logging_rings_before_it_returns"),
+    (Bug::LosesTheDoorbell, "a_binding_wakes_who_waits_for_its_object"),
+    (
+        Bug::ForgetsTheInterruptedAttempt,
+        "what_was_interrupted_is_charged_and_claimed_alone",
+    ),
+    (
+        Bug::ForgetsTheInterruptedAttempt,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (
+        Bug::ChargesWhatIsReleased,
+        "only_charged_outcomes_use_up_attempts",
+    ),
+    (
+        Bug::ForgetsTheDisplaced,
+        "what_holds_a_key_displaces_what_is_claimed_behind_it",
+    ),
+    (
+        Bug::ForgetsTheDisplaced,
+        "random_programs_keep_every_key_in_order_and_lose_nothing",
+    ),
+    (Bug::ParksBesideTheKey, "a_parked_delivery_holds_its_key"),
+    (
+        Bug::ParksBesideTheKey,
+        "order_survives_every_combination_of_outcomes",
+    ),
+    (
+        Bug::StepsAsideInPlace,
+        "what_does_not_hold_its_key_lets_the_next_go",
+    ),
+    (
+        Bug::StepsAsideInPlace,
+        "what_was_overtaken_is_discarded_when_it_is_due",
+    ),
+    (Bug::IsEarly, "what_is_due_is_claimed_not_before"),
+    (
+        Bug::ForgetsTheNextDueTime,
+        "the_next_due_time_is_the_earliest_to_come",
+    ),
+    (Bug::TakesBytesForText, "bytes_survive_as_they_are"),
+    (Bug::RoundsTimes, "time_survives_to_the_microsecond"),
+    (
+        Bug::KnowsTheGone,
+        "a_gone_object_is_unknown_but_keeps_its_external_id",
+    ),
+    (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
+    (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
+    (Bug::NeverCloses, "after_closing_every_call_answers_closed"),
+];
+
 #[tokio::test]
 async fn each_bug_is_caught_by_its_law() {
-    for (bug, law) in [
-        (
-            Bug::DropsADelivery,
-            "a_commit_answers_its_tasks_in_the_order_given",
-        ),
-        (
-            Bug::DropsADelivery,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (Bug::ClaimsTwice, "a_claimed_delivery_is_not_claimed_twice"),
-        (
-            Bug::ClaimsTwice,
-            "concurrent_commits_get_ids_of_their_own_and_lose_nothing",
-        ),
-        (
-            Bug::ClaimsTwice,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (
-            Bug::ReordersTwoOfAKey,
-            "fresh_deliveries_of_one_key_are_claimed_together_in_order",
-        ),
-        (
-            Bug::ReordersTwoOfAKey,
-            "order_survives_every_combination_of_outcomes",
-        ),
-        (
-            Bug::ReordersTwoOfAKey,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (Bug::ForgetsFencing, "a_former_owner_changes_nothing"),
-        (
-            Bug::ForgetsFencing,
-            "a_commit_is_all_or_nothing_when_its_owner_is_a_former_one",
-        ),
-        (
-            Bug::ForgetsFencing,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (
-            Bug::ForgetsToLookAgain,
-            "what_arrived_before_the_wait_is_written_is_not_missed",
-        ),
-        (
-            Bug::ForgetsToLookAgain,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (
-            Bug::WritesHalfACommit,
-            "a_commit_is_all_or_nothing_when_an_object_is_not_as_expected",
-        ),
-        (
-            Bug::WritesHalfACommit,
-            "a_commit_is_all_or_nothing_when_a_guid_is_taken",
-        ),
-        (
-            Bug::WritesHalfACommit,
-            "a_commit_is_all_or_nothing_when_a_code_name_is_taken",
-        ),
-        (
-            Bug::WritesHalfACommit,
-            "a_commit_is_all_or_nothing_when_a_settlement_is_stale",
-        ),
-        (Bug::LosesTheDoorbell, "logging_rings_before_it_returns"),
-        (Bug::LosesTheDoorbell, "a_binding_wakes_who_waits_for_its_object"),
-        (
-            Bug::ForgetsTheInterruptedAttempt,
-            "what_was_interrupted_is_charged_and_claimed_alone",
-        ),
-        (
-            Bug::ForgetsTheInterruptedAttempt,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (
-            Bug::ChargesWhatIsReleased,
-            "only_charged_outcomes_use_up_attempts",
-        ),
-        (
-            Bug::ForgetsTheDisplaced,
-            "what_holds_a_key_displaces_what_is_claimed_behind_it",
-        ),
-        (
-            Bug::ForgetsTheDisplaced,
-            "random_programs_keep_every_key_in_order_and_lose_nothing",
-        ),
-        (Bug::ParksBesideTheKey, "a_parked_delivery_holds_its_key"),
-        (
-            Bug::ParksBesideTheKey,
-            "order_survives_every_combination_of_outcomes",
-        ),
-        (
-            Bug::StepsAsideInPlace,
-            "what_does_not_hold_its_key_lets_the_next_go",
-        ),
-        (
-            Bug::StepsAsideInPlace,
-            "what_was_overtaken_is_discarded_when_it_is_due",
-        ),
-        (Bug::IsEarly, "what_is_due_is_claimed_not_before"),
-        (
-            Bug::ForgetsTheNextDueTime,
-            "the_next_due_time_is_the_earliest_to_come",
-        ),
-        (Bug::TakesBytesForText, "bytes_survive_as_they_are"),
-        (Bug::RoundsTimes, "time_survives_to_the_microsecond"),
-        (
-            Bug::KnowsTheGone,
-            "a_gone_object_is_unknown_but_keeps_its_external_id",
-        ),
-        (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
-        (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
-        (Bug::NeverCloses, "after_closing_every_call_answers_closed"),
-    ] {
+    for &(bug, law) in CAUGHT_BY {
         let law = LAWS
             .iter()
             .find(|listed| listed.name == law)
@@ -272,7 +275,7 @@ impl Broken {
         for task in &mut commit.tasks {
             match self.bug {
                 Bug::TakesBytesForText => {
-                    task.data = String::from_utf8_lossy(&task.data).into_owned().into_bytes()
+                    task.data = String::from_utf8_lossy(&task.data).into_owned().into_bytes();
                 }
                 Bug::RoundsTimes => {
                     let micros = task.logged_at.as_micros();

@@ -75,10 +75,16 @@ pub async fn what_stepped_aside_never_runs_beside_its_key(rig: &dyn Rig) {
     bench.settle(old, aside(5)).await;
     assert_eq!(bench.claim(1, at(0)).await, [new]);
     assert_eq!(bench.claim(10, at(5)).await, [], "the later one runs");
+    assert_eq!(
+        bench.state(old).await,
+        DeliveryState::Available,
+        "beside its key, it is not blocked"
+    );
     bench.settle(new, discarded()).await;
     assert_eq!(bench.claim(10, at(5)).await, [old]);
     let [newest] = bench.log(["x"]).await;
     assert_eq!(bench.claim(10, at(5)).await, [], "the earlier one runs");
+    assert_eq!(bench.state(newest).await, DeliveryState::Blocked);
     bench.settle(old, Outcome::Completed).await;
     assert_eq!(bench.claim(10, at(5)).await, [newest]);
 }

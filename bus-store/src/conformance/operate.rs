@@ -95,6 +95,8 @@ pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
         expected.push((id, state, due));
     }
     let [behind_failed, running, behind_running] = bench.log(["x 0", "y", "y"]).await;
+    // Released at once, it is not shown as failed.
+    assert_eq!(bench.state(expected[2].0).await, DeliveryState::Available);
     while !bench.claim(1, at(0)).await.contains(&running) {}
     let [fresh, behind_fresh] = bench.log(["z", "z"]).await;
     // What was released at once was claimed on the way.
@@ -342,6 +344,17 @@ pub async fn long_errors_are_cut_between_characters(rig: &dyn Rig) {
         reason: long.clone(),
     };
     bench.claim_and_settle(at(0), reason).await;
+    let kept = bench
+        .detail(id)
+        .await
+        .summary
+        .reason
+        .expect("it was said why it waits");
+    assert!(
+        kept.len() <= ERROR_BYTES_MAX && kept.ends_with('…'),
+        "{}",
+        kept.len()
+    );
     let just_fits = "e".repeat(ERROR_BYTES_MAX);
     bench
         .claim_and_settle(

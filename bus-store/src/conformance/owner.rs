@@ -1,11 +1,11 @@
 //! Laws of owning a queue, part of [`Queue`](crate::Queue): who may settle what, and what becomes of what an owner
 //! leaves behind.
 
-use bus_core::{DeliveryId, Timestamp};
+use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::Rig;
 use super::bench::{
-    Bench, at, bound_to, ids, kind_of, outgoing, parked, retry, settlement, waiting, waiting_for,
+    Bench, aside, at, bound_to, ids, kind_of, outgoing, parked, retry, settlement, waiting, waiting_for,
 };
 use crate::StoreErrorKind;
 use crate::operate::INTERRUPTED_ERROR;
@@ -115,6 +115,25 @@ pub async fn what_was_interrupted_is_charged_and_claimed_alone(rig: &dyn Rig) {
     }
     assert_eq!(seen, [a, b, c]);
     assert_eq!(bench.claim(10, at(0)).await, [fresh]);
+}
+
+/// People see what was interrupted as available: it is due at once, whatever it was before it was claimed.
+pub async fn what_was_interrupted_is_available(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    for outcome in [retry(1), waiting(1), aside(1)] {
+        let key = format!("{outcome:?}");
+        let [id] = bench.log([&key]).await;
+        bench.claim_and_settle(at(0), outcome).await;
+        assert_eq!(bench.claim(10, at(1)).await, [id]);
+        bench.acquire_again().await;
+        let summary = bench.detail(id).await.summary;
+        assert_eq!(
+            (summary.state, summary.due),
+            (DeliveryState::Available, None),
+            "{key}"
+        );
+        bench.claim_and_settle(at(1), Outcome::Completed).await;
+    }
 }
 
 /// What was interrupted once is claimed alone from then on, also after other outcomes.

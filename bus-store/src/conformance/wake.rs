@@ -222,6 +222,7 @@ pub async fn an_object_wakes_who_waits_for_its_code_name(rig: &dyn Rig) {
     let there = ObjectRecord {
         site: Some(site("corp")),
         parent,
+        group: Some(ObjectId::Number(8)),
         ..named(4)
     };
     bench.save([there.clone()]).await;
