@@ -38,9 +38,10 @@ impl ObjectStore {
     /// # Errors
     ///
     /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
-    /// listener says no; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id.
+    /// listener says no; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id;
+    /// `UnknownKind` when the program does not declare its type; `Store`.
     pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<ObjectKey> {
-        let object_type = object_type::<T>()?;
+        let object_type = self.object_type::<T>()?;
         if object.id().is_unset() {
             let number = self.shared.store.new_object_number().await;
             let number = number.map_err(|error| BusError::store(&format!("give a new {object_type} an id"), error))?;
@@ -82,7 +83,7 @@ impl ObjectStore {
 
     /// Deletes an object, and logs it for whoever subscribed, in one transaction. Whether it was there.
     pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<bool> {
-        let key = ObjectKey { object_type: object_type::<T>()?, id: id.to_id() };
+        let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
             let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else { return Ok(false) };
@@ -99,13 +100,13 @@ impl ObjectStore {
 
     /// The object with this id.
     pub async fn load<T: BusObject>(&self, id: &T::Id) -> Result<Option<T>> {
-        let key = ObjectKey { object_type: object_type::<T>()?, id: id.to_id() };
+        let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         self.record(&key).await?.map(read).transpose()
     }
 
     /// The global object with this code name that has no parent.
     pub async fn find<T: BusObject>(&self, code_name: &str) -> Result<Option<T>> {
-        let object_type = object_type::<T>()?;
+        let object_type = self.object_type::<T>()?;
         let by = FoundBy::CodeName(code_name.to_owned());
         let query = ObjectQuery { object_type, by, site: None, parent: None, group: None };
         let found = self.shared.store.find_object(&query).await;
@@ -115,7 +116,7 @@ impl ObjectStore {
 
     /// The objects of a type, first saved first, beginning after the given id; at most `limit`, and at most 1,000.
     pub async fn list<T: BusObject>(&self, after: Option<&T::Id>, limit: usize) -> Result<Vec<T>> {
-        let object_type = object_type::<T>()?;
+        let object_type = self.object_type::<T>()?;
         let after: Option<ObjectId> = after.map(HostId::to_id);
         let listed = self.shared.store.list_objects(&object_type, after, limit.min(PAGE_MAX)).await;
         let listed = listed.map_err(|error| BusError::store(&format!("list {object_type}"), error))?;
@@ -124,9 +125,21 @@ impl ObjectStore {
 
     /// How many objects of a type there are.
     pub async fn count<T: BusObject>(&self) -> Result<u64> {
-        let object_type = object_type::<T>()?;
+        let object_type = self.object_type::<T>()?;
         let count = self.shared.store.count_objects(&object_type).await;
         count.map_err(|error| BusError::store(&format!("count {object_type}"), error))
+    }
+
+    /// The type that `T` stands for, if this program declares it: titles, parents and translation need that.
+    fn object_type<T: BusObject>(&self) -> Result<ObjectType> {
+        if !self.shared.registry.knows_object_type(T::TYPE) {
+            let message = format!(
+                "nobody in this program declares the object type `{}`; derive `BusObject` for it, or add it to the `Registry`",
+                T::TYPE
+            );
+            return Err(BusError::new(BusErrorKind::UnknownKind, message));
+        }
+        ObjectType::parse(T::TYPE).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
     }
 
     async fn record(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
@@ -153,9 +166,6 @@ impl ObjectStore {
     }
 }
 
-fn object_type<T: BusObject>() -> Result<ObjectType> {
-    ObjectType::parse(T::TYPE).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
-}
 
 fn read<T: BusObject>(record: ObjectRecord) -> Result<T> {
     let key = record.key.clone();

@@ -2,15 +2,16 @@
 
 use bus_core::{DeliveryState, Direction, ExternalTask};
 use bus_runtime::BusErrorKind;
-use bus_testkit::TestBus;
-use bus_tests::{Contact, Crm, User};
+use bus_testkit::{FakePeer, TestBus};
+use bus_tests::{Company, Contact, Crm, Directory, User};
 
 use crate::told::with_crm;
 
 stories!(
     each_refusal_names_the_thing_and_the_remedy,
     what_does_not_decode_is_parked_with_its_bytes,
-    a_host_object_that_cannot_be_is_refused
+    a_host_object_that_cannot_be_is_refused,
+    a_type_that_nobody_declares_is_named
 );
 
 async fn each_refusal_names_the_thing_and_the_remedy(bus: TestBus) {
@@ -70,4 +71,22 @@ async fn a_host_object_that_cannot_be_is_refused(bus: TestBus) {
     let refused = bus.objects().save(&mut placed).await.unwrap_err();
     assert!(refused.to_string().contains("`no site` is not a site name"), "{refused}");
     assert!(bus.delivery(bus_core::DeliveryId(4711)).await.is_err_and(|error| error.kind() == BusErrorKind::NotFound));
+}
+
+async fn a_type_that_nobody_declares_is_named(bus: TestBus) {
+    // Linked without `Company`.
+    let bus = bus.connector::<Crm>("crm").object::<User>();
+    let bus = bus.provide(FakePeer::new("crm")).provide(Directory::default()).start().await;
+    let refused = bus.objects().save(&mut Company::new("acme", "Acme")).await.unwrap_err();
+    assert_eq!(refused.kind(), BusErrorKind::UnknownKind);
+    assert!(refused.to_string().contains("`app.company`"), "{refused}");
+
+    let mut contact = Contact::new("003", "ada", "Ada");
+    contact.account = Some("A-1".to_owned());
+    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &contact)).await.unwrap();
+    bus.until_idle().await;
+    let open = bus.open("crm", Direction::Incoming).await;
+    assert_eq!(open[0].state, DeliveryState::Parked);
+    let reason = open[0].reason.as_deref().unwrap();
+    assert!(reason.contains("app.company `A-1`") && reason.contains("a type that nobody in this program declares"), "{reason}");
 }

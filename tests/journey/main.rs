@@ -14,6 +14,7 @@ mod outage;
 mod outgoing_references;
 mod restart;
 mod sample_connector;
+mod shutdown;
 mod switches;
 mod two_subscriptions;
 mod two_systems;

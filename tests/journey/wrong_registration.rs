@@ -1,7 +1,9 @@
 //! A connector that is not registered correctly is shown with cause and remedy, and keeps nobody else from working.
 
 use bus_core::Direction;
-use bus_runtime::{BusErrorKind, ConnectorConfig, Health, Problem};
+use bus_core::descriptor::{DescribedConnector, DescribedObject, Place};
+use bus_runtime::{Bus, BusErrorKind, ConnectorConfig, Health, Problem, Registry};
+use bus_store::{ConnectorState, QueueId};
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{EventLog, User, Watcher};
 use serde_json::json;
@@ -82,4 +84,64 @@ async fn a_connector_can_be_registered_at_run_time(bus: TestBus) {
     bus.objects().save(&mut User::new("bob", "Bob")).await.unwrap();
     bus.until_idle().await;
     assert_eq!(log.calls(), ["create bob snapshot"]);
+}
+
+#[test]
+fn two_connectors_of_one_name_are_refused_naming_both_places() {
+    use bus_core::descriptor::ConnectorDescriptor;
+    static TWIN: ConnectorDescriptor = ConnectorDescriptor::new::<Watcher>("event-log").place(Place {
+        crate_name: "twin",
+        crate_version: "1.0.0",
+        file: "src/twin.rs",
+        line: 7,
+    });
+    let error = Registry::of([EventLog::DESCRIPTOR, &TWIN], []).unwrap_err();
+    assert_eq!(error.kind(), BusErrorKind::Discovery);
+    let message = error.to_string();
+    assert!(message.contains("src/twin.rs:7 (twin 1.0.0)") && message.contains("lib.rs:"), "{message}");
+    let other_order = Registry::of([&TWIN, EventLog::DESCRIPTOR], []).unwrap_err();
+    assert_eq!(message, other_order.to_string(), "the linker's order does not matter");
+}
+
+#[test]
+fn everything_that_is_linked_is_discovered() {
+    let registry = Registry::discover().unwrap();
+    let names: Vec<_> = registry.connectors().iter().map(|linked| linked.name).collect();
+    for name in ["crm", "event-log", "field-log", "greedy-log", "watcher"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert!(registry.knows_object_type("app.user") && registry.knows_object_type("app.company"));
+    assert!(names.is_sorted(), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_file_owns_what_it_names_and_what_it_names_no_more_is_disabled() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("bus.toml"), text).unwrap();
+    let log = FakePeer::new("log");
+    let start = || {
+        let builder = Bus::builder(folder.path().join("bus.toml")).provide(log.clone());
+        builder.registry(Registry::of([EventLog::DESCRIPTOR], [User::DESCRIPTOR]).unwrap()).start()
+    };
+    write("[connectors.event-log]\n");
+    let bus = start().await.unwrap();
+    let refused = bus.register(config("event-log")).await.unwrap_err();
+    assert_eq!(refused.kind(), BusErrorKind::Conflict);
+    assert!(refused.to_string().contains("configuration file"), "{refused}");
+    bus.register(config("of-the-operator").uses("event-log")).await.unwrap();
+    bus.objects().save(&mut User::new("ada", "Ada")).await.unwrap();
+    bus.until_idle().await;
+    log.cut_off();
+    bus.objects().save(&mut User::new("bob", "Bob")).await.unwrap();
+    bus.until_idle().await;
+    bus.shutdown().await;
+
+    write("");
+    let bus = start().await.unwrap();
+    let states: Vec<_> = bus.connectors().iter().map(|known| (known.name.to_string(), known.state)).collect();
+    let expected = [("event-log", ConnectorState::Disabled), ("of-the-operator", ConnectorState::Enabled)];
+    assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
+    let kept = bus.store().counters(&QueueId::new("event-log".parse().unwrap(), Direction::Outgoing)).await.unwrap();
+    assert_eq!(kept.open, 1, "its deliveries are kept");
+    bus.shutdown().await;
 }

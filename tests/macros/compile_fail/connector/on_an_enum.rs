@@ -1,12 +1,17 @@
 #![allow(unused)]
 
 use bus_core::connector;
-use bus_tests_macros::User;
+use bus_tests_macros::{Contact, User, connects, delivers, prepares};
 
 #[connector(name = "crm")]
 #[outgoing(User)]
+#[incoming(Contact, key = uid)]
 enum Crm {
     Connected,
 }
+
+connects!(Crm);
+delivers!(Crm: User);
+prepares!(Crm: Contact);
 
 fn main() {}
