@@ -20,7 +20,7 @@ pub(crate) fn connector(arguments: TokenStream, item: TokenStream) -> TokenStrea
     let mut errors = Errors::default();
     let item = match parse2(item.clone()) {
         Ok(Item::Struct(item)) => item,
-        Ok(other) => return refuse_item(other, errors),
+        Ok(other) => return refuse_item(arguments, other, errors),
         // The compiler reads the item, too, and says what is wrong with it.
         Err(_) => {
             let _ = errors.into_tokens();
@@ -68,34 +68,53 @@ pub(crate) fn line_first(direction: &str, arguments: &TokenStream, item: TokenSt
     quote!(#(#others)* #rest #errors)
 }
 
-fn refuse_item(item: Item, mut errors: Errors) -> TokenStream {
-    let (kind, name, mut item) = match item {
-        Item::Enum(item) => ("an enum", Some(item.ident.clone()), Item::Enum(item)),
-        Item::Union(item) => ("a union", Some(item.ident.clone()), Item::Union(item)),
-        Item::Fn(item) => ("a function", Some(item.sig.ident.clone()), Item::Fn(item)),
-        Item::Trait(item) => ("a trait", Some(item.ident.clone()), Item::Trait(item)),
-        Item::Mod(item) => ("a module", Some(item.ident.clone()), Item::Mod(item)),
-        Item::Type(item) => ("a type alias", Some(item.ident.clone()), Item::Type(item)),
-        Item::Impl(item) => ("an `impl`", None, Item::Impl(item)),
-        other => ("an item that is no struct", None, other),
+fn refuse_item(arguments: TokenStream, mut item: Item, mut errors: Errors) -> TokenStream {
+    let mut none = Vec::new();
+    let (kind, attributes, name, generics) = match &mut item {
+        Item::Enum(item) => (
+            "an enum",
+            &mut item.attrs,
+            Some(&item.ident),
+            Some(&item.generics),
+        ),
+        Item::Union(item) => (
+            "a union",
+            &mut item.attrs,
+            Some(&item.ident),
+            Some(&item.generics),
+        ),
+        Item::Fn(item) => ("a function", &mut item.attrs, Some(&item.sig.ident), None),
+        Item::Trait(item) => ("a trait", &mut item.attrs, Some(&item.ident), None),
+        Item::Mod(item) => ("a module", &mut item.attrs, Some(&item.ident), None),
+        Item::Type(item) => ("a type alias", &mut item.attrs, Some(&item.ident), None),
+        Item::Impl(item) => ("an `impl`", &mut item.attrs, None, None),
+        _ => ("an item that is no struct", &mut none, None, None),
     };
-    let message = format!(
-        "`#[connector(...)]` stands on {kind}: put it on the struct that holds the connector's state"
+    errors.refuse_at(
+        name.map_or_else(Span::call_site, syn::Ident::span),
+        format!(
+            "`#[connector(...)]` stands on {kind}: put it on the struct that holds the connector's state"
+        ),
     );
-    match name {
-        Some(name) => errors.refuse(name, message),
-        None => errors.refuse_at(Span::call_site(), message),
-    }
-    if let Item::Enum(syn::ItemEnum { attrs, .. })
-    | Item::Union(syn::ItemUnion { attrs, .. })
-    | Item::Fn(syn::ItemFn { attrs, .. })
-    | Item::Trait(syn::ItemTrait { attrs, .. })
-    | Item::Mod(syn::ItemMod { attrs, .. })
-    | Item::Type(syn::ItemType { attrs, .. })
-    | Item::Impl(syn::ItemImpl { attrs, .. }) = &mut item
-    {
-        attrs.retain(|attribute| parse::direction(attribute).is_none());
-    }
+    let beside = name.zip(generics).map(|(name, generics)| {
+        // Its impls are judged as if it were that struct, and find what they need.
+        let lines = attributes.iter();
+        let (parameters, _, bounds) = generics.split_for_impl();
+        as_if(arguments, quote!(#(#lines)* struct #name #parameters #bounds;))
+    });
+    attributes.retain(|attribute| parse::direction(attribute).is_none());
     let errors = errors.into_tokens();
-    quote!(#item #errors)
+    quote!(#item #beside #errors)
+}
+
+/// What would stand beside this struct, without the struct.
+fn as_if(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let Ok(item) = parse2(item) else {
+        return TokenStream::new();
+    };
+    let mut more = Errors::default();
+    let read = parse::parse(arguments, item, &mut more);
+    let connector = check::check(&read, &mut more);
+    let _ = more.into_tokens();
+    expand::without_registration(&read.item, &connector)
 }

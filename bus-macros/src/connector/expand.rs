@@ -14,16 +14,26 @@ use crate::paths::CorePath;
 /// Where something was refused, the struct and the declared halves are written all the same, so that the author's
 /// impls find what they need and one mistake is one error.
 pub(super) fn expand(item: &ItemStruct, connector: &Connector, errors: Errors) -> TokenStream {
-    let declared = declared(item, connector);
-    let described = if errors.is_empty() {
-        described(item, connector)
-    } else if item.generics.params.is_empty() {
-        undescribed(item, connector)
+    let beside = if errors.is_empty() {
+        let declared = declared(item, connector);
+        let described = described(item, connector);
+        quote!(#declared #described)
     } else {
-        TokenStream::new()
+        without_registration(item, connector)
     };
     let errors = errors.into_tokens();
-    quote!(#item #declared #described #errors)
+    quote!(#item #beside #errors)
+}
+
+/// What the author's other code needs, so that it does not complain as well.
+pub(super) fn without_registration(item: &ItemStruct, connector: &Connector) -> TokenStream {
+    let declared = declared(item, connector);
+    let undescribed = item
+        .generics
+        .params
+        .is_empty()
+        .then(|| undescribed(item, connector));
+    quote!(#declared #undescribed)
 }
 
 fn declared(item: &ItemStruct, connector: &Connector) -> TokenStream {
@@ -119,7 +129,7 @@ fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
     }
 }
 
-/// Keeps code that asks for the descriptor from complaining, too.
+/// A descriptor of nothing.
 fn undescribed(item: &ItemStruct, connector: &Connector) -> TokenStream {
     let core = &connector.core;
     let struct_name = &item.ident;
