@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
 use bus_store::{
-    ConnectorRecord, ConnectorState, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, RecordOwner, Store,
-    StoreErrorKind, Switches,
+    ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, RecordOwner,
+    Store, StoreError, StoreErrorKind, Switches,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -167,16 +167,26 @@ impl Bus {
         Ok(())
     }
 
-    /// How the queues are: every one that ever had something in it, or is worked on.
+    /// How the queues are: every one that ever had something in it, or is worked on. Looks at what is open, so it costs
+    /// more the more that is: for pages and reports.
     pub async fn queues(&self) -> Result<Vec<QueueStatus>> {
-        let failed = |error| BusError::store("look at the queues", error);
         let mut statuses = Vec::new();
-        for queue in self.shared.store.queues().await.map_err(failed)? {
-            let counters = self.shared.store.counters(&queue).await.map_err(failed)?;
-            let open = self.shared.store.queue_counts(&queue).await.map_err(failed)?;
+        for (queue, counters) in self.counters().await? {
+            let open = self.shared.store.queue_counts(&queue).await.map_err(no_look)?;
             statuses.push(QueueStatus::new(queue, counters, open));
         }
         Ok(statuses)
+    }
+
+    /// What became of everything that each queue was ever given. Costs the same however much is open: for progress and
+    /// metrics.
+    pub async fn counters(&self) -> Result<Vec<(QueueId, Counters)>> {
+        let mut counted = Vec::new();
+        for queue in self.shared.store.queues().await.map_err(no_look)? {
+            let counters = self.shared.store.counters(&queue).await.map_err(no_look)?;
+            counted.push((queue, counters));
+        }
+        Ok(counted)
     }
 
     /// Open deliveries of a queue, oldest first, at most 1,000.
@@ -342,6 +352,10 @@ impl Bus {
         }
         Ok(())
     }
+}
+
+fn no_look(error: StoreError) -> BusError {
+    BusError::store("look at the queues", error)
 }
 
 /// The store's record of a connector.
