@@ -68,6 +68,7 @@ impl Tally {
 pub(crate) async fn run(bus: &Bus, tasks: Vec<ExternalTask>) -> Failing<Outcome> {
     let clock = SystemClock;
     let before = tallies(bus).await?;
+    let [imported_before, indexed_before] = completed(bus).await?;
     let began = clock.now();
     let all = tasks.len();
     let logged = Arc::new(AtomicUsize::new(0));
@@ -90,11 +91,11 @@ pub(crate) async fn run(bus: &Bus, tasks: Vec<ExternalTask>) -> Failing<Outcome>
             }
             () = clock.sleep_until(next_look) => {}
         }
-        let done = since(&tallies(bus).await?, &before);
+        let [imported, indexed] = completed(bus).await?;
         progress.show(
             logged.load(Ordering::Relaxed),
-            completed(&done, Direction::Incoming),
-            completed(&done, Direction::Outgoing),
+            imported - imported_before,
+            indexed - indexed_before,
         );
     }
     progress.end();
@@ -161,10 +162,14 @@ fn since(now: &Tallies, before: &Tallies) -> Tallies {
         .collect()
 }
 
-fn completed(tallies: &Tallies, direction: Direction) -> u64 {
-    tallies
-        .iter()
-        .filter(|((_, of), _)| *of == direction)
-        .map(|(_, tally)| tally.completed)
-        .sum()
+/// How many deliveries were ever completed: incoming, outgoing.
+async fn completed(bus: &Bus) -> bus_runtime::Result<[u64; 2]> {
+    let mut completed = [0, 0];
+    for (queue, counters) in bus.counters().await? {
+        match queue.direction {
+            Direction::Incoming => completed[0] += counters.completed,
+            Direction::Outgoing => completed[1] += counters.completed,
+        }
+    }
+    Ok(completed)
 }
