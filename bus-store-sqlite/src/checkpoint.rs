@@ -108,11 +108,10 @@ impl Checkpoints {
             let before = self.shared.commits.load(Ordering::Relaxed);
             match self.nudges.recv_timeout(QUIET) {
                 Ok(Nudge::Full) => return true,
-                Ok(Nudge::Written) => {}
                 Err(RecvTimeoutError::Timeout) if before == self.shared.commits.load(Ordering::Relaxed) => {
                     return true;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Nudge::Written) | Err(RecvTimeoutError::Timeout) => {}
                 // The last connection to close makes a checkpoint of its own.
                 Err(RecvTimeoutError::Disconnected) => return false,
             }

@@ -140,7 +140,7 @@ pub(crate) fn small_count(stored: i64) -> u32 {
     u32::try_from(stored.max(0)).unwrap_or(u32::MAX)
 }
 
-/// A limit as SQLite takes it.
+/// A limit as `SQLite` takes it.
 pub(crate) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

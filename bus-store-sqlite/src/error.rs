@@ -3,12 +3,12 @@
 use bus_store::{StoreError, StoreErrorKind};
 use rusqlite::ErrorCode;
 
-/// Why a piece of work was not done: the store refused it, or SQLite failed.
+/// Why a piece of work was not done: the store refused it, or `SQLite` failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The caller asked for what cannot be; the rest of the transaction goes on without it.
     Refused { kind: StoreErrorKind, message: String },
-    /// SQLite failed; the transaction is lost.
+    /// `SQLite` failed; the transaction is lost.
     Failed(rusqlite::Error),
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn refusal(kind: StoreErrorKind, message: impl Into<String>) -> Fault
     }
 }
 
-/// What SQLite's failure means for the store and its callers.
+/// What `SQLite`'s failure means for the store and its callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
     /// Something is in the way (a full disk, a lock): everybody in the transaction is told, the store goes on.
@@ -67,7 +67,7 @@ pub(crate) fn severity(error: &rusqlite::Error) -> Severity {
     }
 }
 
-/// SQLite's failure, as the caller is told: what it is, and what to do.
+/// `SQLite`'s failure, as the caller is told: what it is, and what to do.
 pub(crate) fn told(error: &rusqlite::Error, operation: &'static str) -> StoreError {
     use StoreErrorKind::{Conflict, Corrupt, Unavailable, Unsupported};
     let (kind, message) = match error.sqlite_error_code() {

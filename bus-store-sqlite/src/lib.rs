@@ -1,4 +1,4 @@
-//! The embedded store of the integration bus: one SQLite file.
+//! The embedded store of the integration bus: one `SQLite` file.
 //!
 //! One thread writes, and makes durable with one commit whatever has queued up ([`writer`](crate)); two read. Each
 //! trait of the store has its file here, named like the trait's own. The tables stand in `migrations/`, and
@@ -70,7 +70,7 @@ const WAITING_KIB_MAX: u32 = 64 * 1024;
 /// How much work may wait for the readers.
 const WAITING_READS_MAX: usize = 1_024;
 
-/// A store in an SQLite file. Clones are handles to the same store; it is closed by [`Store::close`], or when the last
+/// A store in an `SQLite` file. Clones are handles to the same store; it is closed by [`Store::close`], or when the last
 /// handle is dropped.
 #[derive(Debug, Clone)]
 pub struct SqliteStore(Arc<Shared>);
@@ -97,7 +97,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `Unsupported` when SQLite, the file system or the file's version is not one that the store can work with;
+    /// `Unsupported` when `SQLite`, the file system or the file's version is not one that the store can work with;
     /// `Corrupt` when the file is not a database; `Unavailable` when it cannot be reached, written or locked. Each
     /// names the file and the remedy.
     pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
@@ -109,14 +109,14 @@ impl SqliteStore {
         let (writes, inbox) = channel();
         let mut memo = Memo::default();
         memo.look(&db).map_err(|error| error::told(&error, "open"))?;
-        let writer = Writer {
+        let writing = Writer {
             db,
             inbox,
             status: Arc::clone(&status),
             nudges,
             memo,
         };
-        start("bus-sqlite-write", &running, move || writer.run())?;
+        start("bus-sqlite-write", &running, move || writing.run())?;
 
         let db = connect(&path, options, Purpose::Checkpoints)?;
         start("bus-sqlite-checkpoint", &running, move || checkpoints.run(&db))?;

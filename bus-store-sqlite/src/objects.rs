@@ -197,7 +197,8 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
         record.group.as_ref().map(id_text),
         record.data,
     ])?;
-    if let ObjectId::Number(number) = record.key.id {
+    // Ids are compared by their text, so a text can be a number, too.
+    if let ObjectId::Number(number) = id_from_text(id_text(&record.key.id)) {
         session.raise_object_number(number)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Opening a file: what is asked of it, of the folder, of the disk, and of SQLite itself.
+//! Opening a file: what is asked of it, of the folder, of the disk, and of `SQLite` itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,7 +133,7 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// Sets what is asked of a connection, and reads all of it back: SQLite says nothing when it does not comply.
+/// Sets what is asked of a connection, and reads all of it back: `SQLite` says nothing when it does not comply.
 fn set_up(db: &Connection, options: SqliteOptions, purpose: Purpose) -> Result<(), Trouble> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -247,7 +247,7 @@ fn full_path(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.join(name))
 }
 
-/// Refuses a SQLite that can damage a write-ahead log.
+/// Refuses a `SQLite` that can damage a write-ahead log.
 pub(crate) fn check_version(version: i32) -> Result<(), StoreError> {
     if is_sound_version(version) {
         return Ok(());
@@ -264,7 +264,7 @@ pub(crate) fn check_version(version: i32) -> Result<(), StoreError> {
     ))
 }
 
-/// Whether a version of SQLite, as the number that it gives itself, is without the WAL-reset defect.
+/// Whether a version of `SQLite`, as the number that it gives itself, is without the WAL-reset defect.
 /// <https://www.sqlite.org/wal.html#the_wal_reset_bug>
 const fn is_sound_version(version: i32) -> bool {
     match version {

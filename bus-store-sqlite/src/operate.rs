@@ -23,7 +23,14 @@ const FRESH_ROWS_LOOKED_AT_MAX: i64 = 10_000;
 impl Operate for SqliteStore {
     fn queues(&self) -> StoreFuture<'_, Vec<QueueId>> {
         self.read("queues", |db| {
-            Ok(queues(db)?.into_iter().map(|(_, queue)| queue).collect())
+            let sql = "SELECT id, connector, direction FROM bus_queue ORDER BY connector, direction";
+            let mut list = db.prepare_cached(sql)?;
+            let mut rows = list.query([])?;
+            let mut queues = Vec::new();
+            while let Some(row) = rows.next()? {
+                queues.push(queue_id(row)?);
+            }
+            Ok(queues)
         })
     }
 
@@ -74,28 +81,25 @@ impl Operate for SqliteStore {
 
     fn delivery(&self, delivery: DeliveryId) -> StoreFuture<'_, Option<DeliveryDetail>> {
         self.read("delivery", move |db| {
-            for (id, queue) in queues(db)? {
-                if let Some(detail) = detail(db, id, &queue, delivery)? {
-                    return Ok(Some(detail));
-                }
-            }
-            Ok(None)
+            let sql = "SELECT id, connector, direction FROM bus_queue q
+                       WHERE EXISTS (SELECT 1 FROM bus_pending p WHERE p.queue = q.id AND p.seq = ?1)
+                          OR EXISTS (SELECT 1 FROM bus_side s WHERE s.queue = q.id AND s.seq = ?1)";
+            let mut find = db.prepare_cached(sql)?;
+            let mut rows = find.query([delivery.0])?;
+            let Some(row) = rows.next()? else {
+                return Ok(None);
+            };
+            detail(db, row.get(0)?, &queue_id(row)?, delivery)
         })
     }
 }
 
-fn queues(db: &Connection) -> Result<Vec<(i64, QueueId)>, Fault> {
-    let mut list =
-        db.prepare_cached("SELECT id, connector, direction FROM bus_queue ORDER BY connector, direction")?;
-    let mut rows = list.query([])?;
-    let mut queues = Vec::new();
-    while let Some(row) = rows.next()? {
-        queues.push((
-            row.get(0)?,
-            QueueId::new(connector_name(row.get(1)?)?, Code::from_code(row.get(2)?)?),
-        ));
-    }
-    Ok(queues)
+/// From the columns id, connector, direction.
+fn queue_id(row: &Row<'_>) -> Result<QueueId, Fault> {
+    Ok(QueueId::new(
+        connector_name(row.get(1)?)?,
+        Code::from_code(row.get(2)?)?,
+    ))
 }
 
 // What people see of a delivery, as SQL; the numbers are those of `SideState`. Something is blocked while its lane is

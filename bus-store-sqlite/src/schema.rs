@@ -16,14 +16,10 @@ const HISTORY_TABLE: &str = "bus_schema_history";
 
 /// The migrations as SQL, for people who run them by hand or want to read them first.
 pub fn migrations_sql() -> String {
-    let mut sql = String::new();
-    for migration in runner().get_migrations() {
-        sql.push_str(&format!(
-            "-- {migration}\n\n{}\n",
-            migration.sql().unwrap_or_default()
-        ));
-    }
-    sql
+    let migrations = runner();
+    let each = migrations.get_migrations().iter();
+    let each = each.map(|migration| format!("-- {migration}\n\n{}", migration.sql().unwrap_or_default()));
+    each.collect::<Vec<_>>().join("\n")
 }
 
 /// Gives the file the tables of this version. Several processes may do so at once.

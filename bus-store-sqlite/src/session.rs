@@ -13,7 +13,7 @@ use crate::schema;
 /// What the writer remembers from one transaction to the next, as long as nobody else writes.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    /// As SQLite counts what other connections commit.
+    /// As `SQLite` counts what other connections commit.
     data_version: Option<i64>,
     sequence: Option<Sequence>,
     queues: HashMap<QueueId, i64>,

@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::error::Fault;
 use crate::identity::{bind, unbind};
 use crate::objects::write_object;
-use crate::queue::owned;
+use crate::queue::{QueueRow, owned};
 use crate::session::Session;
 use crate::wake::{waiters_for, wake_if_met};
 use crate::writer::{Progress, Write};
@@ -76,6 +76,9 @@ impl Write for CommitWrite {
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }
+            if !settlements.is_empty() {
+                ring_for_the_line(session, &queue)?;
+            }
         }
         for write in objects {
             write_object(session, write)?;
@@ -110,6 +113,18 @@ impl Write for CommitWrite {
         }
         Ok(())
     }
+}
+
+/// What the last claim had no room for, or found held, may be ready now.
+fn ring_for_the_line(session: &mut Session<'_>, queue: &QueueRow) -> Result<(), Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq > ?2)";
+    if session
+        .prepare(sql)?
+        .query_row([queue.id, queue.claimed_to], |row| row.get(0))?
+    {
+        session.ring(queue.id)?;
+    }
+    Ok(())
 }
 
 /// Appends a task and its deliveries.

@@ -1,13 +1,13 @@
 //! The doorbell, and who waits for what.
 //!
 //! Within the process a bell rings after the commit and before its caller is answered. What another process commits
-//! is noticed by looking: the writer reads SQLite's `data_version` in each transaction, and once a second while it is
+//! is noticed by looking: the writer reads `SQLite`'s `data_version` in each transaction, and once a second while it is
 //! idle, and then rings all bells. That is a periodic wake-up of one thread; events of the file system would save it,
 //! but they come before the commit can be seen.
 
 use std::collections::BTreeSet;
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, SiteName};
 use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, QueueId, Wake};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ fn what(awaited: &Awaited) -> String {
             parent,
             ..
         }) => {
-            let site = site.as_ref().map(|site| site.as_str());
+            let site = site.as_ref().map(SiteName::as_str);
             match by {
                 FoundBy::Guid(guid) => json!(["guid", object_type, guid]).to_string(),
                 FoundBy::CodeName(code_name) => code_named(

@@ -2,7 +2,7 @@
 //!
 //! It takes a piece of work, then whatever else has queued up, and makes all of it durable with one commit. It never
 //! sleeps to gather more: while one commit is on its way to the disk, the next ones queue up by themselves. Callers
-//! are answered after the commit. A piece of work that the store refuses is undone alone; what fails in SQLite fails
+//! are answered after the commit. A piece of work that the store refuses is undone alone; what fails in `SQLite` fails
 //! the whole transaction, and then each piece of work is tried by itself if one of them may be at fault.
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! The laws of the store seam, kept by the SQLite store.
+//! The laws of the store seam, kept by the `SQLite` store.
 //!
 //! `BUS_TEST_SYNCHRONOUS=normal` does not wait for the disk: the laws test logic, durability has tests of its own.
 

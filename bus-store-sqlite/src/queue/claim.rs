@@ -72,7 +72,7 @@ struct Turn<'t, 's> {
 
 /// Something at the side whose time has come.
 struct Due {
-    due: i64,
+    at: i64,
     seq: i64,
     key: String,
     is_solitary: bool,
@@ -124,7 +124,7 @@ impl Turn<'_, '_> {
     fn due(&mut self, limit: usize) -> Result<Vec<Due>, Fault> {
         let read = |row: &Row<'_>| {
             Ok(Due {
-                due: row.get(0)?,
+                at: row.get(0)?,
                 seq: row.get(1)?,
                 key: row.get(2)?,
                 is_solitary: row.get(3)?,
@@ -149,7 +149,7 @@ impl Turn<'_, '_> {
             for row in asides.query_map([queue.id, queue.claimed_to, now, limit], read)? {
                 due.push(row?);
             }
-            due.sort_by_key(|due| (due.due, due.seq));
+            due.sort_by_key(|due| (due.at, due.seq));
         }
         Ok(due)
     }

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::code::{Code, SideState};
 use crate::error::{Fault, refusal};
 use crate::queue::QueueRow;
-use crate::queue::lane::{INTO_SIDE, Lane, hold_lane, refresh_lane};
+use crate::queue::lane::{INTO_SIDE, Lane, enter_lane, hold_lane, refresh_lane};
 use crate::session::Session;
 use crate::task_log::attempts;
 use crate::wake::{Waiter, begin_waiting, write_awaited};
@@ -48,6 +48,7 @@ struct Claimed {
     is_aside: bool,
     is_solitary: bool,
     stepped_aside: bool,
+    superseded_by: Option<i64>,
     reason: Option<String>,
 }
 
@@ -88,11 +89,11 @@ pub(crate) fn settle(
         Outcome::Retry { due, error } => {
             session.tally(queue.id).retried += 1;
             claimed.note(session, now, true, Some(error))?;
-            put_back(session, queue, claimed, Place::due(SideState::Retry, *due))
+            put_back(session, queue, &claimed, &Place::due(SideState::Retry, *due))
         }
         Outcome::Released { due, error } => {
             claimed.note(session, now, false, error.as_ref())?;
-            put_back(session, queue, claimed, Place::after(*due, error.is_some()))
+            put_back(session, queue, &claimed, &Place::after(*due, error.is_some()))
         }
         Outcome::Aside { due, error, charged } => {
             claimed.note(session, now, *charged, error.as_ref())?;
@@ -100,7 +101,7 @@ pub(crate) fn settle(
                 is_aside: true,
                 ..Place::after(*due, error.is_some())
             };
-            put_back(session, queue, claimed, place)
+            put_back(session, queue, &claimed, &place)
         }
         Outcome::Parked { error, aside } => {
             claimed.note(session, now, true, Some(error))?;
@@ -108,7 +109,7 @@ pub(crate) fn settle(
                 is_aside: *aside,
                 ..Place::due(SideState::Parked, Timestamp::EPOCH)
             };
-            put_back(session, queue, claimed, place)
+            put_back(session, queue, &claimed, &place)
         }
         Outcome::Waiting { awaited, due, reason } => {
             let waiter = (queue.id, claimed.seq);
@@ -124,7 +125,7 @@ pub(crate) fn settle(
                 awaited,
                 ..Place::due(SideState::Waiting, *due)
             };
-            let settled = put_back(session, queue, claimed, place)?;
+            let settled = put_back(session, queue, &claimed, &place)?;
             Ok(Settled {
                 waiter: Some(waiter),
                 ..settled
@@ -179,7 +180,7 @@ fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId) -> Result
     }
     let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
                RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                   aside, solitary, stepped_aside, reason";
+                   aside, solitary, stepped_aside, superseded_by, reason";
     let from_side = session
         .prepare(sql)?
         .query_row([queue.id, seq], |row| Claimed::read(row, false))
@@ -209,6 +210,7 @@ impl Claimed {
             is_aside: false,
             is_solitary: false,
             stepped_aside: false,
+            superseded_by: None,
             reason: None,
         };
         if !is_from_line {
@@ -218,7 +220,8 @@ impl Claimed {
             claimed.is_aside = row.get(10)?;
             claimed.is_solitary = row.get(11)?;
             claimed.stepped_aside = row.get(12)?;
-            claimed.reason = row.get(13)?;
+            claimed.superseded_by = row.get(13)?;
+            claimed.reason = row.get(14)?;
         }
         Ok(claimed)
     }
@@ -277,14 +280,10 @@ fn finish(
     is_completed: bool,
 ) -> Result<Settled, Fault> {
     end(session, claimed.seq, &claimed.taken)?;
+    if is_completed {
+        supersede(session, queue, claimed)?;
+    }
     if queue.asides > 0 {
-        if is_completed {
-            let sql = "UPDATE bus_side SET superseded_by = ?3
-                       WHERE queue = ?1 AND key = ?2 AND aside = 1 AND seq < ?3";
-            session
-                .prepare(sql)?
-                .execute(params![queue.id, claimed.key, claimed.seq])?;
-        }
         // What stands aside may have waited for this one.
         session.ring(queue.id)?;
     }
@@ -295,14 +294,37 @@ fn finish(
     Ok(Settled::default())
 }
 
+/// Notes in what is earlier of the key, and steps or stepped aside, that a later one has completed.
+fn supersede(session: &Session<'_>, queue: &QueueRow, claimed: &Claimed) -> Result<(), Fault> {
+    let mut is_at_the_side = !claimed.taken.is_from_line || queue.asides > 0;
+    if claimed.taken.is_from_line {
+        // Only when settlements come out of order is there an earlier one. Whoever settles in order finds nothing
+        // before this one, at no cost.
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq < ?2 AND key = ?3)";
+        let parameters = params![queue.id, claimed.seq, claimed.key];
+        if session.prepare(sql)?.query_row(parameters, |row| row.get(0))? {
+            enter_lane(session, queue.id, queue.claimed_to, &claimed.key)?;
+            is_at_the_side = true;
+        }
+    }
+    if is_at_the_side {
+        let sql = "UPDATE bus_side SET superseded_by = ?3
+                   WHERE queue = ?1 AND key = ?2 AND aside IN (0, 1) AND seq < ?3";
+        session
+            .prepare(sql)?
+            .execute(params![queue.id, claimed.key, claimed.seq])?;
+    }
+    Ok(())
+}
+
 /// A delivery has not ended: it goes to the side.
 fn put_back(
     session: &mut Session<'_>,
     queue: &mut QueueRow,
-    claimed: Claimed,
-    place: Place,
+    claimed: &Claimed,
+    place: &Place,
 ) -> Result<Settled, Fault> {
-    put(session, queue.id, &claimed, &place)?;
+    put(session, queue.id, claimed, place)?;
     let is_from_line = claimed.taken.is_from_line;
     let mut displaced = Vec::new();
     if place.is_aside {
@@ -313,9 +335,9 @@ fn put_back(
             return Ok(Settled::default());
         }
     } else if is_from_line {
-        displaced = displace_in_line(session, queue, &claimed)?;
+        displaced = displace_in_line(session, queue, claimed)?;
     } else {
-        displaced = displace_at_the_side(session, queue.id, &claimed)?;
+        displaced = displace_at_the_side(session, queue.id, claimed)?;
     }
     let lane = refresh_lane(session, queue.id, &claimed.key)?;
     ring_if_ready(session, queue.id, lane)?;
@@ -327,7 +349,8 @@ fn put_back(
 
 fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> Result<(), Fault> {
     let sql = format!(
-        "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+        "
     );
     session.prepare(&sql)?.execute(params![
         queue,
@@ -341,6 +364,7 @@ fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> R
         claimed.waiting_since,
         claimed.is_solitary,
         claimed.stepped_aside || place.is_aside,
+        claimed.superseded_by,
         claimed.reason,
         place.awaited,
         claimed.taken.task,

@@ -1,0 +1,181 @@
+//! What was acknowledged survives the end of the process, wherever it strikes.
+//!
+//! A child commits as fast as it can and says what was acknowledged; the parent kills it after some number of lines,
+//! opens the file, and looks. That proves the end of a process, not of the power: a killed process leaves its writes
+//! with the operating system.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bus_core::Timestamp;
+use bus_store::operate::Operate;
+use bus_store::{Commit, Outcome, Queue, Settlement, Store, TaskLog};
+use bus_store_sqlite::{SqliteOptions, SqliteStore};
+use common::{Process, open_deliveries, queue, say, task};
+
+const KILLS: usize = 30;
+const CALLERS: usize = 6;
+
+/// Where the children of a round number their tasks from.
+const TASKS_PER_ROUND_MAX: u64 = 1_000_000;
+
+/// The child: several callers log, each under keys of its own, and one works.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_commits() {
+    let Some(file) = common::child_file() else { return };
+    let store = SqliteStore::open(file, SqliteOptions::default()).expect("open");
+    let counters = store.counters(&queue()).await.expect("counters");
+    for caller in 0..CALLERS {
+        let store = store.clone();
+        let first = counters.logged * TASKS_PER_ROUND_MAX;
+        tokio::spawn(async move {
+            for number in first.. {
+                let (key, number) = (format!("{caller}-{}", number % 2), number.to_string());
+                let commit = Commit {
+                    tasks: vec![task(&key, &number)],
+                    ..Commit::at(Timestamp::EPOCH)
+                };
+                store.commit(commit).await.expect("log");
+                say(&format!("logged {key} {number}"));
+            }
+        });
+    }
+    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    loop {
+        let claim = store.claim(&owner, 5, Timestamp::EPOCH).await.expect("claim");
+        for claimed in &claim.deliveries {
+            say(&format!("began {}", claimed.delivery));
+        }
+        let settlements = claim.deliveries.iter();
+        let settlements = settlements
+            .map(|claimed| Settlement {
+                delivery: claimed.delivery,
+                outcome: Outcome::Completed,
+            })
+            .collect();
+        let commit = Commit {
+            settlements,
+            ownership: Some(owner.clone()),
+            ..Commit::at(Timestamp::EPOCH)
+        };
+        store.commit(commit).await.expect("settle");
+        for claimed in &claim.deliveries {
+            say(&format!("completed {}", claimed.delivery));
+        }
+        // The callers log faster than this one works; it lets them.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What the children said.
+#[derive(Default)]
+struct Story {
+    logged: BTreeSet<(String, u64)>,
+    began: BTreeSet<i64>,
+    completed: BTreeSet<i64>,
+}
+
+impl Story {
+    fn tell(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["logged", key, number] => {
+                self.logged
+                    .insert((key.to_owned(), number.parse().expect("a number")));
+            }
+            ["began", delivery] => {
+                self.began.insert(delivery.parse().expect("an id"));
+            }
+            ["completed", delivery] => {
+                self.completed.insert(delivery.parse().expect("an id"));
+            }
+            _ => panic!("the child said `{line}`"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let mut story = Story::default();
+    // All that was ever seen in the store; what is gone from it later must have been begun.
+    let mut seen: BTreeMap<i64, (String, u64)> = BTreeMap::new();
+    let mut dice: u64 = 0x5eed;
+    for round in 0..KILLS {
+        dice = dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let lines = 1 + usize::try_from(dice >> 57).expect("a small number");
+        let mut child = Process::start("child_that_commits", &file);
+        for _ in 0..lines {
+            story.tell(&child.line().expect("the child goes on"));
+        }
+        for line in child.kill() {
+            story.tell(&line);
+        }
+        let store = SqliteStore::open(&file, SqliteOptions::default()).expect("it opens after a kill");
+        check(round, &store, &story, &mut seen).await;
+        store.close().await;
+    }
+    assert!(story.logged.len() > KILLS, "the children did something");
+    assert!(!story.completed.is_empty(), "the children did something");
+}
+
+async fn check(round: usize, store: &SqliteStore, story: &Story, seen: &mut BTreeMap<i64, (String, u64)>) {
+    let open = open_deliveries(store).await;
+    let mut latest: BTreeMap<&str, u64> = BTreeMap::new();
+    for summary in &open {
+        let number: u64 = summary.title.parse().expect("a number");
+        let before = latest.insert(&summary.key, number);
+        assert!(
+            before < Some(number),
+            "round {round}: key {} is out of order",
+            summary.key
+        );
+        assert!(
+            !story.completed.contains(&summary.delivery.0),
+            "round {round}: {} was acknowledged as completed",
+            summary.delivery
+        );
+        seen.insert(summary.delivery.0, (summary.key.clone(), number));
+    }
+    let here: BTreeSet<(String, u64)> = open
+        .iter()
+        .map(|summary| (summary.key.clone(), summary.title.parse().expect("a number")))
+        .collect();
+    // What was completed before anybody looked is known by its count only.
+    let missing = story.logged.difference(&here).count();
+    assert!(
+        missing <= story.began.len(),
+        "round {round}: {missing} are gone, {} began",
+        story.began.len()
+    );
+    let open_ids: BTreeSet<i64> = open.iter().map(|summary| summary.delivery.0).collect();
+    for (delivery, what) in seen.iter().filter(|(delivery, _)| !open_ids.contains(delivery)) {
+        assert!(
+            story.began.contains(delivery),
+            "round {round}: {delivery} {what:?} is lost"
+        );
+    }
+    let counters = store.counters(&queue()).await.expect("counters");
+    assert_eq!(counters.open, open.len() as u64, "round {round}");
+    assert_eq!(
+        counters.logged,
+        counters.open + counters.completed,
+        "round {round}"
+    );
+    assert!(
+        counters.logged >= story.logged.len() as u64,
+        "round {round}: logged tasks are lost"
+    );
+    assert!(
+        counters.completed >= story.completed.len() as u64,
+        "round {round}: outcomes are lost"
+    );
+    assert!(
+        counters.completed <= story.began.len() as u64,
+        "round {round}: outcomes are invented"
+    );
+}

@@ -1,0 +1,178 @@
+//! Several processes on one file: all may log, one works, and the next one follows when that one ends.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use bus_core::Timestamp;
+use bus_store::{Commit, Queue, Store, TaskLog, Wake};
+use bus_store_sqlite::{SqliteOptions, SqliteStore};
+use common::{Process, open_deliveries, queue, say, task};
+
+const TASKS: usize = 200;
+
+fn open(file: impl AsRef<std::path::Path>) -> SqliteStore {
+    SqliteStore::open(file, SqliteOptions::default()).expect("open")
+}
+
+async fn log(store: &SqliteStore, key: &str, title: &str) -> i64 {
+    let commit = Commit {
+        tasks: vec![task(key, title)],
+        ..Commit::at(Timestamp::EPOCH)
+    };
+    store.commit(commit).await.expect("log").tasks[0].0
+}
+
+#[tokio::test]
+async fn child_that_logs_one() {
+    let Some(file) = common::child_file() else { return };
+    let store = open(file);
+    log(&store, "x", "from the child").await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn child_that_logs_many() {
+    let Some(file) = common::child_file() else { return };
+    let store = open(file);
+    for number in 0..TASKS {
+        say(&log(&store, "child", &number.to_string()).await.to_string());
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn child_that_owns() {
+    let Some(file) = common::child_file() else { return };
+    let store = open(file);
+    store.wait_for_ownership().await.expect("ownership");
+    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    let claim = store.claim(&owner, 1, Timestamp::EPOCH).await.expect("claim");
+    say(&format!("claimed {}", claim.deliveries.len()));
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn child_that_opens() {
+    let Some(file) = common::child_file() else { return };
+    open(file).close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_sees_what_another_process_logs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let store = open(&file);
+    store.wait_for_ownership().await.expect("ownership");
+    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    let mut bell = store.doorbell(&queue());
+    bell.mark_unchanged();
+    let child = Process::start("child_that_logs_one", &file);
+    bell.changed().await.expect("the bell rings");
+    child.finish();
+    let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
+    assert_eq!(claim.deliveries.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ownership_passes_when_its_process_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let store = open(&file);
+    log(&store, "x", "one").await;
+    let mut child = Process::start("child_that_owns", &file);
+    assert_eq!(child.line().as_deref(), Some("claimed 1"));
+
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.wait_for_ownership().await }
+    });
+    // It stands in line by the time that anything else has been done.
+    log(&store, "x", "two").await;
+    assert!(!waiting.is_finished(), "the child owns");
+
+    child.kill();
+    waiting.await.expect("no panic").expect("ownership");
+    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    assert_eq!(owner.epoch, 2);
+    let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
+    assert_eq!(
+        claim.deliveries.len(),
+        1,
+        "what the child had claimed runs alone, and first"
+    );
+    assert_eq!(claim.deliveries[0].attempt, 2, "the child's attempt is charged");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_gives_up_ownership() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two) = (open(&file), open(&file));
+    one.wait_for_ownership().await.expect("ownership");
+    let waiting = tokio::spawn({
+        let two = two.clone();
+        async move { two.wait_for_ownership().await }
+    });
+    log(&two, "x", "one").await;
+    assert!(!waiting.is_finished(), "the first one owns");
+    one.close().await;
+    waiting.await.expect("no panic").expect("ownership");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_ownership_is_told_that_the_store_was_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two) = (open(&file), open(&file));
+    one.wait_for_ownership().await.expect("ownership");
+    let waiting = tokio::spawn({
+        let two = two.clone();
+        async move { two.wait_for_ownership().await }
+    });
+    log(&two, "x", "one").await;
+    two.close().await;
+    let refused = waiting.await.expect("no panic").expect_err("it is closed");
+    assert_eq!(refused.kind(), bus_store::StoreErrorKind::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_log_at_once_lose_nothing_and_share_no_id() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let store = open(&file);
+    let child = Process::start("child_that_logs_many", &file);
+    let mut ids = BTreeSet::new();
+    for number in 0..TASKS {
+        assert!(ids.insert(log(&store, "parent", &number.to_string()).await));
+    }
+    let said = tokio::task::spawn_blocking(|| child.finish())
+        .await
+        .expect("no panic");
+    for line in said {
+        assert!(ids.insert(line.parse().expect("an id")), "{line} was given twice");
+    }
+    assert_eq!(ids.len(), 2 * TASKS);
+    let open = open_deliveries(&store).await;
+    assert_eq!(open.len(), 2 * TASKS);
+    for key in ["parent", "child"] {
+        let of_key = open.iter().filter(|summary| summary.key == key);
+        let titles: Vec<String> = of_key.map(|summary| summary.title.clone()).collect();
+        let expected: Vec<String> = (0..TASKS).map(|number| number.to_string()).collect();
+        assert_eq!(titles, expected);
+    }
+}
+
+#[test]
+fn processes_that_start_at_once_all_find_their_tables() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..5 {
+        let file = folder.path().join(format!("{round}.db"));
+        let children: Vec<Process> = (0..4)
+            .map(|_| Process::start("child_that_opens", &file))
+            .collect();
+        for child in children {
+            child.finish();
+        }
+    }
+}
