@@ -152,7 +152,7 @@ pub struct Attempt {
     pub at: Timestamp,
     /// Whether it counted.
     pub charged: bool,
-    /// Why, at most [`ERROR_BYTES_MAX`](crate::operate::ERROR_BYTES_MAX) bytes.
+    /// Why, at most [`ERROR_BYTES_MAX`] bytes.
     pub error: String,
 }
 

@@ -187,17 +187,14 @@ impl QueueState {
     }
 
     fn claim(&mut self, limit: usize, now: Timestamp) -> Vec<DeliveryId> {
-        let due_max = if self.fresh.is_empty() {
-            limit
-        } else {
-            limit.min((limit / 2).max(1))
-        };
+        let half = limit.min((limit / 2).max(1));
         let mut claimed = Vec::new();
-        self.claim_due(&mut claimed, due_max, now);
+        self.claim_due(&mut claimed, half, now);
         if claimed.first().is_some_and(|first| self.rows[first].alone) {
             return claimed;
         }
         self.claim_fresh(&mut claimed, limit);
+        // What fresh work leaves, what is due may take.
         self.claim_due(&mut claimed, limit, now);
         claimed
     }
