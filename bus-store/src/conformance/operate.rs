@@ -1,4 +1,4 @@
-//! Laws of [`Operate`](crate::Operate).
+//! Laws of [`Operate`](crate::Operate). A little longer than other files: its tables of states are.
 
 use bus_core::{DeliveryId, DeliveryState, Direction, Timestamp};
 

@@ -1,4 +1,5 @@
-//! Laws of [`TaskLog`](crate::TaskLog).
+//! Laws of [`TaskLog`](crate::TaskLog). Longer than other files because a commit can be refused in many ways, and
+//! each of them has its law.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
