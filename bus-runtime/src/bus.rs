@@ -106,7 +106,7 @@ impl Bus {
         saved.map_err(|error| BusError::store(&format!("register connector {}", record.name), error))?;
         let shared = &self.shared;
         let enlisted = Arc::new(enlist(&shared.registry, &shared.handles, &shared.folder, record));
-        shared.set_roster(shared.roster().with(Arc::clone(&enlisted)));
+        shared.set_roster(shared.roster().with(&enlisted));
         self.stop_crew(&enlisted.record.name).await;
         self.start_crew(&enlisted).await;
         Ok(ConnectorStatus::of(&enlisted))

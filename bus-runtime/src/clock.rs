@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 pub struct SystemClock;
 
 /// The longest single sleep: a clock that was set back is noticed after this.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]

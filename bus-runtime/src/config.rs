@@ -126,7 +126,7 @@ impl Default for Processing {
 }
 
 /// A due time further off than this is clamped to it: clocks jump.
-pub(crate) const FURTHEST_DUE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const FURTHEST_DUE: Duration = Duration::from_hours(30 * 24);
 
 impl Config {
     /// A configuration with this store and nothing registered.

@@ -112,9 +112,9 @@ impl Roster {
     }
 
     /// With this connector in the place of the one of its name.
-    pub(crate) fn with(&self, enlisted: Arc<Enlisted>) -> Self {
+    pub(crate) fn with(&self, enlisted: &Arc<Enlisted>) -> Self {
         let others = self.connectors.values().filter(|other| other.record.name != enlisted.record.name);
-        Self::of(others.cloned().chain([Arc::clone(&enlisted)]))
+        Self::of(others.cloned().chain([Arc::clone(enlisted)]))
     }
 }
 

@@ -142,13 +142,12 @@ impl Builder {
         };
         let folder = config.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let failed = |error| BusError::store("read the switches", error);
-        let switches = match store.switches().await.map_err(failed)? {
-            Some(switches) => switches,
-            None => {
-                let set = store.set_switches(config.switches).await;
-                set.map_err(|error| BusError::store("set the switches for the first time", error))?;
-                config.switches
-            }
+        let switches = if let Some(switches) = store.switches().await.map_err(failed)? {
+            switches
+        } else {
+            let set = store.set_switches(config.switches).await;
+            set.map_err(|error| BusError::store("set the switches for the first time", error))?;
+            config.switches
         };
         let shared = Arc::new(Shared::new(SharedParts {
             store,

@@ -54,7 +54,7 @@ impl FakePeer {
     pub fn put(&self, id: Option<&str>, record: &impl Serialize) -> Result<String, Failure> {
         let record = serde_json::to_value(record)?;
         let mut state = self.state();
-        let id = id.map(str::to_owned).unwrap_or_else(|| format!("{}-{}", self.name, state.last_number + 1));
+        let id = id.map_or_else(|| format!("{}-{}", self.name, state.last_number + 1), str::to_owned);
         let answer = state.call(format!("put {id}"))?;
         state.last_number += u64::from(!state.records.contains_key(&id));
         state.records.insert(id.clone(), record);

@@ -29,7 +29,7 @@ async fn a_failing_delivery_is_retried_then_parked_and_only_its_object_waits(bus
     let mut ada = User::new("ada", "Ada");
     bus.objects().save(&mut ada).await.unwrap();
     bus.until_idle().await;
-    ada.name = "Ada L.".to_owned();
+    ada.name = "Ada L.".into();
     bus.objects().save(&mut ada).await.unwrap();
     bus.objects().save(&mut User::new("bob", "Bob")).await.unwrap();
     bus.until_idle().await;
@@ -40,7 +40,7 @@ async fn a_failing_delivery_is_retried_then_parked_and_only_its_object_waits(bus
 
     log.script([Script::Retry("still full".to_owned()), Script::Retry("full for good".to_owned())]);
     for _ in 0..2 {
-        bus.clock().advance(Duration::from_secs(60));
+        bus.clock().advance(Duration::from_mins(1));
         bus.until_idle().await;
     }
     assert_eq!(log.take_calls(), ["create ada snapshot", "create ada snapshot"]);
@@ -51,7 +51,7 @@ async fn a_failing_delivery_is_retried_then_parked_and_only_its_object_waits(bus
     assert_eq!(errors, ["the log is full", "still full", "full for good"]);
 
     // Parked is parked: time alone changes nothing.
-    bus.clock().advance(Duration::from_secs(24 * 60 * 60));
+    bus.clock().advance(Duration::from_hours(24));
     bus.until_idle().await;
     assert_eq!(log.calls(), [] as [&str; 0]);
 }
@@ -65,7 +65,7 @@ async fn a_panic_is_a_logged_retried_attempt(bus: TestBus) {
     let open = bus.open("event-log", Direction::Outgoing).await;
     let detail = bus.delivery(open[0].delivery).await.unwrap();
     assert_eq!(detail.attempts[0].error, "the connector panicked: index out of bounds");
-    bus.clock().advance(Duration::from_secs(60));
+    bus.clock().advance(Duration::from_mins(1));
     bus.until_idle().await;
     assert_eq!(log.calls(), ["create ada snapshot", "create ada snapshot"]);
     assert_eq!(bus.counters("event-log", Direction::Outgoing).await.completed, 1);
@@ -84,7 +84,7 @@ async fn a_rejected_delivery_is_parked_at_once(bus: TestBus) {
 async fn retry_after_waits_as_long_as_it_says(bus: TestBus) {
     let (bus, log) = with_log(bus, 10);
     let bus = bus.start().await;
-    log.script([Script::RetryAfter("slow down".to_owned(), Duration::from_secs(600))]);
+    log.script([Script::RetryAfter("slow down".to_owned(), Duration::from_mins(10))]);
     bus.objects().save(&mut User::new("ada", "Ada")).await.unwrap();
     bus.until_idle().await;
     bus.clock().advance(Duration::from_secs(599));

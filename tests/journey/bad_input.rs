@@ -29,6 +29,7 @@ async fn each_refusal_names_the_thing_and_the_remedy(bus: TestBus) {
         (ExternalTask::received("crm", "contact", big), BusErrorKind::TooLarge, "`payload_bytes_max`"),
         (ExternalTask::received("crm", "contact", b"{}".to_vec()).site("a/b"), BusErrorKind::BadName, "such as `corp`"),
         (ExternalTask::received("crm", "contact", b"{}".to_vec()).key("k".repeat(5_000)), BusErrorKind::TooLarge, "shorter"),
+        (ExternalTask::received("crm", "contact", b"{}".to_vec()).key(""), BusErrorKind::Malformed, "what identifies it"),
     ];
     for (task, kind, remedy) in table {
         let shown = format!("{task:?}");

@@ -18,7 +18,7 @@ async fn disabled_hears_nothing(bus: TestBus) {
     let mut ada = User::new("ada", "Ada");
     bus.objects().save(&mut ada).await.unwrap();
     bus.set_connector_state(&name, ConnectorState::Enabled).await.unwrap();
-    ada.name = "Ada L.".to_owned();
+    ada.name = "Ada L.".into();
     bus.objects().save(&mut ada).await.unwrap();
     bus.until_idle().await;
     assert_eq!(log.calls(), ["update ada snapshot"]);

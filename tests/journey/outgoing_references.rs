@@ -110,7 +110,7 @@ async fn a_binding_is_kept_whatever_becomes_of_the_delivery(bus: TestBus) {
     peer.script([Script::Retry("the answer was lost".to_owned())]);
     bus.objects().save(&mut User::new("ada", "Ada")).await.unwrap();
     bus.until_idle().await;
-    bus.clock().advance(std::time::Duration::from_secs(60));
+    bus.clock().advance(std::time::Duration::from_mins(1));
     bus.until_idle().await;
     assert_eq!(peer.calls(), ["known as None", "known as Some(\"U-1\")"]);
 }

@@ -16,7 +16,7 @@ async fn three_operations_make_three_lines(bus: TestBus) {
     let bus = bus.connector::<EventLog>("event-log").start().await;
     let mut ada = User::new("ada", "Ada Lovelace");
     bus.objects().save(&mut ada).await.unwrap();
-    ada.name = "Countess of Lovelace".to_owned();
+    ada.name = "Countess of Lovelace".into();
     bus.objects().save(&mut ada).await.unwrap();
     assert!(bus.objects().delete::<User>(&ada.id).await.unwrap());
     bus.until_idle().await;
@@ -50,7 +50,7 @@ async fn an_update_without_a_change_makes_none(bus: TestBus) {
 
     // Children that were not loaded stay as they are.
     ada.addresses = bus_core::Children::NotLoaded;
-    ada.name = "Ada L.".to_owned();
+    ada.name = "Ada L.".into();
     bus.objects().save(&mut ada).await.unwrap();
     let stored: User = bus.objects().load(&ada.id).await.unwrap().unwrap();
     assert_eq!(stored.addresses.as_slice()[0].city, "Paris");

@@ -22,7 +22,7 @@ async fn a_task_waits_while_processing_is_off_and_shows_what_it_holds(bus: TestB
     bus.objects().save(&mut acme).await.unwrap();
     let mut ada = User::new("ada", "Ada").at(&acme);
     bus.objects().save(&mut ada).await.unwrap();
-    ada.name = "Ada Lovelace".to_owned();
+    ada.name = "Ada Lovelace".into();
     bus.objects().save(&mut ada).await.unwrap();
     bus.until_idle().await;
     assert_eq!(peer.calls(), [] as [&str; 0]);

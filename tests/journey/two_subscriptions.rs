@@ -11,7 +11,7 @@ async fn two_matching_lines_make_one_delivery_with_the_most_data(bus: TestBus) {
     let bus = bus.connector::<GreedyLog>("greedy-log").object::<User>().provide(log.clone()).start().await;
     let mut ada = User::new("ada", "Ada");
     bus.objects().save(&mut ada).await.unwrap();
-    ada.name = "Ada L.".to_owned();
+    ada.name = "Ada L.".into();
     bus.objects().save(&mut ada).await.unwrap();
     bus.until_idle().await;
     assert_eq!(log.calls(), ["create ada simple", "update ada snapshot"]);

@@ -25,7 +25,7 @@ async fn one_change_travels_once_and_stops(bus: TestBus) {
 
     // The host's own change goes to everybody, once.
     let mut user: User = bus.objects().find("ada").await.unwrap().unwrap();
-    user.name = "Ada Lovelace".to_owned();
+    user.name = "Ada Lovelace".into();
     bus.objects().save(&mut user).await.unwrap();
     bus.until_idle().await;
     assert_eq!((logged("crm-eu").await.completed, logged("crm-us").await.completed), (1, 2));

@@ -112,8 +112,8 @@ async fn seen_by(bus: TestBus) -> Vec<Value> {
     let seen = Seen::default();
     let bus = bus.object::<User>().object::<Company>().provide(seen.clone()).start().await;
     a_life(&bus).await;
-    let seen = seen.0.lock().unwrap().clone();
-    seen
+    
+    seen.0.lock().unwrap().clone()
 }
 
 macro_rules! assert_seen {

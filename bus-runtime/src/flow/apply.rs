@@ -13,7 +13,7 @@ use bus_store::{
 use super::call::{self, CallEnd};
 use super::change::{HostChange, Stored};
 use super::ingest::external_id_of_key;
-use super::settlement::Rules;
+use super::settlement::{self, Rules, released};
 use super::task_log;
 use super::translation::{Translator, Untranslated};
 use crate::error::{BusError, BusErrorKind};
@@ -59,7 +59,7 @@ impl Application<'_> {
             return Err(NotApplied::Outcome(outcome));
         }
         let Some(route) = self.linked.incoming().find(|route| route.kind == claimed.subject) else {
-            return Err(self.ended(
+            return Err(ended(
                 claimed,
                 format!(
                     "connector {} does not accept `{}` any more; put its `#[incoming]` line back, or end the task",
@@ -68,7 +68,7 @@ impl Application<'_> {
             ));
         };
         let object_type = ObjectType::parse(route.object_type)
-            .map_err(|error| self.ended(claimed, error.to_string()))?;
+            .map_err(|error| ended(claimed, error.to_string()))?;
         let external_id = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
         let bound = match &external_id {
             Some(external_id) => self.bound(&object_type, external_id).await?,
@@ -101,7 +101,7 @@ impl Application<'_> {
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
         let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
-        record.map(Stored::read).transpose().map_err(|error| self.unreadable(&error))
+        record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
     }
 
     async fn prepare(
@@ -128,7 +128,7 @@ impl Application<'_> {
         match call::run(self.shared, self.rules.processing, prepared).await {
             CallEnd::Answered(Ok(prepared)) => Ok(prepared),
             CallEnd::Answered(Err(failure)) => Err(self.failed(claimed, failure)),
-            CallEnd::Aborted => Err(NotApplied::Outcome(self.rules.released(None))),
+            CallEnd::Aborted => Err(NotApplied::Outcome(released(None))),
         }
     }
 
@@ -181,11 +181,11 @@ impl Application<'_> {
     /// GUID or code name; the GUID wins.
     async fn matching(&self, claimed: &Claimed, parts: &ObjectParts) -> Result<Option<Stored>, NotApplied> {
         let translated = (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: uuid::Uuid::max() })
-            .map_err(|error| self.ended(claimed, format!("the prepared object cannot be written: {error}")))?;
+            .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
         let object_type =
-            ObjectType::parse(parts.object_type).map_err(|error| self.ended(claimed, error.to_string()))?;
+            ObjectType::parse(parts.object_type).map_err(|error| ended(claimed, error.to_string()))?;
         let site = translated.site.map(SiteName::parse).transpose();
-        let site = site.map_err(|error| self.ended(claimed, error.to_string()))?;
+        let site = site.map_err(|error| ended(claimed, error.to_string()))?;
         let host_id = |target: Option<ReferenceTarget>| match target {
             Some(ReferenceTarget::Host(id)) => Some(id),
             _ => None,
@@ -202,7 +202,7 @@ impl Application<'_> {
                 group: None,
             };
             if let Some(record) = self.shared.store.find_object(&query).await? {
-                return Stored::read(record).map(Some).map_err(|error| self.unreadable(&error));
+                return Stored::read(record).map(Some).map_err(|error| unreadable(&error));
             }
         }
         Ok(None)
@@ -217,7 +217,7 @@ impl Application<'_> {
         own: Option<&(ObjectType, String)>,
     ) -> Result<Stored, NotApplied> {
         let unwritable =
-            |error: String| self.ended(claimed, format!("the prepared object cannot be written: {error}"));
+            |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
         let identity = match existing {
             Some(stored) => {
                 parts.payload = parts.payload.laid_over(stored.payload.clone());
@@ -270,7 +270,7 @@ impl Application<'_> {
             Err(error) if error.kind() == BusErrorKind::Store => {
                 return Err(NotApplied::Outcome(self.rules.failed(claimed, &bus_core::Failure::retry(error))));
             }
-            Err(error) => return Err(self.ended(claimed, error.to_string())),
+            Err(error) => return Err(ended(claimed, error.to_string())),
         }
         Ok(applied)
     }
@@ -294,23 +294,23 @@ impl Application<'_> {
         NotApplied::Outcome(self.rules.failed(claimed, &failure))
     }
 
-    fn ended(&self, claimed: &Claimed, error: String) -> NotApplied {
-        NotApplied::Outcome(self.rules.ended(claimed, error))
-    }
-
-    fn unreadable(&self, error: &BusError) -> NotApplied {
-        NotApplied::Outcome(Outcome::Parked { error: error.to_string(), aside: false })
-    }
-
     fn untranslated(&self, claimed: &Claimed, reason: Untranslated) -> NotApplied {
         match reason {
             Untranslated::Missing { awaited, reason } => {
                 NotApplied::Outcome(self.rules.missing(claimed, awaited, reason))
             }
-            Untranslated::Unanswerable(reason) => self.ended(claimed, reason),
+            Untranslated::Unanswerable(reason) => ended(claimed, reason),
             Untranslated::Failed(failure) => self.failed(claimed, failure),
             Untranslated::Store(error) => NotApplied::Store(error),
-            Untranslated::Aborted => NotApplied::Outcome(self.rules.released(None)),
+            Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+fn ended(claimed: &Claimed, error: String) -> NotApplied {
+    NotApplied::Outcome(settlement::ended(claimed, error))
+}
+
+fn unreadable(error: &BusError) -> NotApplied {
+    NotApplied::Outcome(Outcome::Parked { error: error.to_string(), aside: false })
 }

@@ -28,17 +28,23 @@ pub(crate) struct Delivered {
     pub(crate) bound: Option<String>,
 }
 
+/// What a delivery is about, and the line that it goes to.
+pub(crate) struct Addressed<'a> {
+    pub(crate) claimed: &'a Claimed,
+    pub(crate) route: &'static OutgoingRoute,
+    pub(crate) key: ObjectKey,
+    pub(crate) external_id: Option<String>,
+}
+
 /// Calls `deliver`.
 pub(crate) async fn deliver(
     shared: &Shared,
     enlisted: &Enlisted,
     instance: &Arc<Instance>,
-    route: &'static OutgoingRoute,
     change: Translated,
-    claimed: &Claimed,
-    key: ObjectKey,
-    external_id: Option<String>,
+    addressed: Addressed<'_>,
 ) -> Delivered {
+    let Addressed { claimed, route, key, external_id } = addressed;
     let bound = Bound::default();
     let facts = ChangeFacts {
         delivery: claimed.delivery,

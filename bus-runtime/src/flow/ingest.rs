@@ -55,6 +55,12 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
                 format!("the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key", key.len()),
             ));
         }
+        Ok(Some(key)) if key.is_empty() => {
+            return Err(BusError::new(
+                BusErrorKind::Malformed,
+                format!("the key of {what} is empty, so nothing tells it from others; send what identifies it"),
+            ));
+        }
         Ok(key) => key,
         // It does not decode to the declared type. It is kept, and parked when its turn comes, so that nothing is
         // lost: once the mapping is mended it can be retried. Without a key it keeps nobody waiting.

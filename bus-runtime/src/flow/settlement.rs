@@ -9,7 +9,7 @@ use crate::config::Processing;
 use crate::retry;
 
 /// How long a task that skips once steps aside.
-const SKIP_ONCE: Duration = Duration::from_secs(60);
+const SKIP_ONCE: Duration = Duration::from_mins(1);
 
 /// The time, the dice and the rules by which is decided.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +34,8 @@ impl Rules<'_> {
     pub(crate) fn failed(&self, claimed: &Claimed, failure: &Failure) -> Outcome {
         let error = failure.message();
         match failure.kind() {
-            FailureKind::Disconnected => self.released(Some(error)),
-            FailureKind::Reject => self.ended(claimed, error),
+            FailureKind::Disconnected => released(Some(error)),
+            FailureKind::Reject => ended(claimed, error),
             FailureKind::RetryAfter(delay) => {
                 self.again(claimed, error, retry::clamp_due(self.now, self.now.plus(delay)))
             }
@@ -43,20 +43,6 @@ impl Rules<'_> {
                 let wait = retry::delay(self.processing, claimed.attempt, self.dice);
                 self.again(claimed, error, retry::clamp_due(self.now, self.now.plus(wait)))
             }
-        }
-    }
-
-    /// Not done, and not its fault.
-    pub(crate) fn released(&self, error: Option<String>) -> Outcome {
-        Outcome::Released { due: Timestamp::EPOCH, error }
-    }
-
-    /// A person has to look, whatever the policy says about trying again.
-    pub(crate) fn ended(&self, claimed: &Claimed, error: String) -> Outcome {
-        match claimed.policy {
-            ErrorPolicy::DeleteOnError => Outcome::Discarded { error },
-            ErrorPolicy::SkipOnError => Outcome::Parked { error, aside: true },
-            ErrorPolicy::Default | ErrorPolicy::SkipOnce => Outcome::Parked { error, aside: false },
         }
     }
 
@@ -73,12 +59,26 @@ impl Rules<'_> {
 
     fn again(&self, claimed: &Claimed, error: String, due: Timestamp) -> Outcome {
         if claimed.policy == ErrorPolicy::DeleteOnError || claimed.attempt >= self.processing.max_attempts {
-            return self.ended(claimed, error);
+            return ended(claimed, error);
         }
         match claimed.policy {
             ErrorPolicy::SkipOnError => Outcome::Aside { due, error: Some(error), charged: true },
             _ => Outcome::Retry { due, error },
         }
+    }
+}
+
+/// Not done, and not its fault: again as soon as it may.
+pub(crate) fn released(error: Option<String>) -> Outcome {
+    Outcome::Released { due: Timestamp::EPOCH, error }
+}
+
+/// Trying again would not help: what the policy says then.
+pub(crate) fn ended(claimed: &Claimed, error: String) -> Outcome {
+    match claimed.policy {
+        ErrorPolicy::DeleteOnError => Outcome::Discarded { error },
+        ErrorPolicy::SkipOnError => Outcome::Parked { error, aside: true },
+        ErrorPolicy::Default | ErrorPolicy::SkipOnce => Outcome::Parked { error, aside: false },
     }
 }
 

@@ -277,20 +277,16 @@ impl Translator<'_> {
             return Ok(None);
         };
         let Some(query) = self.query(object_type, params, missing, depth).await? else { return Ok(None) };
-        match self.shared.store.find_object(&query).await? {
-            Some(object) => {
-                self.learned.push(Binding {
-                    connector: self.connector().clone(),
-                    object: object.key.clone(),
-                    external_id: external_id.clone(),
-                });
-                Ok(Some(object.key.id))
-            }
-            None => {
-                missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
-                Ok(None)
-            }
-        }
+        let Some(object) = self.shared.store.find_object(&query).await? else {
+            missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
+            return Ok(None);
+        };
+        self.learned.push(Binding {
+            connector: self.connector().clone(),
+            object: object.key.clone(),
+            external_id: external_id.clone(),
+        });
+        Ok(Some(object.key.id))
     }
 
     async fn ask_params(&self, external: &(ObjectType, String)) -> Result<Option<ObjectParams>, Untranslated> {

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Application, Applied, NotApplied};
 use super::call::CallEnd;
-use super::delivery;
+use super::delivery::{self, Addressed};
 use super::queue::{OwnedQueue, sleep_until};
-use super::settlement::Rules;
+use super::settlement::{Rules, ended, released};
 use super::task_log::{announce, object_of_key};
 use super::translation::{ExternalIds, Translator, Untranslated, referenced};
 use crate::connection::{Asked, Connection};
@@ -271,7 +271,7 @@ impl Worker {
                 continue;
             }
             if lost.is_some() || !self.may_start() {
-                batch.settle(claimed, self.rules().released(None));
+                batch.settle(claimed, released(None));
                 continue;
             }
             let (outcome, failure) = match payload {
@@ -336,14 +336,18 @@ impl Worker {
             Err(Untranslated::Missing { awaited, reason }) => {
                 return Ok((rules.missing(claimed, awaited, reason), None));
             }
-            Err(Untranslated::Unanswerable(reason)) => return Ok((rules.ended(claimed, reason), None)),
+            Err(Untranslated::Unanswerable(reason)) => return Ok((ended(claimed, reason), None)),
             Err(Untranslated::Failed(failure)) => return Ok(failed(&rules, claimed, failure)),
             Err(Untranslated::Store(error)) => return Err(error),
-            Err(Untranslated::Aborted) => return Ok((rules.released(None), None)),
+            Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
-        let external_id = known.get(&key).map(str::to_owned);
-        let delivered =
-            delivery::deliver(&self.shared, enlisted, instance, route, change, claimed, key.clone(), external_id).await;
+        let addressed = Addressed {
+            claimed,
+            route,
+            external_id: known.get(&key).map(str::to_owned),
+            key: key.clone(),
+        };
+        let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         if let Some(external_id) = delivered.bound {
             known.bind(key.clone(), external_id.clone());
             batch.bindings.push(Binding { connector: connector.clone(), object: key.clone(), external_id });
@@ -359,7 +363,7 @@ impl Worker {
             }
             // The rules are of after the call: its time counts.
             CallEnd::Answered(Err(failure)) => failed(&self.rules(), claimed, failure),
-            CallEnd::Aborted => (rules.released(None), None),
+            CallEnd::Aborted => (released(None), None),
         })
     }
 
@@ -434,7 +438,7 @@ impl Worker {
             }
             let application = self.application(queue, instance);
             if lost.is_some() || !self.may_start() {
-                let commit = application.settled(&claimed, application.rules.released(None));
+                let commit = application.settled(&claimed, released(None));
                 self.shared.store.commit(commit).await?;
                 held.insert(claimed.key);
                 continue;

@@ -1,6 +1,6 @@
 //! Finds what is linked: the only place that reads the global list that the linker made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::__private::{LinkedConnector, LinkedObject, inventory};
 use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor, Place};
@@ -61,9 +61,9 @@ fn check_names(connector: &ConnectorDescriptor) -> Result<(), BusError> {
         );
         return Err(BusError::new(BusErrorKind::Discovery, message));
     }
-    let mut kinds = BTreeMap::new();
+    let mut kinds = BTreeSet::new();
     for route in connector.incoming() {
-        if !is_kind(route.kind) || kinds.insert(route.kind, ()).is_some() {
+        if !is_kind(route.kind) || !kinds.insert(route.kind) {
             let message = format!(
                 "connector `{}` at {} accepts the kind `{}` twice, or it is not a kind; give each `#[incoming]` line its own `kind = \"...\"`",
                 connector.name, connector.place, route.kind
