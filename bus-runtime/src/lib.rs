@@ -30,6 +30,7 @@ mod registry;
 mod retry;
 mod shutdown;
 mod start;
+mod suggest;
 
 pub use bus::Bus;
 pub use clock::{SystemClock, SystemDice};

@@ -19,7 +19,9 @@ use toml::de::DeTable;
 use super::{Config, ConnectorConfig, Limits, Processing, StoreConfig, Synchronous};
 use crate::error::{BusError, BusErrorKind};
 use range::{PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS};
-use table::{Mistakes, Section, list, nearest, quoted};
+use table::{Mistakes, Section, quoted};
+
+use crate::suggest::{list, nearest};
 
 /// The longest file that is read, in bytes: whatever is longer is no configuration.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -268,7 +270,7 @@ fn connector(name: ConnectorName, section: &Section<'_>) -> ConnectorConfig {
     section.only(CONNECTOR_KEYS, |key| match key {
         "enabled" => Some("write `state = \"enabled\"`, `\"paused\"` or `\"disabled\"`".to_owned()),
         _ => home(key, name.as_str()).or_else(|| {
-            let guess = nearest(key, CONNECTOR_KEYS);
+            let guess = nearest(key, CONNECTOR_KEYS.iter().copied());
             let settings =
                 format!("if it is a setting of its own, it belongs in [connectors.{name}.settings]");
             guess

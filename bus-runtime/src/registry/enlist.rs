@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{Registry, settings};
 use crate::config::{Processing, resolve_secrets};
+use crate::suggest::nearest;
 
 /// A registered connector, as far as it could be brought to life.
 pub(crate) struct Enlisted {
@@ -160,13 +161,7 @@ fn read_processing(value: &Value) -> (Processing, Vec<String>) {
 }
 
 fn not_linked(registry: &Registry, uses: &str) -> Problem {
-    let nearest = registry
-        .connectors()
-        .iter()
-        .map(|linked| (strsim::damerau_levenshtein(linked.name, uses), linked.name))
-        .min()
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
-        .map(|(_, name)| name.to_owned());
+    let nearest = nearest(uses, registry.connectors().iter().map(|linked| linked.name)).map(str::to_owned);
     Problem::NotLinked { uses: uses.to_owned(), nearest, linked: registry.connectors().to_string() }
 }
 

@@ -6,12 +6,10 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::{Map, Value};
+use crate::suggest::{list, nearest};
 
 /// The most faults that are reported.
 const FAULTS_MAX: usize = 50;
-
-/// More typing errors than this in one word, and a guess is not worth making.
-const DISTANCE_MAX: usize = 2;
 
 /// The longest help text that is repeated in a message, in characters.
 const HELP_CHARS_MAX: usize = 120;
@@ -91,7 +89,7 @@ impl<'e> Fault<'e> {
             .properties()
             .map(|all| all.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let remedy = match nearest(key, &known) {
+        let remedy = match nearest(key, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
             None if known.is_empty() => "there are none here, remove it".to_owned(),
             None => format!("known here: {}", list(&known)),
@@ -276,26 +274,6 @@ impl fmt::Display for Place<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The word nearest to what was given, if any is near enough.
-fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
-    let given = given.to_lowercase().replace('-', "_");
-    known
-        .iter()
-        .map(|word| (strsim::osa_distance(&given, &word.to_lowercase()), *word))
-        .filter(|(distance, word)| *distance <= DISTANCE_MAX && *distance < word.len())
-        .min()
-        .map(|(_, word)| word)
-}
-
-/// `a`, `b` or `c`.
-fn list(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
     }
 }
 

@@ -9,12 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::range::Range;
 use crate::error::{BusError, BusErrorKind};
+use crate::suggest::{list, nearest};
 
 /// The most mistakes that are printed; who made more than these repairs them in several rounds.
 const MISTAKES_MAX: usize = 50;
-
-/// More typing errors than this in one word, and a guess is not worth making.
-const DISTANCE_MAX: usize = 2;
 
 /// What a text is called that came from no file.
 const NO_FILE: &str = "configuration";
@@ -125,7 +123,7 @@ impl<'t> Section<'t> {
     pub(super) fn only(&self, known: &[&str], elsewhere: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.entries().filter(|(key, _)| !known.contains(key)) {
             let remedy = elsewhere(key)
-                .or_else(|| nearest(key, known).map(|known| format!("did you mean `{known}`?")))
+                .or_else(|| nearest(key, known.iter().copied()).map(|known| format!("did you mean `{known}`?")))
                 .unwrap_or_else(|| format!("known here: {}", list(known)));
             let place = self.place();
             self.wrong(key, format!("unknown key {} {place}; {remedy}", quoted(key)));
@@ -168,7 +166,7 @@ impl<'t> Section<'t> {
             .map(|(_, chosen)| *chosen);
         if chosen.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let remedy = nearest(given, &words).map_or_else(
+            let remedy = nearest(given, words.iter().copied()).map_or_else(
                 || format!("write {}", list(&words)),
                 |word| format!("did you mean `{word}`?"),
             );
@@ -280,24 +278,4 @@ pub(super) fn quoted(text: &str) -> String {
     let head: String = text.chars().take(CHARS_MAX).collect();
     let more = if head.len() < text.len() { "…" } else { "" };
     format!("`{}{more}`", head.escape_debug())
-}
-
-/// The word nearest to what was given, if any is near enough.
-pub(super) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
-    let given = given.to_lowercase().replace('-', "_");
-    known
-        .iter()
-        .map(|word| (strsim::osa_distance(&given, word), *word))
-        .filter(|(distance, word)| *distance <= DISTANCE_MAX && *distance < word.len())
-        .min()
-        .map(|(_, word)| word)
-}
-
-/// `a`, `b` or `c`.
-pub(super) fn list(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
 }
