@@ -64,9 +64,10 @@ pub(crate) fn outcome(outcome: &Outcome) {
         everything,
         queues,
     } = outcome;
-    let per_second = *logged as f64 / everything.as_secs_f64();
+    let millis = everything.as_millis().max(1);
+    let per_second = *logged as u128 * 1_000 / millis;
     println!(
-        "{logged} external objects: logged in {:.2} s, imported and indexed in {:.2} s: {per_second:.0} imports per second\n",
+        "{logged} external objects: logged in {:.2} s, imported and indexed in {:.2} s: {per_second} imports per second\n",
         logging.as_secs_f64(),
         everything.as_secs_f64()
     );

@@ -155,7 +155,7 @@ impl Search {
 
     /// For writing. There is one writer at a time, in all processes.
     pub(crate) fn writer(&self) -> tantivy::Result<Writer> {
-        let writer = self.index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
+        let pending = self.index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let countries = self.entries(&self.of_kind(Kind::Country))?;
         let names = countries
             .into_iter()
@@ -163,7 +163,7 @@ impl Search {
             .collect();
         Ok(Writer {
             search: self.clone(),
-            writer,
+            pending,
             names,
         })
     }
@@ -186,7 +186,7 @@ impl Search {
 /// The index, for writing. Nothing is seen, or survives, before `commit`.
 pub(crate) struct Writer {
     search: Search,
-    writer: IndexWriter,
+    pending: IndexWriter,
     /// What the countries are called, those of the next commit included.
     names: HashMap<String, String>,
 }
@@ -227,22 +227,22 @@ impl Writer {
 
     /// Puts this in, or in the place of what it was: as often as one likes.
     pub(crate) fn put(&mut self, entry: &Entry) -> tantivy::Result<()> {
-        self.writer
+        self.pending
             .delete_term(Term::from_field_text(self.search.fields.id, &entry.id));
-        self.writer.add_document(self.search.fields.write(entry))?;
+        self.pending.add_document(self.search.fields.write(entry))?;
         Ok(())
     }
 
     /// Takes this out, if it is there.
     pub(crate) fn remove(&mut self, id: &str) {
         self.names.remove(id);
-        self.writer
+        self.pending
             .delete_term(Term::from_field_text(self.search.fields.id, id));
     }
 
     /// Makes everything so far durable, and seen by who searches.
     pub(crate) fn commit(&mut self) -> tantivy::Result<()> {
-        self.writer.commit()?;
+        self.pending.commit()?;
         Ok(())
     }
 }

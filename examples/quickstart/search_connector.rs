@@ -2,15 +2,22 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bus_core::failure::classify_by_source;
 use bus_core::{
-    Change, Connector, Cx, Failure, FailureKind, NoSettings, ObjectKey, ObjectOperation, Outgoing, connector,
+    Change, Clock, Connector, Cx, Failure, FailureKind, NoSettings, ObjectKey, ObjectOperation, Outgoing,
+    Timestamp, connector,
 };
+use bus_runtime::SystemClock;
 use iso3166_connector::{Country, Subdivision};
 use tantivy::TantivyError;
 
 use crate::search::{Entry, Kind, Search, Writer};
+
+/// The least time between two commits. Each one costs the index a dozen of files and syncs of the disk, so in a stream
+/// of changes they are spread out: what arrives in between shares the next. A single change is committed at once.
+const COMMIT_EVERY: Duration = Duration::from_millis(50);
 
 /// Keeps the full-text index in step with countries and subdivisions.
 ///
@@ -21,11 +28,22 @@ use crate::search::{Entry, Kind, Search, Writer};
 #[outgoing(Subdivision)]
 pub(crate) struct SearchIndex {
     writer: Arc<Mutex<Writer>>,
+    committed_at: Mutex<Timestamp>,
 }
 
 impl SearchIndex {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
+    }
+
+    /// Returns when the last commit was long enough ago.
+    async fn pace(&self) {
+        let now = SystemClock.now();
+        let ago = now.since(*lock(&self.committed_at));
+        SystemClock
+            .sleep_until(now.plus(COMMIT_EVERY.saturating_sub(ago)))
+            .await;
+        *lock(&self.committed_at) = SystemClock.now();
     }
 }
 
@@ -35,11 +53,15 @@ impl Connector for SearchIndex {
     async fn connect(_settings: NoSettings, cx: &Cx) -> Result<Self, Failure> {
         let search = cx.handle::<Search>()?;
         let writer = Arc::new(Mutex::new(search.writer()?));
-        Ok(Self { writer })
+        Ok(Self {
+            writer,
+            committed_at: Mutex::default(),
+        })
     }
 
     /// One commit for a whole batch of deliveries, off the threads that everybody shares: it waits for the disk.
     async fn flush(&self, _cx: &Cx) -> Result<(), Failure> {
+        self.pace().await;
         let writer = Arc::clone(&self.writer);
         tokio::task::spawn_blocking(move || lock(&writer).commit()).await??;
         Ok(())
@@ -110,6 +132,6 @@ fn entry_id(key: &ObjectKey) -> String {
     format!("{}/{}", key.object_type, key.id)
 }
 
-fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
