@@ -82,11 +82,10 @@ impl Write for NewNumber {
     const OPERATION: &'static str = "new object number";
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<i64>, Fault> {
-        let number = session.sequence()?.object_number.checked_add(1).ok_or_else(|| {
+        let number = session.next_object_number()?.ok_or_else(|| {
             let message = "an object has the largest number there is; give new objects an id yourself";
             refusal(StoreErrorKind::Unsupported, message)
         })?;
-        session.raise_object_number(number)?;
         Ok(Progress::Done(number))
     }
 }

@@ -10,6 +10,9 @@ use crate::code::{Code, connector_name};
 use crate::error::Fault;
 use crate::schema;
 
+/// How many object numbers are written down as given at once.
+const OBJECT_NUMBERS_RESERVED: i64 = 64;
+
 /// What the writer remembers from one transaction to the next, as long as nobody else writes.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
@@ -28,6 +31,8 @@ pub(crate) struct Sequence {
     pub(crate) task: i64,
     pub(crate) delivery: i64,
     pub(crate) object_number: i64,
+    /// Up to here, object numbers are written down as given, so that most of them cost no flush.
+    object_numbers_reserved: i64,
     is_changed: bool,
 }
 
@@ -169,6 +174,7 @@ impl<'a> Session<'a> {
                     task: row.get(0)?,
                     delivery: row.get(1)?,
                     object_number: row.get(2)?,
+                    object_numbers_reserved: row.get(2)?,
                     is_changed: false,
                 })
             };
@@ -199,11 +205,27 @@ impl<'a> Session<'a> {
     /// No new object gets a number up to this one.
     pub(crate) fn raise_object_number(&mut self, number: i64) -> rusqlite::Result<()> {
         let sequence = self.sequence()?;
-        if number > sequence.object_number {
-            sequence.object_number = number;
+        sequence.object_number = sequence.object_number.max(number);
+        if number > sequence.object_numbers_reserved {
+            sequence.object_numbers_reserved = number;
             sequence.is_changed = true;
         }
         Ok(())
+    }
+
+    /// A number that no object has or had; `None` when there is none left. Those that are reserved and not given when
+    /// the store is closed, or another process writes, are never given.
+    pub(crate) fn next_object_number(&mut self) -> rusqlite::Result<Option<i64>> {
+        let sequence = self.sequence()?;
+        let Some(number) = sequence.object_number.checked_add(1) else {
+            return Ok(None);
+        };
+        sequence.object_number = number;
+        if number > sequence.object_numbers_reserved {
+            sequence.object_numbers_reserved = number.saturating_add(OBJECT_NUMBERS_RESERVED - 1);
+            sequence.is_changed = true;
+        }
+        Ok(Some(number))
     }
 
     /// Writes the sequence if it has changed.
@@ -215,11 +237,12 @@ impl<'a> Session<'a> {
         let Sequence {
             task,
             delivery,
-            object_number,
+            object_numbers_reserved,
             ..
         } = *sequence;
         let sql = "UPDATE bus_sequence SET task = ?1, delivery = ?2, object_number = ?3 WHERE id = 1";
-        self.prepare(sql)?.execute([task, delivery, object_number])?;
+        self.prepare(sql)?
+            .execute([task, delivery, object_numbers_reserved])?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Everything that becomes true together.
 
 pub(crate) mod attempts;
+pub(crate) mod claimed;
 pub(crate) mod settlement;
 
 use std::collections::BTreeSet;

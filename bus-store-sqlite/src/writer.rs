@@ -373,3 +373,6 @@ fn isolated(session: &mut Session<'_>, job: &mut dyn Job) -> Result<(), Fault> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests;

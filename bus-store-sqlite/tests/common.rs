@@ -1,6 +1,6 @@
 //! What the tests with several processes share: a child is this very test binary, running one of its tests.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of this")]
+#![allow(dead_code, reason = "each test binary uses its part of this")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,25 +16,25 @@ use uuid::Uuid;
 const CHILD_FILE: &str = "BUS_TEST_CHILD_FILE";
 
 /// The file that this process is to work on, if it is a child.
-pub fn child_file() -> Option<String> {
+pub(crate) fn child_file() -> Option<String> {
     std::env::var(CHILD_FILE).ok()
 }
 
 /// A child that runs one test of this binary, and says what it does line by line.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Process {
     /// Starts the test of this name as a child that works on this file.
-    pub fn start(test: &str, file: &Path) -> Self {
+    pub(crate) fn start(test: &str, file: &Path) -> Self {
         let me = std::env::current_exe().expect("the path of this test");
         Self::spawn(Command::new(me).args(["--exact", test, "--nocapture"]), file)
     }
 
     /// The same as a user who owns nothing; root itself would pass every permission check.
-    pub fn start_as_nobody(test: &str, file: &Path) -> Self {
+    pub(crate) fn start_as_nobody(test: &str, file: &Path) -> Self {
         let me = std::env::current_exe().expect("the path of this test");
         let mut command = Command::new("setpriv");
         command
@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// The next line that the child itself wrote (its test harness writes, too); `None` at its end.
-    pub fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         while self.lines.read_line(&mut line).expect("a line of the child") > 0 {
             // What was cut off by the end of the child was never said.
@@ -71,14 +71,14 @@ impl Process {
     }
 
     /// Ends it at once, without a chance to do anything more, and answers what it had still said.
-    pub fn kill(mut self) -> Vec<String> {
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
         std::iter::from_fn(|| self.line()).collect()
     }
 
     /// Waits for its end, and answers what it said.
-    pub fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         let said = std::iter::from_fn(|| self.line()).collect();
         assert!(self.child.wait().expect("wait").success(), "the child failed");
         said
@@ -86,18 +86,18 @@ impl Process {
 }
 
 /// Says something to the parent.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     writeln!(out, "child: {line}").expect("the parent listens");
     out.flush().expect("the parent listens");
 }
 
-pub fn queue() -> QueueId {
+pub(crate) fn queue() -> QueueId {
     QueueId::new(ConnectorName::parse("crm").expect("a name"), Direction::Outgoing)
 }
 
-pub fn task(key: &str, title: &str) -> NewTask {
+pub(crate) fn task(key: &str, title: &str) -> NewTask {
     NewTask {
         direction: Direction::Outgoing,
         subject: "app.user".to_owned(),
@@ -119,7 +119,7 @@ pub fn task(key: &str, title: &str) -> NewTask {
 }
 
 /// All open deliveries, page by page.
-pub async fn open_deliveries(store: &SqliteStore) -> Vec<DeliverySummary> {
+pub(crate) async fn open_deliveries(store: &SqliteStore) -> Vec<DeliverySummary> {
     let mut all: Vec<DeliverySummary> = Vec::new();
     loop {
         let after: Option<DeliveryId> = all.last().map(|last| last.delivery);

@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::time::Duration;
 
 use bus_core::Timestamp;
 use bus_store::{Commit, Queue, Store, TaskLog, Wake};
@@ -13,6 +15,13 @@ const TASKS: usize = 200;
 
 fn open(file: impl AsRef<std::path::Path>) -> SqliteStore {
     SqliteStore::open(file, SqliteOptions::default()).expect("open")
+}
+
+/// Waits for what must come, so that a test fails instead of hanging.
+async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), awaited)
+        .await
+        .expect("it comes within a minute")
 }
 
 async fn log(store: &SqliteStore, key: &str, title: &str) -> i64 {
@@ -52,9 +61,13 @@ async fn child_that_owns() {
     std::future::pending::<()>().await;
 }
 
+/// Opens the file the moment that its parent opens the gate.
 #[tokio::test]
 async fn child_that_opens() {
     let Some(file) = common::child_file() else { return };
+    let gate = File::open(format!("{file}-gate")).expect("a gate");
+    say("at the gate");
+    gate.lock_shared().expect("the gate opens");
     open(file).close().await;
 }
 
@@ -68,7 +81,7 @@ async fn the_owner_sees_what_another_process_logs() {
     let mut bell = store.doorbell(&queue());
     bell.mark_unchanged();
     let child = Process::start("child_that_logs_one", &file);
-    bell.changed().await.expect("the bell rings");
+    soon(bell.changed()).await.expect("the bell rings");
     child.finish();
     let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
     assert_eq!(claim.deliveries.len(), 1);
@@ -92,7 +105,7 @@ async fn ownership_passes_when_its_process_is_killed() {
     assert!(!waiting.is_finished(), "the child owns");
 
     child.kill();
-    waiting.await.expect("no panic").expect("ownership");
+    soon(waiting).await.expect("no panic").expect("ownership");
     let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
     assert_eq!(owner.epoch, 2);
     let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
@@ -117,7 +130,7 @@ async fn closing_gives_up_ownership() {
     log(&two, "x", "one").await;
     assert!(!waiting.is_finished(), "the first one owns");
     one.close().await;
-    waiting.await.expect("no panic").expect("ownership");
+    soon(waiting).await.expect("no panic").expect("ownership");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +145,7 @@ async fn who_waits_for_ownership_is_told_that_the_store_was_closed() {
     });
     log(&two, "x", "one").await;
     two.close().await;
-    let refused = waiting.await.expect("no panic").expect_err("it is closed");
+    let refused = soon(waiting).await.expect("no panic").expect_err("it is closed");
     assert_eq!(refused.kind(), bus_store::StoreErrorKind::Closed);
 }
 
@@ -166,11 +179,17 @@ async fn processes_that_log_at_once_lose_nothing_and_share_no_id() {
 #[test]
 fn processes_that_start_at_once_all_find_their_tables() {
     let folder = tempfile::tempdir().expect("a folder");
-    for round in 0..5 {
+    for round in 0..10 {
         let file = folder.path().join(format!("{round}.db"));
-        let children: Vec<Process> = (0..4)
+        let gate = File::create(folder.path().join(format!("{round}.db-gate"))).expect("a gate");
+        gate.lock().expect("it is closed");
+        let mut children: Vec<Process> = (0..4)
             .map(|_| Process::start("child_that_opens", &file))
             .collect();
+        for child in &mut children {
+            assert_eq!(child.line().as_deref(), Some("at the gate"));
+        }
+        gate.unlock().expect("it opens");
         for child in children {
             child.finish();
         }

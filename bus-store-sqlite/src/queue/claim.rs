@@ -12,7 +12,8 @@ use crate::error::Fault;
 use crate::queue::lane::{enter_lane, hold_lane, move_aside};
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
-use crate::task_log::settlement::{self, Taken};
+use crate::task_log::claimed::{Taken, end};
+use crate::task_log::settlement::count_aside;
 use crate::wake::end_waiting;
 use crate::writer::{Progress, Write};
 
@@ -180,7 +181,7 @@ impl Turn<'_, '_> {
                 .session
                 .prepare(sql)?
                 .query_row([self.queue.id, seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            settlement::end(
+            end(
                 self.session,
                 seq,
                 &Taken {
@@ -189,7 +190,7 @@ impl Turn<'_, '_> {
                     is_from_line: false,
                 },
             )?;
-            settlement::count_aside(self.session, &mut self.queue, -1)?;
+            count_aside(self.session, &mut self.queue, -1)?;
             self.session.tally(self.queue.id).discarded += 1;
         }
         Ok(())

@@ -5,15 +5,15 @@
 
 use bus_core::{DeliveryId, Timestamp};
 use bus_store::operate::shorten_error;
-use bus_store::{Outcome, Settlement, StoreErrorKind};
-use rusqlite::{OptionalExtension, Row, params};
+use bus_store::{Outcome, Settlement};
+use rusqlite::params;
 
 use crate::code::{Code, SideState};
-use crate::error::{Fault, refusal};
+use crate::error::Fault;
 use crate::queue::QueueRow;
 use crate::queue::lane::{INTO_SIDE, Lane, enter_lane, hold_lane, refresh_lane};
 use crate::session::Session;
-use crate::task_log::attempts;
+use crate::task_log::claimed::{Claimed, end, take};
 use crate::wake::{Waiter, begin_waiting, write_awaited};
 
 /// What followed from a settlement.
@@ -23,33 +23,6 @@ pub(crate) struct Settled {
     pub(crate) displaced: Vec<DeliveryId>,
     /// The delivery, if it waits now: what it waits for may be there already.
     pub(crate) waiter: Option<Waiter>,
-}
-
-/// What is needed to end a delivery.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken {
-    pub(crate) task: i64,
-    pub(crate) is_shared: bool,
-    /// Whether it was claimed for the first time, and stood in the line still.
-    pub(crate) is_from_line: bool,
-}
-
-/// A claimed delivery, taken from where it stood.
-struct Claimed {
-    seq: i64,
-    key: String,
-    taken: Taken,
-    data_type: i64,
-    policy: i64,
-    idempotency_key: [u8; 16],
-    attempts: i64,
-    asks: i64,
-    waiting_since: Option<i64>,
-    is_aside: bool,
-    is_solitary: bool,
-    stepped_aside: bool,
-    superseded_by: Option<i64>,
-    reason: Option<String>,
 }
 
 /// Where a delivery is put that has not ended.
@@ -134,27 +107,6 @@ pub(crate) fn settle(
     }
 }
 
-/// Ends a delivery that was taken: its attempts go, and its task if this was its last delivery.
-pub(crate) fn end(session: &Session<'_>, seq: i64, taken: &Taken) -> Result<(), Fault> {
-    if !taken.is_from_line {
-        attempts::forget(session, seq)?;
-    }
-    if taken.is_shared {
-        let sql = "UPDATE bus_task_share SET open = open - 1 WHERE task = ?1 RETURNING open";
-        let open: i64 = session.prepare(sql)?.query_row([taken.task], |row| row.get(0))?;
-        if open > 0 {
-            return Ok(());
-        }
-        session
-            .prepare("DELETE FROM bus_task_share WHERE task = ?1")?
-            .execute([taken.task])?;
-    }
-    session
-        .prepare("DELETE FROM bus_task WHERE id = ?1")?
-        .execute([taken.task])?;
-    Ok(())
-}
-
 /// One more, or one less, has stepped aside.
 pub(crate) fn count_aside(session: &Session<'_>, queue: &mut QueueRow, more: i64) -> Result<(), Fault> {
     queue.asides += more;
@@ -162,90 +114,6 @@ pub(crate) fn count_aside(session: &Session<'_>, queue: &mut QueueRow, more: i64
         .prepare("UPDATE bus_queue SET asides = asides + ?2 WHERE id = ?1")?
         .execute([queue.id, more])?;
     Ok(())
-}
-
-/// Takes a delivery from where it stands, if it is claimed.
-fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId) -> Result<Claimed, Fault> {
-    let DeliveryId(seq) = delivery;
-    if seq <= queue.claimed_to {
-        let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2
-                   RETURNING seq, key, task, shared, data_type, policy, idempotency_key";
-        let from_line = session
-            .prepare(sql)?
-            .query_row([queue.id, seq], |row| Claimed::read(row, true))
-            .optional()?;
-        if let Some(claimed) = from_line {
-            return Ok(claimed);
-        }
-    }
-    let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
-               RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                   aside, solitary, stepped_aside, superseded_by, reason";
-    let from_side = session
-        .prepare(sql)?
-        .query_row([queue.id, seq], |row| Claimed::read(row, false))
-        .optional()?;
-    from_side.ok_or_else(|| {
-        let message = format!("delivery {delivery} is not claimed any more; drop what became of it");
-        refusal(StoreErrorKind::Stale, message)
-    })
-}
-
-impl Claimed {
-    fn read(row: &Row<'_>, is_from_line: bool) -> rusqlite::Result<Self> {
-        let mut claimed = Self {
-            seq: row.get(0)?,
-            key: row.get(1)?,
-            taken: Taken {
-                task: row.get(2)?,
-                is_shared: row.get(3)?,
-                is_from_line,
-            },
-            data_type: row.get(4)?,
-            policy: row.get(5)?,
-            idempotency_key: row.get(6)?,
-            attempts: 1,
-            asks: 0,
-            waiting_since: None,
-            is_aside: false,
-            is_solitary: false,
-            stepped_aside: false,
-            superseded_by: None,
-            reason: None,
-        };
-        if !is_from_line {
-            claimed.attempts = row.get(7)?;
-            claimed.asks = row.get(8)?;
-            claimed.waiting_since = row.get(9)?;
-            claimed.is_aside = row.get(10)?;
-            claimed.is_solitary = row.get(11)?;
-            claimed.stepped_aside = row.get(12)?;
-            claimed.superseded_by = row.get(13)?;
-            claimed.reason = row.get(14)?;
-        }
-        Ok(claimed)
-    }
-
-    /// Notes an outcome other than waiting: what was charged stays charged, and what was said is recorded.
-    fn note(
-        &mut self,
-        session: &Session<'_>,
-        now: Timestamp,
-        is_charged: bool,
-        error: Option<&String>,
-    ) -> Result<(), Fault> {
-        self.waiting_since = None;
-        self.asks = 0;
-        if !is_charged {
-            self.attempts -= 1;
-        }
-        if let Some(error) = error {
-            let error = shorten_error(error.clone());
-            attempts::record(session, self.seq, now, is_charged, &error)?;
-            self.reason = Some(error);
-        }
-        Ok(())
-    }
 }
 
 impl Place {
