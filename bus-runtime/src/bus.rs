@@ -17,6 +17,7 @@ use crate::config::ConnectorConfig;
 use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::ingest;
+use crate::flow::numbers::Numbers;
 use crate::flow::worker::{Activity, Worker, is_open};
 use crate::objects::ObjectStore;
 use crate::observe::{ConnectorStatus, QueueStatus};
@@ -319,6 +320,7 @@ impl Bus {
                 connection: Arc::clone(&connection),
                 linked,
                 queue: queue.clone(),
+                numbers: Numbers::default(),
                 activity,
                 stopping: stopping.clone(),
             };

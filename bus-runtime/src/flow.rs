@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub(crate) mod change;
 pub(crate) mod delivery;
 pub(crate) mod ingest;
+pub(crate) mod numbers;
 pub(crate) mod queue;
 pub(crate) mod settlement;
 pub(crate) mod subscription;

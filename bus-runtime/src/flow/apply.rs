@@ -13,6 +13,7 @@ use bus_store::{
 use super::call::{self, CallEnd};
 use super::change::{HostChange, Stored};
 use super::ingest::external_id_of_key;
+use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
 use super::task_log;
 use super::translation::{Translator, Untranslated};
@@ -27,6 +28,7 @@ pub(crate) struct Application<'a> {
     pub(crate) linked: &'static ConnectorDescriptor,
     pub(crate) instance: &'a Arc<Instance>,
     pub(crate) ownership: &'a Ownership,
+    pub(crate) numbers: &'a Numbers,
     pub(crate) rules: Rules<'a>,
 }
 
@@ -224,7 +226,7 @@ impl Application<'_> {
                 Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
             }
             None => Identified::New {
-                number: self.shared.store.new_object_number().await?,
+                number: self.numbers.next(&self.shared.store).await?,
                 guid: self.shared.new_uuid(),
             },
         };

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{Application, Applied, NotApplied};
 use super::call::CallEnd;
 use super::delivery::{self, Addressed};
+use super::numbers::Numbers;
 use super::queue::{OwnedQueue, sleep_until};
 use super::settlement::{Rules, ended, released};
 use super::task_log::{announce, object_of_key};
@@ -53,6 +54,7 @@ pub(crate) struct Worker {
     pub(crate) connection: Arc<Connection>,
     pub(crate) linked: &'static ConnectorDescriptor,
     pub(crate) queue: QueueId,
+    pub(crate) numbers: Numbers,
     pub(crate) activity: watch::Sender<Activity>,
     /// Cancelled when this connector's workers end, with or without the bus.
     pub(crate) stopping: CancellationToken,
@@ -423,6 +425,7 @@ impl Worker {
         instance: &Arc<Instance>,
         claimed: Vec<Claimed>,
     ) -> Result<(), Interrupted> {
+        self.numbers.expect(claimed.len()).await;
         let mut writing = JoinSet::new();
         let mut keys = HashSet::new();
         let mut held = HashSet::new();
@@ -482,6 +485,7 @@ impl Worker {
             linked: self.linked,
             instance,
             ownership: &queue.ownership,
+            numbers: &self.numbers,
             rules: self.rules(),
         }
     }
