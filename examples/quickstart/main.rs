@@ -37,7 +37,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bus_core::ExternalTask;
-use bus_runtime::{Bus, Config};
+use bus_runtime::{Bus, BusError, Config};
 use iso3166_connector::{Iso3166, IsoCountry, countries, subdivisions};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -83,7 +83,10 @@ async fn main() -> ExitCode {
     match run(asked).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:?}");
+            match error.downcast_ref::<BusError>() {
+                Some(error) => eprintln!("{error:?}"),
+                None => eprintln!("{error}"),
+            }
             ExitCode::FAILURE
         }
     }

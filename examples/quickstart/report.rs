@@ -114,8 +114,8 @@ pub(crate) async fn counts(bus: &Bus, search: &Search) -> Failing<()> {
 pub(crate) fn hits(search: &Search, words: &str) -> Failing<()> {
     let hits = search.find(words, HITS_MAX)?;
     println!(
-        "\nsearch {words}: {}",
-        if hits.is_empty() { "nothing" } else { "" }
+        "\nsearch {words}:{}",
+        if hits.is_empty() { " nothing" } else { "" }
     );
     for hit in hits {
         let country = hit
