@@ -1,8 +1,7 @@
 //! The embedded store of the integration bus: one `SQLite` file.
 //!
-//! One thread writes, and makes durable with one commit whatever has queued up ([`writer`](crate)); two read. Each
-//! trait of the store has its file here, named like the trait's own. The tables stand in `migrations/`, and
-//! [`migrations_sql`] prints them.
+//! One thread writes, and makes durable with one commit whatever has queued up; two read. Each trait of the store has
+//! its file here, named like the trait's own. The tables stand in `migrations/`, and [`migrations_sql`] prints them.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), bus_store::StoreError> {
@@ -20,6 +19,8 @@
 //!   `-owner` is the lock of the process that works on the queues.
 //! - It belongs on a local disk. Several processes of one machine may log into it; one of them works on the queues, and
 //!   when that ends, in whatever way, the next one does.
+//! - After an error of the disk the store stops itself and says so: what is on the disk is not known any more. A full
+//!   disk, or quota, only fails the calls that it meets.
 //! - What a call has begun is carried out, also when the caller stops waiting for the answer.
 
 mod checkpoint;

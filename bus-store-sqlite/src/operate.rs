@@ -104,7 +104,8 @@ fn queue_id(row: &Row<'_>) -> Result<QueueId, Fault> {
 
 // What people see of a delivery, as SQL; the numbers are those of `SideState`. Something is blocked while its lane is
 // held, or when it stands behind a head that is an exception; the head of a held lane that is parked, and what is
-// claimed, say so themselves. In the line, a key of which something is claimed holds its fresh ones.
+// claimed, say so themselves. In the line, a key of which something is claimed holds its fresh ones. The first parameter
+// of each statement is the queue's number.
 
 const SIDE_STATE: &str = "CASE
     WHEN s.aside = 1 OR s.state IN (1, 5) THEN s.state
@@ -112,9 +113,9 @@ const SIDE_STATE: &str = "CASE
     ELSE s.state END";
 
 const LINE_STATE: &str = "CASE
-    WHEN p.seq <= q.claimed_to THEN 1
-    WHEN l.kind IN (1, 2) OR p.key IN (SELECT key FROM bus_pending w WHERE w.queue = q.id AND w.seq <= q.claimed_to)
-        THEN 6
+    WHEN p.seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1) THEN 1
+    WHEN l.kind IN (1, 2) OR p.key IN (SELECT key FROM bus_pending w
+        WHERE w.queue = ?1 AND w.seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1)) THEN 6
     ELSE 0 END";
 
 /// The number that stands for *blocked* beside those of `SideState`.
@@ -147,9 +148,9 @@ fn queue_counts(db: &Connection, queue: i64) -> Result<QueueCounts, Fault> {
     // Of the line: all that is claimed, and the first of what is fresh.
     let line = format!(
         "SELECT shown, count(*) FROM (
-             SELECT {LINE_STATE} AS shown FROM bus_queue q JOIN bus_pending p ON p.queue = q.id
+             SELECT {LINE_STATE} AS shown FROM bus_pending p
              LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
-             WHERE q.id = ?1 ORDER BY p.seq
+             WHERE p.queue = ?1 ORDER BY p.seq
              LIMIT ?2 + (SELECT count(*) FROM bus_pending w
                          WHERE w.queue = ?1 AND w.seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1))
          ) GROUP BY shown"
@@ -187,24 +188,20 @@ fn deliveries(
     let wanted = filter.state.map(codes_of);
     let is_wanted =
         |line_or_side: &str| wanted.map_or(String::new(), |codes| format!("AND {line_or_side} IN ({codes})"));
-    let line = format!(
-        "{} WHERE q.id = ?1 AND p.seq > ?2 {} ORDER BY p.seq LIMIT ?3",
-        select_line(),
-        is_wanted(LINE_STATE)
-    );
+    let line = line_end(filter.state).map(|end| {
+        format!(
+            "{} WHERE p.queue = ?1 AND p.seq > ?2 {end} {} ORDER BY p.seq LIMIT ?3",
+            select_line(),
+            is_wanted(LINE_STATE)
+        )
+    });
     let side = format!(
         "{} WHERE s.queue = ?1 AND s.seq > ?2 {} ORDER BY s.seq LIMIT ?3",
         select_side(),
         is_wanted(SIDE_STATE)
     );
-    let is_in_line = filter.state.is_none_or(|state| {
-        matches!(
-            state,
-            DeliveryState::Available | DeliveryState::Running | DeliveryState::Blocked
-        )
-    });
     let mut found = Vec::new();
-    for sql in [Some(side), is_in_line.then_some(line)].into_iter().flatten() {
+    for sql in [Some(side), line].into_iter().flatten() {
         let mut find = db.prepare_cached(&sql)?;
         let mut rows = find.query([id, after, sql_limit(limit)])?;
         while let Some(row) = rows.next()? {
@@ -214,6 +211,22 @@ fn deliveries(
     found.sort_unstable_by_key(|summary| summary.delivery);
     found.truncate(limit);
     Ok(found)
+}
+
+/// How far the line is looked through for this state: not beyond where it can be, and not through all of a backlog.
+/// `None` when it is not to be found in the line.
+fn line_end(state: Option<DeliveryState>) -> Option<String> {
+    const CLAIMED_TO: &str = "(SELECT claimed_to FROM bus_queue WHERE id = ?1)";
+    match state {
+        None | Some(DeliveryState::Available) => Some(String::new()),
+        Some(DeliveryState::Running) => Some(format!("AND p.seq <= {CLAIMED_TO}")),
+        Some(DeliveryState::Blocked) => Some(format!(
+            "AND p.seq <= coalesce((SELECT seq FROM bus_pending WHERE queue = ?1 AND seq > {CLAIMED_TO}
+                                    ORDER BY seq LIMIT 1 OFFSET {FRESH_ROWS_LOOKED_AT_MAX}), {})",
+            i64::MAX
+        )),
+        Some(DeliveryState::Retryable | DeliveryState::Waiting | DeliveryState::Parked) => None,
+    }
 }
 
 /// The codes that people see as this state.
@@ -230,9 +243,9 @@ fn codes_of(state: DeliveryState) -> &'static str {
 
 fn select_line() -> String {
     format!(
-        "SELECT p.seq, p.task, t.title, p.key, {LINE_STATE}, p.seq <= q.claimed_to, 0, NULL, NULL, p.data_type, p.policy,
+        "SELECT p.seq, p.task, t.title, p.key, {LINE_STATE}, p.seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1), 0, NULL, NULL, p.data_type, p.policy,
              p.idempotency_key, t.subject, t.operation, t.content_type, t.site, t.logged_at, t.data
-         FROM bus_queue q JOIN bus_pending p ON p.queue = q.id JOIN bus_task t ON t.id = p.task
+         FROM bus_pending p JOIN bus_task t ON t.id = p.task
          LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key"
     )
 }
@@ -267,7 +280,7 @@ fn detail(
     queue: &QueueId,
     delivery: DeliveryId,
 ) -> Result<Option<DeliveryDetail>, Fault> {
-    let line = format!("{} WHERE q.id = ?1 AND p.seq = ?2", select_line());
+    let line = format!("{} WHERE p.queue = ?1 AND p.seq = ?2", select_line());
     let side = format!("{} WHERE s.queue = ?1 AND s.seq = ?2", select_side());
     for sql in [side, line] {
         let mut find = db.prepare_cached(&sql)?;

@@ -1,10 +1,12 @@
 //! The tables, and how a file gets them.
 
+use std::error::Error as _;
+
 use bus_store::{StoreError, StoreErrorKind};
 use refinery::Runner;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::error::{Fault, refusal, told};
+use crate::error::{Fault, Severity, refusal, severity, told};
 
 mod embedded {
     refinery::embed_migrations!("src/migrations");
@@ -39,6 +41,12 @@ pub(crate) fn migrate(db: &mut Connection, file: &str) -> Result<(), StoreError>
     check_not_newer(db).map_err(|fault| fault.told("open"))?;
     if version(db).is_ok_and(|version| version == Some(newest())) {
         return Ok(());
+    }
+    let cause = error
+        .source()
+        .and_then(|source| source.downcast_ref::<rusqlite::Error>());
+    if let Some(cause) = cause.filter(|cause| severity(cause) == Severity::Transient) {
+        return Err(told(cause, "open"));
     }
     let message = format!(
         "the tables of the bus could not be made in `{file}`: if it holds tables named `bus_…` that are not the bus's, \
@@ -90,4 +98,33 @@ fn runner() -> Runner {
     let mut runner = embedded::migrations::runner().set_grouped(true);
     runner.set_migration_table_name(HISTORY_TABLE);
     runner
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+    use crate::open::{Purpose, SqliteOptions, connect};
+
+    #[test]
+    fn connections_that_migrate_at_once_all_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let file = folder.path().join(format!("{round}.db"));
+            let barrier = Barrier::new(4);
+            let migrate_at_once = || {
+                let mut db = connect(&file, SqliteOptions::default(), Purpose::Writing).unwrap();
+                barrier.wait();
+                migrate(&mut db, "bus.db").map(|()| version(&db).unwrap())
+            };
+            thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(migrate_at_once)).collect();
+                for thread in threads {
+                    assert_eq!(thread.join().unwrap().unwrap(), Some(newest()), "round {round}");
+                }
+            });
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! opens the file, and looks. That proves the end of a process, not of the power: a killed process leaves its writes
 //! with the operating system.
 
+#[path = "support/processes.rs"]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,6 @@
 //! What the store refuses to open, what it says then, and what it leaves alone.
 
+#[path = "support/processes.rs"]
 mod common;
 
 use std::fs::{self, Permissions};

@@ -1,5 +1,6 @@
 //! Several processes on one file: all may log, one works, and the next one follows when that one ends.
 
+#[path = "support/processes.rs"]
 mod common;
 
 use std::collections::BTreeSet;
