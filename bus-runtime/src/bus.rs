@@ -348,8 +348,13 @@ impl Bus {
             if *enlisted.state.borrow() == ConnectorState::Enabled
                 && let Asked::NotBefore(_) = crew.connection.instance().await
             {
-                let warning = ConnectorStatus::of(enlisted).warning().unwrap_or_default();
-                return Err(BusError::new(BusErrorKind::Strict, format!("the start is strict, and {warning}")));
+                let name = &enlisted.record.name;
+                let error = enlisted.trouble().map_or_else(String::new, |trouble| trouble.error);
+                let message = format!(
+                    "the start is strict, and connector {name} cannot connect: {error}; see that its external system \
+                     answers and start again, or set `strict = false` to start without it"
+                );
+                return Err(BusError::new(BusErrorKind::Strict, message));
             }
         }
         Ok(())

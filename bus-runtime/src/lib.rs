@@ -32,6 +32,12 @@ mod shutdown;
 mod start;
 mod suggest;
 
+/// What a bus answers of its connectors and queues, in the store's own words.
+pub use bus_store::{
+    Attempt, Binding, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueCounts, QueueId,
+    RecordOwner, Switches,
+};
+
 pub use bus::Bus;
 pub use clock::{SystemClock, SystemDice};
 pub use config::{Config, ConnectorConfig, Limits, Processing, StoreConfig, Synchronous};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bus_core::Direction;
-use bus_runtime::{Health, Processing};
+use bus_runtime::{BusErrorKind, Health, Processing};
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{EventLog, User};
 
-stories!(an_outage_costs_nothing_but_time);
+stories!(an_outage_costs_nothing_but_time, a_strict_start_needs_every_connection);
 
 async fn an_outage_costs_nothing_but_time(bus: TestBus) {
     let log = FakePeer::new("log");
@@ -41,4 +41,13 @@ async fn an_outage_costs_nothing_but_time(bus: TestBus) {
     let lines: Vec<_> = ["a", "b", "c", "d", "e"].map(|login| format!("create {login} snapshot")).into();
     assert_eq!(log.calls(), lines);
     assert_eq!(bus.connectors()[0].health, Health::Well);
+}
+
+async fn a_strict_start_needs_every_connection(bus: TestBus) {
+    let log = FakePeer::new("log");
+    log.cut_off();
+    let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone());
+    let error = bus.configure(|config| config.strict = true).try_start().await.err().expect("it must not start");
+    assert_eq!(error.kind(), BusErrorKind::Strict);
+    assert!(error.to_string().contains("event-log cannot connect: log is cut off"), "{error}");
 }
