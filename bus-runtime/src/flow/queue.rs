@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bus_core::Timestamp;
-use bus_store::{Claim, Ownership, QueueId, StoreError};
+use bus_store::{Claim, Commit, Ownership, QueueId, StoreError};
 use tokio::sync::watch;
 
 use crate::shared::Shared;
@@ -31,6 +31,20 @@ impl OwnedQueue {
         let rings = *self.bell.borrow_and_update();
         let claim = self.shared.store.claim(&self.ownership, CLAIM_MAX, self.shared.now()).await?;
         Ok((rings, claim))
+    }
+
+    /// Writes outcomes, and claims what may run then; answers as `claim` does. Handed over together, both share a flush
+    /// where the store can do that.
+    pub(crate) async fn settle_and_claim(&mut self, outcomes: Commit) -> Result<(u64, Claim), StoreError> {
+        let rings = *self.bell.borrow_and_update();
+        let now = self.shared.now();
+        // A claim that came first would find the same keys held, and be as right.
+        let (settled, claim) = tokio::join!(
+            self.shared.store.commit(outcomes),
+            self.shared.store.claim(&self.ownership, CLAIM_MAX, now),
+        );
+        settled?;
+        Ok((rings, claim?))
     }
 
     /// Returns when the bell has rung since the last claim, or something becomes due.

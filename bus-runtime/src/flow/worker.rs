@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus_core::descriptor::{ConnectorDescriptor, Instance};
 use bus_core::{Direction, Failure, FailureKind, ObjectKey, ObjectOperation, Timestamp};
-use bus_store::{Binding, Claimed, Commit, ConnectorState, Outcome, QueueId, Settlement, StoreError, StoreErrorKind};
+use bus_store::{Binding, Claim, Claimed, Commit, ConnectorState, Outcome, QueueId, Settlement, StoreError, StoreErrorKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -120,14 +120,10 @@ impl Worker {
                     self.activity.send_replace(Activity::Busy);
                     continue;
                 }
-                Asked::Connected(instance) => {
-                    let (rings, claim) = queue.claim().await?;
-                    if !claim.deliveries.is_empty() {
-                        self.process(&queue, &instance, claim.deliveries).await?;
-                        continue;
-                    }
-                    (rings, claim)
-                }
+                Asked::Connected(instance) => match self.claim_and_process(&mut queue, &instance).await? {
+                    Some(nothing_ready) => nothing_ready,
+                    None => continue,
+                },
             };
             self.activity.send_replace(Activity::Idle { rings, next_due: claim.next_due });
             tokio::select! {
@@ -138,6 +134,23 @@ impl Worker {
             self.activity.send_replace(Activity::Busy);
         }
         Ok(())
+    }
+
+    /// Works until nothing is ready, and answers the look that found nothing; `None` when the gate, or the connection,
+    /// has to be looked at first.
+    async fn claim_and_process(
+        &self,
+        queue: &mut OwnedQueue,
+        instance: &Arc<Instance>,
+    ) -> Result<Option<(u64, Claim)>, Interrupted> {
+        let mut next = queue.claim().await?;
+        while !next.1.deliveries.is_empty() {
+            match self.process(queue, instance, next.1.deliveries).await? {
+                Some(claimed) => next = claimed,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(next))
     }
 
     fn is_open(&self) -> bool {
@@ -162,15 +175,16 @@ impl Worker {
         !self.stopping.is_cancelled() && self.is_open()
     }
 
+    /// Answers what was claimed with the last outcomes, where something was.
     async fn process(
         &self,
-        queue: &OwnedQueue,
+        queue: &mut OwnedQueue,
         instance: &Arc<Instance>,
         claimed: Vec<Claimed>,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<Option<(u64, Claim)>, Interrupted> {
         match self.queue.direction {
             Direction::Outgoing => self.process_outgoing(queue, instance, claimed).await,
-            Direction::Incoming => self.process_incoming(queue, instance, claimed).await,
+            Direction::Incoming => self.process_incoming(queue, instance, claimed).await.map(|()| None),
         }
     }
 
@@ -251,10 +265,10 @@ fn holds(outcome: &Outcome) -> bool {
 impl Worker {
     async fn process_outgoing(
         &self,
-        queue: &OwnedQueue,
+        queue: &mut OwnedQueue,
         instance: &Arc<Instance>,
         claimed: Vec<Claimed>,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<Option<(u64, Claim)>, Interrupted> {
         let payloads: Vec<_> = claimed.iter().map(|claimed| serde_json::from_slice(&claimed.data)).collect();
         let objects = claimed
             .iter()
@@ -285,18 +299,26 @@ impl Worker {
             let now = self.shared.now();
             if now.since(batch.began) >= SETTLE_AFTER {
                 let full = std::mem::replace(&mut batch, Batch::begin(now));
-                let (held, failure) = self.write(queue, instance, full).await?;
+                let (full, failure) = self.flushed(instance, full).await;
                 // What is held stays so for the rest of what was claimed.
-                batch.held = held;
+                batch.held.clone_from(&full.held);
                 lost = failure.or(lost);
+                self.write(queue, full).await?;
             }
         }
-        let (_, failure) = self.write(queue, instance, batch).await?;
+        let (batch, failure) = self.flushed(instance, batch).await;
         lost = failure.or(lost);
         if let Some(failure) = lost {
+            self.write(queue, batch).await?;
             self.connection.lost(instance, &failure).await;
+            return Ok(None);
         }
-        Ok(())
+        if batch.outcomes.is_empty() || !self.may_start() {
+            self.write(queue, batch).await?;
+            return Ok(None);
+        }
+        let commit = batch.into_commit(queue, self.shared.now());
+        Ok(Some(queue.settle_and_claim(commit).await?))
     }
 
     /// One delivery: what becomes of it, and, where the external system is out of reach, why.
@@ -369,14 +391,9 @@ impl Worker {
         })
     }
 
-    /// Flushes and writes a batch: what succeeded only counts once the flush has. Answers which keys are held, and,
-    /// where the external system was out of reach for the flush, why.
-    async fn write<'a>(
-        &self,
-        queue: &OwnedQueue,
-        instance: &Arc<Instance>,
-        mut batch: Batch<'a>,
-    ) -> Result<(HashSet<&'a str>, Option<Failure>), StoreError> {
+    /// Flushes a batch: what succeeded only counts once the flush has. Answers what is to be written, and, where the
+    /// external system was out of reach for the flush, why.
+    async fn flushed<'a>(&self, instance: &Arc<Instance>, mut batch: Batch<'a>) -> (Batch<'a>, Option<Failure>) {
         let mut lost = None;
         if batch.has_successes() {
             match self.flush(instance).await {
@@ -387,11 +404,14 @@ impl Worker {
                 }
             }
         }
-        let held = std::mem::take(&mut batch.held);
+        (batch, lost)
+    }
+
+    async fn write(&self, queue: &OwnedQueue, batch: Batch<'_>) -> Result<(), StoreError> {
         if !batch.outcomes.is_empty() {
             self.shared.store.commit(batch.into_commit(queue, self.shared.now())).await?;
         }
-        Ok((held, lost))
+        Ok(())
     }
 
     async fn flush(&self, instance: &Arc<Instance>) -> Result<(), Failure> {
