@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
 use bus_store::{
     ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, RecordOwner,
     Store, StoreError, StoreErrorKind, Switches,
 };
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,9 @@ use crate::registry::{Enlisted, Registry, enlist};
 use crate::shared::Shared;
 use crate::shutdown::ShutdownReport;
 
+/// How soon after the store could not tell who works on the queues it is asked again.
+const OWNERSHIP_RETRY: Duration = Duration::from_secs(1);
+
 /// A running bus. Clones are handles to the same one; it runs until `shutdown`, whoever still holds a handle.
 #[derive(Clone)]
 pub struct Bus {
@@ -32,6 +37,8 @@ pub struct Bus {
     crews: Arc<Mutex<HashMap<ConnectorName, Crew>>>,
     /// One change to the registration at a time.
     registering: Arc<Mutex<()>>,
+    /// What the bus left behind, once it has stopped.
+    stopped: Arc<OnceCell<ShutdownReport>>,
 }
 
 /// The workers of one registered connector.
@@ -50,7 +57,7 @@ struct Watched {
 
 impl Bus {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, crews: Arc::default(), registering: Arc::default() }
+        Self { shared, crews: Arc::default(), registering: Arc::default(), stopped: Arc::default() }
     }
 
     /// The built-in object store.
@@ -93,6 +100,16 @@ impl Bus {
     /// `Conflict` when the configuration file owns it: change it there. A connector that is not registered correctly
     /// is no error: `connectors` shows its problem.
     pub async fn register(&self, connector: ConnectorConfig) -> Result<ConnectorStatus> {
+        // On a task of its own: a caller that gives up half-way must not leave the connector without its workers.
+        let bus = self.clone();
+        let registered = tokio::spawn(async move { bus.register_now(connector).await }).await;
+        registered.unwrap_or_else(|error| {
+            let message = "the registration broke off; look at `connectors`, then register again";
+            Err(BusError::new(BusErrorKind::Stopped, message).with_source(error))
+        })
+    }
+
+    async fn register_now(&self, connector: ConnectorConfig) -> Result<ConnectorStatus> {
         let _one_at_a_time = self.registering.lock().await;
         if let Some(known) = self.shared.roster().get(&connector.name)
             && known.record.owner == RecordOwner::File
@@ -263,18 +280,37 @@ impl Bus {
     }
 
     /// Runs until the process is told to end (ctrl-c, or SIGTERM), then shuts down and says what is left.
+    ///
+    /// # Errors
+    ///
+    /// `Store` when the store stopped by itself (its disk failed, for one): nothing can be processed any more.
     pub async fn run_until_shutdown(&self) -> Result<()> {
-        told_to_end().await.map_err(|error| {
-            BusError::new(BusErrorKind::Stopped, "wait for the signal to end").with_source(error)
-        })?;
+        let mut store_stopped = self.shared.store_stopped.subscribe();
+        let told = tokio::select! {
+            told = told_to_end() => told,
+            _ = store_stopped.wait_for(Option::is_some) => Ok(()),
+        };
+        told.map_err(|error| BusError::new(BusErrorKind::Stopped, "wait for the signal to end").with_source(error))?;
         let report = self.shutdown().await;
         tracing::info!("{report}");
-        Ok(())
+        match &*store_stopped.borrow() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = format!("the store has stopped: {reason}; mend its disk, then start again");
+                Err(BusError::new(BusErrorKind::Store, message))
+            }
+        }
     }
 
     /// Stops: takes no new work, lets what runs end within the grace, gives back what was not started, closes the
     /// store, and says what is left. Nothing of it is lost; no attempt is charged for what was given back.
+    ///
+    /// Whoever calls it again, or at the same time, gets the same answer.
     pub async fn shutdown(&self) -> ShutdownReport {
+        self.stopped.get_or_init(|| self.shut_down()).await.clone()
+    }
+
+    async fn shut_down(&self) -> ShutdownReport {
         self.shared.stopping.cancel();
         let crews: Vec<Crew> = self.crews.lock().await.drain().map(|(_, crew)| crew).collect();
         let end_of_grace = self.shared.now().plus(self.shared.limits.shutdown_grace);
@@ -321,6 +357,7 @@ impl Bus {
                 linked,
                 queue: queue.clone(),
                 numbers: Numbers::default(),
+                suspect: AtomicI64::new(0),
                 activity,
                 stopping: stopping.clone(),
             };
@@ -384,14 +421,25 @@ pub(crate) fn record_of(connector: ConnectorConfig, owner: RecordOwner) -> Resul
 
 /// Waits until this process may work on the queues.
 pub(crate) async fn wait_for_queues(shared: Arc<Shared>) {
-    tokio::select! {
-        () = shared.stopping.cancelled() => {}
-        owned = shared.store.wait_for_ownership() => match owned {
+    loop {
+        let owned = tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            owned = shared.store.wait_for_ownership() => owned,
+        };
+        match owned {
             Ok(()) => {
                 shared.owns_queues.send_replace(true);
+                return;
             }
-            Err(error) if error.kind() == StoreErrorKind::Closed => {}
-            Err(error) => tracing::error!(%error, "this process cannot work on the queues; what is logged waits for another"),
+            Err(error) if error.kind() == StoreErrorKind::Closed => return,
+            Err(error) => {
+                tracing::error!(%error, "this process cannot work on the queues; it asks again, what is logged waits");
+            }
+        }
+        let again = shared.now().plus(OWNERSHIP_RETRY);
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = shared.clock.sleep_until(again) => {}
         }
     }
 }

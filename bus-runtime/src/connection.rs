@@ -60,12 +60,14 @@ impl Connection {
         }
     }
 
-    /// Something was delivered, so the external system is there.
-    pub(crate) async fn proven(&self) {
+    /// Something was done through this instance, so the external system is there.
+    pub(crate) async fn proven(&self, instance: &Arc<Instance>) {
         let mut state = self.state.lock().await;
-        state.losses = 0;
-        state.not_before = None;
-        self.enlisted.connected();
+        if state.instance.as_ref().is_some_and(|current| Arc::ptr_eq(current, instance)) {
+            state.losses = 0;
+            state.not_before = None;
+            self.enlisted.connected();
+        }
     }
 
     /// The external system could not be reached through this instance: `connect` comes first now.

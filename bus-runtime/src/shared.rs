@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) switches: watch::Sender<Switches>,
     /// Whether this process works on the store's queues, or stands by.
     pub(crate) owns_queues: watch::Sender<bool>,
+    /// Why the store stopped by itself, if it did.
+    pub(crate) store_stopped: watch::Sender<Option<String>>,
     roster: RwLock<Arc<Roster>>,
     /// Cancelled when the bus stops: take nothing new, end what runs.
     pub(crate) stopping: CancellationToken,
@@ -60,6 +62,7 @@ impl Shared {
             folder,
             switches: watch::Sender::new(switches),
             owns_queues: watch::Sender::new(false),
+            store_stopped: watch::Sender::new(None),
             roster: RwLock::new(Arc::new(Roster::default())),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),

@@ -171,7 +171,17 @@ impl Builder {
             shared.store.close().await;
             return Err(BusError::new(BusErrorKind::Strict, format!("the start is strict, and {warning}")));
         }
-        tokio::spawn(wait_for_queues(Arc::clone(&shared)));
+        // A store tells at the first poll where nobody else works on the queues: the usual case is known before any
+        // worker begins.
+        let mut owning = Box::pin(wait_for_queues(Arc::clone(&shared)));
+        tokio::select! {
+            biased;
+            () = &mut owning => {}
+            () = std::future::ready(()) => {
+                tracing::info!("another process works on the queues; this one stands by");
+                tokio::spawn(owning);
+            }
+        }
         for enlisted in shared.roster().iter() {
             bus.start_crew(enlisted).await;
         }

@@ -30,7 +30,8 @@ use crate::objects::ObjectQuery;
 /// Where deliveries are claimed. Outcomes are written by [`TaskLog::commit`](crate::TaskLog::commit).
 pub trait Queue {
     /// Waits until this process may work on the store's queues, and then for as long as the store is open. One
-    /// process at a time; the end of the one that could (a crash included) lets the next one in at once.
+    /// process at a time; the end of the one that could (a crash included) lets the next one in at once. Where the
+    /// queues are free, and the store can tell without waiting, it answers at the first poll.
     fn wait_for_ownership(&self) -> StoreFuture<'_, ()>;
 
     /// Becomes the owner of a queue, with a higher epoch than any owner before. Whatever a former owner had claimed

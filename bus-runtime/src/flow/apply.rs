@@ -8,6 +8,7 @@ use bus_core::connector::ReceivedFacts;
 use bus_core::{ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{
     Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement, StoreError,
+    StoreErrorKind,
 };
 
 use super::call::{self, CallEnd};
@@ -20,6 +21,10 @@ use super::translation::{Translator, Untranslated};
 use crate::error::{BusError, BusErrorKind};
 use crate::registry::Enlisted;
 use crate::shared::Shared;
+
+/// How often a connector is asked to prepare one task: with the object bound to its key, with the one that it names,
+/// with the one that matches.
+const PREPARED_MAX: usize = 4;
 
 /// One incoming task in the hands of its worker.
 pub(crate) struct Application<'a> {
@@ -36,6 +41,15 @@ pub(crate) struct Application<'a> {
 pub(crate) struct Applied {
     pub(crate) commit: Commit,
     pub(crate) change: Option<ChangeSummary>,
+    /// The external object that it writes: nobody else may be about to write the same.
+    pub(crate) own: Option<(ObjectType, String)>,
+}
+
+impl Applied {
+    /// Nothing but an outcome.
+    pub(crate) fn settled(commit: Commit) -> Self {
+        Self { commit, change: None, own: None }
+    }
 }
 
 /// Why there is nothing to be written.
@@ -56,6 +70,10 @@ impl From<StoreError> for NotApplied {
 
 impl Application<'_> {
     /// Finds out what a task becomes. Writes nothing.
+    ///
+    /// The connector is handed the host's object that is bound to the task's key. Where it then turns out that the
+    /// prepared object is another one of the host's (bound to the id that the connector names, or matched by GUID or
+    /// code name), it is asked once more, with that one: what only the host knows must not be reset.
     pub(crate) async fn apply(&self, claimed: &Claimed) -> Result<Applied, NotApplied> {
         if let Some(outcome) = self.rules.before(claimed) {
             return Err(NotApplied::Outcome(outcome));
@@ -69,32 +87,67 @@ impl Application<'_> {
                 ),
             ));
         };
-        let object_type = ObjectType::parse(route.object_type)
-            .map_err(|error| ended(claimed, error.to_string()))?;
-        let external_id = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
-        let bound = match &external_id {
-            Some(external_id) => self.bound(&object_type, external_id).await?,
+        let object_type =
+            ObjectType::parse(route.object_type).map_err(|error| ended(claimed, error.to_string()))?;
+        let key = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
+        let mut existing = match &key {
+            Some(key) => self.bound(&object_type, key).await?,
             None => None,
         };
-        let prepared = self.prepare(route, claimed, bound.as_ref(), external_id.clone()).await?;
-        let (parts, named) = match prepared {
-            PreparedObject::Ignore => return Ok(self.completed(claimed)),
-            PreparedObject::Existing => {
-                return match bound {
-                    Some(stored) if claimed.operation == ObjectOperation::Delete => self.delete(claimed, &stored).await,
-                    _ => Ok(self.completed(claimed)),
-                };
+        let mut is_matched = false;
+        let mut translator = Translator {
+            shared: self.shared,
+            enlisted: self.enlisted,
+            linked: self.linked,
+            instance: self.instance,
+            learned: Vec::new(),
+        };
+        for _ in 0..PREPARED_MAX {
+            let prepared = self.prepare(route, claimed, existing.as_ref(), key.clone()).await?;
+            let (mut parts, named) = match prepared {
+                PreparedObject::Ignore => return Ok(self.completed(claimed)),
+                PreparedObject::Existing => {
+                    return match existing {
+                        Some(stored) if claimed.operation == ObjectOperation::Delete => {
+                            self.delete(claimed, &stored).await
+                        }
+                        _ => Ok(self.completed(claimed)),
+                    };
+                }
+                PreparedObject::Object { object, external_id } => (*object, external_id),
+            };
+            if let Some(named) = named.as_ref().filter(|named| !is_matched && Some(*named) != key.as_ref()) {
+                let bound = self.bound(&object_type, named).await?;
+                if !is_same(bound.as_ref(), existing.as_ref()) {
+                    existing = bound;
+                    continue;
+                }
             }
-            PreparedObject::Object { object, external_id } => (object, external_id),
-        };
-        let own = named.or(external_id).map(|external_id| (object_type.clone(), external_id));
-        // The connector may bind the object to another external id than the task's key.
-        let bound = match (&own, bound) {
-            (_, Some(bound)) => Some(bound),
-            (Some((object_type, external_id)), None) => self.bound(object_type, external_id).await?,
-            (None, None) => None,
-        };
-        self.write(claimed, *parts, own, bound).await
+            if claimed.operation == ObjectOperation::Delete
+                && let Some(stored) = &existing
+            {
+                // What is deleted need not have its references in order.
+                return self.delete(claimed, stored).await;
+            }
+            let own = named.or_else(|| key.clone()).map(|external_id| (object_type.clone(), external_id));
+            let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
+            parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
+            if existing.is_none() {
+                existing = self.matching(claimed, &parts).await?;
+                if existing.is_some() {
+                    is_matched = true;
+                    continue;
+                }
+            }
+            if claimed.operation == ObjectOperation::Delete {
+                return Ok(self.completed(claimed));
+            }
+            return self.write(claimed, parts, own, existing, translator.learned).await;
+        }
+        Err(ended(
+            claimed,
+            format!("each time that {} is prepared it is another object; mend `prepare_internal_object`", claimed.key),
+        ))
     }
 
     /// The host's object that is bound to an external id.
@@ -137,42 +190,23 @@ impl Application<'_> {
     async fn write(
         &self,
         claimed: &Claimed,
-        mut parts: ObjectParts,
+        parts: ObjectParts,
         own: Option<(ObjectType, String)>,
-        bound: Option<Stored>,
+        existing: Option<Stored>,
+        learned: Vec<Binding>,
     ) -> Result<Applied, NotApplied> {
-        let mut translator = Translator {
-            shared: self.shared,
-            enlisted: self.enlisted,
-            linked: self.linked,
-            instance: self.instance,
-            learned: Vec::new(),
-        };
-        let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
-        parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
-        let learned = translator.learned;
-        // Site, parent and group are read again from the translated object: they are the host's ids now.
-        let existing = match bound {
-            Some(bound) => Some(bound),
-            None => self.matching(claimed, &parts).await?,
-        };
-        if claimed.operation == ObjectOperation::Delete {
-            return match existing {
-                Some(stored) => self.delete(claimed, &stored).await,
-                None => Ok(self.completed(claimed)),
-            };
-        }
         let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref()).await?;
         let origin = Some(&self.enlisted.record.name);
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
-        if let Some((_, external_id)) = own {
+        if let Some((_, external_id)) = &own {
             applied.commit.bindings.push(Binding {
                 connector: self.enlisted.record.name.clone(),
                 object: after.record.key.clone(),
-                external_id,
+                external_id: external_id.clone(),
             });
         }
+        applied.own = own;
         let Some(change) = HostChange::saved(existing.as_ref(), &after, origin) else { return Ok(applied) };
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
         applied.commit.objects.push(ObjectWrite::Save { record: after.record, expected });
@@ -269,16 +303,25 @@ impl Application<'_> {
                 applied.commit.tasks.push(task);
                 applied.change = Some(change.summary);
             }
-            Err(error) if error.kind() == BusErrorKind::Store => {
-                return Err(NotApplied::Outcome(self.rules.failed(claimed, &bus_core::Failure::retry(error))));
+            Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
+                let kind = match error.kind() {
+                    BusErrorKind::Stopped => StoreErrorKind::Closed,
+                    _ => StoreErrorKind::Unavailable,
+                };
+                return Err(NotApplied::Store(StoreError::new(kind, "log", error.to_string()).with_source(error)));
             }
             Err(error) => return Err(ended(claimed, error.to_string())),
         }
         Ok(applied)
     }
 
+    /// The rules as of after a call: the time that it took counts.
+    fn rules_now(&self) -> Rules<'_> {
+        Rules { now: self.shared.now(), ..self.rules }
+    }
+
     fn completed(&self, claimed: &Claimed) -> Applied {
-        Applied { commit: self.settled(claimed, Outcome::Completed), change: None }
+        Applied::settled(self.settled(claimed, Outcome::Completed))
     }
 
     /// A commit with this outcome and nothing else.
@@ -293,13 +336,13 @@ impl Application<'_> {
         if failure.kind() == bus_core::FailureKind::Disconnected {
             return NotApplied::Disconnected(failure);
         }
-        NotApplied::Outcome(self.rules.failed(claimed, &failure))
+        NotApplied::Outcome(self.rules_now().failed(claimed, &failure))
     }
 
     fn untranslated(&self, claimed: &Claimed, reason: Untranslated) -> NotApplied {
         match reason {
             Untranslated::Missing { awaited, reason } => {
-                NotApplied::Outcome(self.rules.missing(claimed, awaited, reason))
+                NotApplied::Outcome(self.rules_now().missing(claimed, awaited, reason))
             }
             Untranslated::Unanswerable(reason) => ended(claimed, reason),
             Untranslated::Failed(failure) => self.failed(claimed, failure),
@@ -307,6 +350,10 @@ impl Application<'_> {
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+fn is_same(one: Option<&Stored>, other: Option<&Stored>) -> bool {
+    one.map(|stored| &stored.record.key) == other.map(|stored| &stored.record.key)
 }
 
 fn ended(claimed: &Claimed, error: String) -> NotApplied {

@@ -2,7 +2,7 @@
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
-use bus_core::{ConnectorName, Direction, ExternalTask, SiteName, TaskId};
+use bus_core::{ConnectorName, Direction, ExternalTask, Failure, SiteName, TaskId};
 use bus_store::{Commit, NewDelivery, NewTask};
 
 use super::task_log::{check_size, shorten_title};
@@ -46,7 +46,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     }
     let key = match task.key {
         Some(key) => Ok(Some(key)),
-        None => (route.key)(&body),
+        None => read_key(route, &body),
     };
     let key = match key {
         Ok(Some(key)) if key.len() > KEY_BYTES_MAX => {
@@ -122,6 +122,13 @@ fn route_of(enlisted: &Enlisted, kind: &str) -> Result<&'static IncomingRoute, B
             format!("connector `{name}` does not accept `{kind}`; it accepts {known}: add an `#[incoming]` line, or mend the name"),
         )
     })
+}
+
+/// Reads the key from the bytes. Code of the connector's runs here, on the path of whoever logs: its panic is an object
+/// that cannot be read.
+fn read_key(route: &IncomingRoute, body: &[u8]) -> Result<Option<String>, Failure> {
+    std::panic::catch_unwind(|| (route.key)(body))
+        .unwrap_or_else(|_| Err(Failure::reject("the connector panicked when it read the key")))
 }
 
 /// What order is kept for: the external object, by kind and key. One without a key is a key of its own.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus_core::{ErrorPolicy, Failure, FailureKind, Timestamp};
+use bus_store::operate::INTERRUPTED_ERROR;
 use bus_store::{Awaited, Claimed, Outcome};
 
 use crate::config::Processing;
@@ -20,8 +21,13 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Before its first turn: whether it steps aside without being tried.
+    /// Before the connector is called: what becomes of a delivery that is not to be called.
     pub(crate) fn before(&self, claimed: &Claimed) -> Option<Outcome> {
+        // Only attempts that broke off (a process that ended) get here: one that answered was parked in time.
+        if claimed.attempt > self.processing.max_attempts {
+            let charged = self.processing.max_attempts;
+            return Some(ended(claimed, format!("{INTERRUPTED_ERROR}; so ended the last of {charged} attempts")));
+        }
         let first_turn = claimed.attempt == 1 && claimed.asks == 0 && !claimed.aside;
         (claimed.policy == ErrorPolicy::SkipOnce && first_turn).then(|| Outcome::Aside {
             due: self.now.plus(SKIP_ONCE),
@@ -51,10 +57,19 @@ impl Rules<'_> {
         let deadline = Duration::from_millis(self.processing.wait_deadline_ms);
         if claimed.waiting_since.is_some_and(|since| self.now.since(since) >= deadline) {
             let error = format!("{reason}; it did not arrive within the wait deadline");
-            return Outcome::Parked { error, aside: false };
+            return Outcome::Parked { error, aside: claimed.policy == ErrorPolicy::SkipOnError };
         }
         let due = self.now.plus(retry::ask_again(claimed.asks, self.dice));
         Outcome::Waiting { awaited, due: retry::clamp_due(self.now, due), reason }
+    }
+
+    /// Somebody else changed the same object again and again: not the task's fault, so it is never discarded for it.
+    pub(crate) fn conflicted(&self, claimed: &Claimed, error: String) -> Outcome {
+        if claimed.attempt >= self.processing.max_attempts {
+            return Outcome::Parked { error, aside: claimed.policy == ErrorPolicy::SkipOnError };
+        }
+        let wait = retry::delay(self.processing, claimed.attempt, self.dice);
+        Outcome::Retry { due: retry::clamp_due(self.now, self.now.plus(wait)), error }
     }
 
     fn again(&self, claimed: &Claimed, error: String, due: Timestamp) -> Outcome {
@@ -65,6 +80,15 @@ impl Rules<'_> {
             ErrorPolicy::SkipOnError => Outcome::Aside { due, error: Some(error), charged: true },
             _ => Outcome::Retry { due, error },
         }
+    }
+}
+
+/// Whether later deliveries of the key have to wait.
+pub(crate) fn holds(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Completed | Outcome::Discarded { .. } | Outcome::Aside { .. } => false,
+        Outcome::Parked { aside, .. } => !aside,
+        Outcome::Retry { .. } | Outcome::Released { .. } | Outcome::Waiting { .. } => true,
     }
 }
 
@@ -157,6 +181,15 @@ mod tests {
         let again = Claimed { aside: true, ..claimed(ErrorPolicy::SkipOnce, 1) };
         assert!(rules.before(&again).is_none());
         assert!(rules.before(&claimed(ErrorPolicy::Default, 1)).is_none());
+    }
+
+    #[test]
+    fn what_ended_its_process_at_every_attempt_is_not_called_again() {
+        let processing = Processing { max_attempts: 3, ..Processing::default() };
+        let rules = Rules { processing: &processing, now: Timestamp::EPOCH, dice: 0 };
+        assert!(rules.before(&claimed(ErrorPolicy::Default, 3)).is_none());
+        let outcome = rules.before(&claimed(ErrorPolicy::Default, 4)).unwrap();
+        assert_eq!(word(&outcome), "parked");
     }
 
     #[test]

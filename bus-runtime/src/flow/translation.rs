@@ -226,7 +226,9 @@ impl Translator<'_> {
                 continue;
             }
             let external = (reference.object_type.clone(), id.clone());
-            if Some(&external) != own && !wanted.contains(&external) {
+            if let Some(id) = self.learned_id(&external) {
+                reference.target = ReferenceTarget::Host(id);
+            } else if Some(&external) != own && !wanted.contains(&external) {
                 wanted.push(external);
             }
         }
@@ -253,6 +255,14 @@ impl Translator<'_> {
         missing.or(payload.with_targets_written())
     }
 
+    /// What was found for the same task before: the connector is asked once per distinct reference.
+    fn learned_id(&self, (object_type, external_id): &(ObjectType, String)) -> Option<ObjectId> {
+        let found = self.learned.iter().find(|binding| {
+            binding.object.object_type == *object_type && binding.external_id == *external_id
+        });
+        found.map(|binding| binding.object.id.clone())
+    }
+
     /// The host's object that the external system calls this, found by what the connector knows of it.
     async fn find(
         &mut self,
@@ -276,7 +286,11 @@ impl Translator<'_> {
             missing.add(format!("{name}, which is not in the host yet"), [known]);
             return Ok(None);
         };
-        let Some(query) = self.query(object_type, params, missing, depth).await? else { return Ok(None) };
+        let Some(query) = self.query(object_type, params, missing, depth).await? else {
+            // Its parent is missing; it may arrive by itself, too.
+            missing.add(format!("{name}, which is not in the host yet"), [known]);
+            return Ok(None);
+        };
         let Some(object) = self.shared.store.find_object(&query).await? else {
             missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
             return Ok(None);

@@ -1,6 +1,7 @@
 //! Brings a registered connector and the linked one it uses together, or says exactly why that cannot be.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -198,10 +199,13 @@ impl Enlisted {
     /// What the connector's own filter says to a change; yes where it cannot be asked, so that nothing is lost.
     pub(crate) fn wants(&self, route: usize, change: &ChangeSummary) -> bool {
         let filter = self.linked.and_then(|linked| linked.outgoing().nth(route)).and_then(|route| route.filter);
-        match (filter, &self.filter_settings) {
-            (Some(filter), Some(settings)) => filter(change, &**settings),
-            _ => true,
-        }
+        let (Some(filter), Some(settings)) = (filter, &self.filter_settings) else { return true };
+        // The connector's code runs here on the path of whoever changed the object: its panic is not theirs.
+        let wants = std::panic::catch_unwind(AssertUnwindSafe(|| filter(change, &**settings)));
+        wants.unwrap_or_else(|_| {
+            tracing::error!(connector = %self.record.name, "the filter panicked; the change is delivered");
+            true
+        })
     }
 
     /// Notes that it could not connect, and answers how often in a row.
