@@ -17,6 +17,7 @@ async fn an_existing_code_name_is_updated_not_duplicated(bus: TestBus) {
     let (bus, _, _) = with_crm(bus);
     let bus = bus.start().await;
     let mut ada = User::new("ada", "Ada");
+    ada.note = Some("likes tea".into());
     bus.objects().save(&mut ada).await.unwrap();
     let contact = Contact::new("003", "ada", "Ada Lovelace");
     bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &contact)).await.unwrap();
@@ -25,6 +26,7 @@ async fn an_existing_code_name_is_updated_not_duplicated(bus: TestBus) {
     assert_eq!(users.len(), 1);
     assert_eq!((users[0].id, users[0].guid), (ada.id, ada.guid), "apply never changes id or GUID");
     assert_eq!(users[0].name, "Ada Lovelace");
+    assert_eq!(users[0].note.as_deref(), Some("likes tea"), "a first match resets nothing that only the host knows");
 }
 
 async fn a_bound_object_is_found_by_its_external_id(bus: TestBus) {

@@ -4,6 +4,7 @@
 mod told;
 
 mod always_failing;
+mod bad_connectors;
 mod bad_input;
 mod disabled_and_paused;
 mod error_policies;

@@ -42,6 +42,8 @@ pub struct User {
     /// `Ada Lovelace`.
     #[object(display_name)]
     pub name: String,
+    /// What only the application knows.
+    pub note: Option<String>,
     /// The site the user belongs to; none for a global user.
     #[object(site)]
     pub site: Option<String>,
