@@ -161,7 +161,7 @@ impl Incoming<Line> for Shop {
     type Object = User;
     async fn prepare_internal_object(&self, received: Received<Line, User>, _: &Cx) -> Result<Prepared<User>, Failure> {
         let line = received.object;
-        let mut user = received.existing.unwrap_or_else(|| User::new(&line.customer, ""));
+        let mut user = received.existing.unwrap_or_else(|| User::new(&line.number, ""));
         user.name.push_str(&line.number);
         Ok(Prepared::from(user).bound_to(line.customer))
     }
@@ -179,8 +179,8 @@ async fn an_object_bound_to_another_id_than_its_key_is_the_right_one(bus: TestBu
     bus.until_idle().await;
     bus.process_external_task(line("5", "7")).await.unwrap();
     bus.until_idle().await;
-    let five: User = bus.objects().find("5").await.unwrap().unwrap();
-    let seven: User = bus.objects().find("7").await.unwrap().unwrap();
+    let five: User = bus.objects().find("1").await.unwrap().unwrap();
+    let seven: User = bus.objects().find("5").await.unwrap().unwrap();
     assert_eq!((five.name.as_str(), seven.name.as_str()), ("1", "5"));
     assert_eq!(bus.store().bindings(&"shop".parse().unwrap(), None, 10).await.unwrap().len(), 2);
 }
