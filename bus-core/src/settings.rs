@@ -36,7 +36,7 @@ pub trait Settings: DeserializeOwned + Send + Sync + 'static {
 }
 
 /// For a connector that needs no settings.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 

@@ -76,7 +76,6 @@ impl Worker {
             });
             let queue = &worker.queue;
             match working.await {
-                Ok(Ok(())) => return,
                 Ok(Err(error)) if error.kind() == StoreErrorKind::Closed => {
                     if !stopping.is_cancelled() {
                         tracing::error!(%queue, error = %report(&error), "the store has stopped");
@@ -90,8 +89,8 @@ impl Worker {
                 Err(error) if error.is_panic() => {
                     tracing::error!(%queue, %error, "a panic outside of a connector's call; the queue is acquired again");
                 }
-                // The runtime itself ends.
-                Err(_) => return,
+                // It was told to stop, or the runtime itself ends.
+                Ok(Ok(())) | Err(_) => return,
             }
             let again = worker.shared.now().plus(STORE_RETRY);
             worker.activity.send_replace(Activity::CutOff { until: again });

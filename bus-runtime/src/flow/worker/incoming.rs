@@ -158,7 +158,7 @@ impl Worker {
         instance: &Arc<Instance>,
         claimed: &Claimed,
     ) -> Result<bool, StoreError> {
-        let mut last = None;
+        let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
             let application = self.application(queue, instance);
             let (applied, lost) = self.applied(&application, claimed).await?;
@@ -173,11 +173,11 @@ impl Worker {
                     }
                     return Ok(holds);
                 }
-                Err(error) if error.kind() == StoreErrorKind::Conflict => last = Some(error),
+                Err(error) if error.kind() == StoreErrorKind::Conflict => conflict = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        let reason = last.map_or_else(String::new, |error| report(&error));
+        let reason = conflict.map_or_else(String::new, |error| report(&error));
         let application = self.application(queue, instance);
         let outcome = application.rules.conflicted(claimed, format!("it cannot be applied: {reason}"));
         let commit = application.settled(claimed, outcome);
