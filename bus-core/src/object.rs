@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::reference::{Reference, ReferenceField, ReferenceTarget};
 
 /// The id of a host object: a number, a GUID or a text. Ids are equal when their texts are, so that an id read back
 /// from where only text is kept is still the same.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum ObjectId {
     /// A database's number.
@@ -34,16 +34,51 @@ impl ObjectId {
         }
     }
 
-    /// Reads a text that somebody else calls an id: a number or a GUID where it is one.
+    /// Reads a text that somebody else calls an id: a number or a GUID where that is written the very same way, so
+    /// that the id's text is always the given one. `0815` and an upper-case GUID are texts.
     pub fn from_text(text: &str) -> Self {
         let number = text.parse().map(Self::Number);
-        let number_or_guid = number.or_else(|_| text.parse().map(Self::Guid));
-        number_or_guid.unwrap_or_else(|_| Self::Text(text.to_owned()))
+        let number_or_guid = number.or_else(|_| text.parse().map(Self::Guid)).ok();
+        let same = number_or_guid.filter(|id: &Self| id.to_text() == text);
+        same.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
     /// The id as text: what keys, lanes and the identity map hold.
     pub fn to_text(&self) -> String {
         self.to_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = ObjectId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id: a whole number or a text")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<ObjectId, E> {
+        Ok(ObjectId::Number(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<ObjectId, E> {
+        let number = i64::try_from(number).map_err(|_| E::custom(format!("the id {number} is too large")))?;
+        Ok(ObjectId::Number(number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ObjectId, E> {
+        Ok(match ObjectId::from_text(text) {
+            // JSON keeps numbers and texts apart: the text "17" goes out again as a text.
+            ObjectId::Number(_) => ObjectId::Text(text.to_owned()),
+            guid_or_text => guid_or_text,
+        })
     }
 }
 
@@ -301,5 +336,53 @@ impl<T> Children<T> {
 impl<T> From<Vec<T>> for Children<T> {
     fn from(children: Vec<T>) -> Self {
         Self::Loaded(children)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUID: &str = "9f2d6c2e-0000-4000-8000-000000000001";
+
+    #[test]
+    fn a_text_that_only_looks_like_a_number_or_a_guid_stays_what_it_is() {
+        let shouting = GUID.to_uppercase();
+        let braced = format!("{{{GUID}}}");
+        let simple = GUID.replace('-', "");
+        for text in
+            ["0815", "+5", "-0", "00", "", " 7", "9223372036854775808", "x", &shouting, &braced, &simple]
+        {
+            assert!(matches!(ObjectId::from_text(text), ObjectId::Text(same) if same == text), "{text}");
+            let read: ObjectId = serde_json::from_value(Value::from(text)).unwrap();
+            assert!(matches!(&read, ObjectId::Text(same) if same == text), "{text}: {read:?}");
+        }
+        for text in ["0", "17", "-3", "9223372036854775807"] {
+            assert!(
+                matches!(ObjectId::from_text(text), ObjectId::Number(number) if number.to_string() == text)
+            );
+        }
+        assert!(matches!(ObjectId::from_text(GUID), ObjectId::Guid(_)));
+        assert_ne!(ObjectId::from_text("0815"), ObjectId::Number(815));
+    }
+
+    #[test]
+    fn an_id_comes_back_from_json_as_it_was() {
+        let shouting = GUID.to_uppercase();
+        for (id, json) in [
+            (ObjectId::Number(-17), Value::from(-17)),
+            (ObjectId::Number(i64::MAX), Value::from(i64::MAX)),
+            (ObjectId::Guid(GUID.parse().unwrap()), Value::from(GUID)),
+            (ObjectId::Text("17".to_owned()), Value::from("17")),
+            (ObjectId::Text(shouting.clone()), Value::from(shouting)),
+        ] {
+            assert_eq!(serde_json::to_value(&id).unwrap(), json);
+            let read: ObjectId = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{id:?}"), "of the same kind");
+            assert_eq!(read.to_json(), json);
+        }
+        for wrong in [Value::from(u64::MAX), Value::from(1.5), Value::Null, Value::from(true)] {
+            assert!(serde_json::from_value::<ObjectId>(wrong).is_err());
+        }
     }
 }
