@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::name::ObjectType;
@@ -32,7 +33,7 @@ pub struct Payload {
     /// Where the references stand and what they point at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
-    /// Where lists of children stand, as JSON pointers, outermost first.
+    /// Where lists of children stand, as JSON pointers, sorted: what holds a list comes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
 }
@@ -44,21 +45,13 @@ impl Payload {
         let value = serde_json::to_value(object).map_err(PayloadError::json)?;
         let key = marks.key.clone();
         drop(marks);
-        let mut walk = Walk {
-            key: &key,
-            references: Vec::new(),
-            children: Vec::new(),
-        };
+        let mut walk = Walk { key: &key, references: Vec::new(), children: Vec::new() };
         let Some(Value::Object(object)) = walk.clean(value, &mut String::new(), 0)? else {
             return Err(PayloadError::new(
                 "an object is written as a JSON object; use a struct with named fields",
             ));
         };
-        Ok(Self {
-            object,
-            references: walk.references,
-            children: walk.children,
-        })
+        Ok(Self { object, references: walk.references, children: walk.children }.sorted())
     }
 
     /// Puts an object together again; references come out as what they point at now.
@@ -80,22 +73,13 @@ impl Payload {
     /// The same as an object without a Rust type; references that were translated stand in the fields as text.
     pub fn into_any(self, object_type: ObjectType, id: ObjectId) -> AnyObject {
         let payload = self.with_targets_written();
-        AnyObject {
-            object_type,
-            id,
-            fields: payload.object,
-            references: payload.references,
-        }
+        AnyObject { object_type, id, fields: payload.object, references: payload.references }
     }
 
     /// Takes an object without a Rust type apart.
     pub fn of_any(object: &AnyObject) -> Self {
-        Self {
-            object: object.fields.clone(),
-            references: object.references.clone(),
-            children: Vec::new(),
-        }
-        .with_targets_written()
+        Self { object: object.fields.clone(), references: object.references.clone(), children: Vec::new() }
+            .with_targets_written()
     }
 
     /// As much of it as this data type carries: without children unless it is a snapshot.
@@ -108,8 +92,7 @@ impl Payload {
             remove_at(&mut value, at);
         }
         let children = std::mem::take(&mut self.children);
-        self.references
-            .retain(|reference| !children.iter().any(|list| is_beneath(&reference.at, list)));
+        self.references.retain(|reference| !children.iter().any(|list| is_beneath(&reference.at, list)));
         if let Value::Object(object) = value {
             self.object = object;
         }
@@ -133,37 +116,47 @@ impl Payload {
         self
     }
 
-    /// Lays this over what is stored: its fields win, fields and lists of children that it does not have stay.
-    pub fn laid_over(mut self, stored: Self) -> Self {
-        let kept = |pointer: &str, new: &Map<String, Value>| {
-            let first = pointer
-                .trim_start_matches('/')
-                .split('/')
-                .next()
-                .unwrap_or_default();
-            !new.contains_key(&unescape(first))
-        };
-        let new_references = std::mem::take(&mut self.references);
-        let new_children = std::mem::take(&mut self.children);
-        let references: Vec<_> = stored
-            .references
-            .into_iter()
-            .filter(|reference| kept(&reference.at, &self.object))
-            .chain(new_references)
-            .collect();
-        let children: Vec<_> = stored
-            .children
-            .into_iter()
-            .filter(|at| kept(at, &self.object))
-            .chain(new_children)
-            .collect();
-        let mut object = stored.object;
-        object.extend(self.object);
-        Self {
-            object,
-            references,
-            children,
+    /// Lays this over what is stored: the fields are this object's, all of them, for it was written from a whole
+    /// struct. Only lists of children that it does not have stay as they are stored, with the references and the
+    /// lists in them, as long as that which holds the list is still there.
+    ///
+    /// A list that stands inside an array (within another object's children, or an element of a `Vec`) is not looked
+    /// for, because an element's place does not say which one it was; it comes back only with the whole of a list that
+    /// was not loaded.
+    pub fn laid_over(self, mut stored: Self) -> Self {
+        stored.children.sort_unstable();
+        let mut value = Value::Object(self.object);
+        let mut before = Value::Object(stored.object);
+        let mut kept: Vec<&str> = Vec::new();
+        for at in &stored.children {
+            let Some((parent, name)) = at.rsplit_once('/') else {
+                continue;
+            };
+            if let Some(parent) = map_at(&mut value, parent)
+                && let Entry::Vacant(place) = parent.entry(unescape(name))
+                && let Some(list) = before.pointer_mut(at)
+            {
+                place.insert(list.take());
+                kept.push(at);
+            }
         }
+        let is_kept = |at: &str| kept.iter().any(|list| at == *list || is_beneath(at, list));
+        let mut references = self.references;
+        references.extend(stored.references.into_iter().filter(|one| is_kept(&one.at)));
+        let mut children = self.children;
+        children.extend(stored.children.iter().filter(|at| is_kept(at)).cloned());
+        let object = match value {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        };
+        Self { object, references, children }.sorted()
+    }
+
+    /// References and lists of children in the order of their places, so that equal objects are equal payloads.
+    fn sorted(mut self) -> Self {
+        self.references.sort_by(|one, other| one.at.cmp(&other.at));
+        self.children.sort_unstable();
+        self
     }
 }
 
@@ -188,6 +181,9 @@ thread_local! {
     static MARK: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// What a mark begins with; the rest is random.
+const MARK_PREFIX: &str = "$bus:";
+
 /// Marks are made while this lives; nested use keeps the outer key for after.
 struct Marks {
     key: String,
@@ -201,11 +197,8 @@ impl Marks {
         hasher.write_u8(0);
         let high = hasher.finish();
         let low = RandomState::new().hash_one(high);
-        let key = format!("$bus:{high:016x}{low:016x}");
-        Self {
-            outer: MARK.replace(Some(key.clone())),
-            key,
-        }
+        let key = format!("{MARK_PREFIX}{high:016x}{low:016x}");
+        Self { outer: MARK.replace(Some(key.clone())), key }
     }
 }
 
@@ -237,13 +230,7 @@ impl<T: BusObject> Serialize for Ref<T> {
             };
         };
         let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(
-            &key,
-            &Marked::<_, ()>::Reference {
-                object_type: T::TYPE,
-                target,
-            },
-        )?;
+        map.serialize_entry(&key, &Marked::<_, ()>::Reference { object_type: T::TYPE, target })?;
         map.end()
     }
 }
@@ -281,10 +268,7 @@ struct RefVisitor<T>(PhantomData<T>);
 impl<T: BusObject> RefVisitor<T> {
     fn host<E: de::Error>(id: &ObjectId) -> Result<Ref<T>, E> {
         T::Id::from_id(id).map(Ref::host).ok_or_else(|| {
-            E::custom(format!(
-                "`{id}` is not an id of {}: its ids are of another kind",
-                T::TYPE
-            ))
+            E::custom(format!("`{id}` is not an id of {}: its ids are of another kind", T::TYPE))
         })
     }
 }
@@ -312,10 +296,7 @@ impl<'de, T: BusObject> Visitor<'de> for RefVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ref<T>, A::Error> {
         let key: Option<String> = map.next_key()?;
         if key.is_none() || key != mark() {
-            return Err(de::Error::custom(format!(
-                "a reference to {} is an id, not an object",
-                T::TYPE
-            )));
+            return Err(de::Error::custom(format!("a reference to {} is an id, not an object", T::TYPE)));
         }
         let id: String = map.next_value()?;
         Ok(Ref::external(id))
@@ -345,6 +326,7 @@ impl Walk<'_> {
                 }
                 let mut clean = Map::new();
                 for (name, value) in map {
+                    self.without_mark(&name, at)?;
                     let length = at.len();
                     at.push('/');
                     at.push_str(&escape(&name));
@@ -366,8 +348,27 @@ impl Walk<'_> {
                 }
                 Ok(Some(Value::Array(clean)))
             }
+            Value::String(text) => {
+                self.without_mark(&text, at)?;
+                Ok(Some(Value::String(text)))
+            }
             plain => Ok(Some(plain)),
         }
+    }
+
+    /// Refuses a text or a key that holds the mark: something was written to text inside this write.
+    fn without_mark(&self, text: &str, at: &str) -> Result<(), PayloadError> {
+        // The random part alone, since a writer of URLs would change the rest.
+        let mark = self.key.strip_prefix(MARK_PREFIX).unwrap_or(self.key);
+        if !text.contains(mark) {
+            return Ok(());
+        }
+        let place = if at.is_empty() { "the object itself" } else { at };
+        Err(PayloadError::new(format!(
+            "{place} holds a `Ref` or `Children` that was written as a text or merged into a map (by a \
+             `serialize_with` that calls `serde_json::to_string`, or `flatten`), where it cannot be told from other \
+             data; make it a field of its own, or write its id (`Ref::host_id`) or its items (`Children::as_slice`)"
+        )))
     }
 
     fn unmark(
@@ -382,12 +383,7 @@ impl Walk<'_> {
                     ReferenceTarget::Host(id) => id.to_json(),
                     ReferenceTarget::External(id) => Value::from(id.as_str()),
                 };
-                self.references.push(Reference {
-                    at: at.clone(),
-                    object_type,
-                    target,
-                    record: None,
-                });
+                self.references.push(Reference { at: at.clone(), object_type, target, record: None });
                 Ok(Some(bare))
             }
             Marked::Children(Value::Null) => Ok(None),
@@ -411,11 +407,130 @@ fn is_beneath(at: &str, list: &str) -> bool {
     at.strip_prefix(list).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The map at this place, if only maps lead to it.
+fn map_at<'v>(value: &'v mut Value, at: &str) -> Option<&'v mut Map<String, Value>> {
+    let names = at.split('/').skip(1);
+    names.fold(value.as_object_mut(), |map, name| map?.get_mut(&unescape(name))?.as_object_mut())
+}
+
+/// Takes a list out: out of its map, or, where it is an element of an array, by `null` in its place.
 fn remove_at(value: &mut Value, at: &str) {
     let Some((parent, name)) = at.rsplit_once('/') else {
         return;
     };
-    if let Some(Value::Object(map)) = value.pointer_mut(parent) {
-        map.remove(&unescape(name));
+    match value.pointer_mut(parent) {
+        Some(Value::Object(map)) => {
+            map.remove(&unescape(name));
+        }
+        Some(Value::Array(_)) => {
+            if let Some(list) = value.pointer_mut(at) {
+                *list = Value::Null;
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
+        let reference = |at: &&str| Reference {
+            at: (*at).to_owned(),
+            object_type: "app.company".parse().unwrap(),
+            target: ReferenceTarget::Host(ObjectId::Number(1)),
+            record: None,
+        };
+        let Value::Object(object) = object else { panic!("not an object") };
+        Payload {
+            object,
+            references: references.iter().map(reference).collect(),
+            children: children.iter().map(|at| (*at).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn lists_that_were_not_loaded_stay_wherever_they_stand() {
+        let stored = payload(
+            json!({ "name": "old", "details": { "lines": [{ "company": 1, "parts": [2] }], "note": "old" }, "a/b~c": [3] }),
+            &["/details/lines/0/company"],
+            &["/details/lines", "/details/lines/0/parts", "/a~1b~0c"],
+        );
+        let new = payload(json!({ "name": "new", "company": 1, "details": {} }), &["/company"], &[]);
+        let expected = payload(
+            json!({
+                "name": "new", "company": 1,
+                "details": { "lines": [{ "company": 1, "parts": [2] }] }, "a/b~c": [3],
+            }),
+            &["/company", "/details/lines/0/company"],
+            &["/a~1b~0c", "/details/lines", "/details/lines/0/parts"],
+        );
+        assert_eq!(new.laid_over(stored), expected, "`note` was cleared, the lists were not");
+    }
+
+    #[test]
+    fn a_list_goes_with_what_held_it_and_a_loaded_one_is_the_new_one() {
+        let stored = || {
+            payload(
+                json!({ "details": { "lines": [{ "company": 1 }] }, "labels": [{ "parts": [1] }, { "parts": [2] }] }),
+                &["/details/lines/0/company"],
+                &["/details/lines", "/labels", "/labels/0/parts", "/labels/1/parts"],
+            )
+        };
+        for gone in [json!({ "labels": [{}] }), json!({ "details": null, "labels": [{}] })] {
+            let new = payload(gone, &[], &["/labels"]);
+            assert_eq!(new.clone().laid_over(stored()), new);
+        }
+    }
+
+    #[test]
+    fn an_unchanged_object_is_equal_whichever_way_its_children_came() {
+        let stored = payload(
+            json!({ "lines": [{ "company": 1 }], "zone": 1 }),
+            &["/lines/0/company", "/zone"],
+            &["/lines"],
+        );
+        let new = payload(json!({ "zone": 1 }), &["/zone"], &[]);
+        assert_eq!(new.laid_over(stored.clone()), stored);
+    }
+
+    #[test]
+    fn children_in_an_array_stay_behind_too() {
+        let payload = payload(
+            json!({ "lists": [[{ "company": 1 }], [2]], "own": 3 }),
+            &["/lists/0/0/company"],
+            &["/lists/0", "/lists/1"],
+        );
+        let reduced = payload.reduced_to(DataType::SimpleSnapshot);
+        assert_eq!(Value::Object(reduced.object), json!({ "lists": [null, null], "own": 3 }));
+        assert!(reduced.references.is_empty() && reduced.children.is_empty());
+    }
+
+    #[test]
+    fn a_mark_never_ends_up_in_stored_data() {
+        #[derive(Serialize)]
+        struct Holder {
+            #[serde(serialize_with = "as_text")]
+            summary: Children<i64>,
+        }
+        #[derive(Serialize)]
+        struct Flat {
+            name: &'static str,
+            #[serde(flatten)]
+            lines: Children<i64>,
+        }
+        fn as_text<S: Serializer>(children: &Children<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(&serde_json::to_string(children).unwrap())
+        }
+        let summary = Children::Loaded(vec![1]);
+        let error = Payload::of(&Holder { summary }).unwrap_err().to_string();
+        assert!(error.starts_with("/summary holds a `Ref` or `Children`"), "{error}");
+        assert!(error.contains("Children::as_slice") && !error.contains(MARK_PREFIX), "{error}");
+        let lines = Children::Loaded(vec![1]);
+        let error = Payload::of(&Flat { name: "x", lines }).unwrap_err().to_string();
+        assert!(error.starts_with("the object itself holds"), "{error}");
     }
 }

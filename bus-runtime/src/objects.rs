@@ -33,7 +33,8 @@ impl ObjectStore {
     ///
     /// An object whose id is unset (zero, nil) is new: it is given an id, and a GUID if it has such a field and none
     /// in it. An object that has an id is what the object with this id is from now on; lists of children that are not
-    /// loaded stay as they are. If nothing about it changed, nothing is written or logged.
+    /// loaded stay as they are, except within a `Vec` or within other children that are loaded: whoever writes those
+    /// writes the lists in them too. If nothing about it changed, nothing is written or logged.
     ///
     /// # Errors
     ///
@@ -71,8 +72,7 @@ impl ObjectStore {
         let before = self.record(&key).await?.map(Stored::read).transpose()?;
         let mut parts = parts;
         if let Some(before) = &before {
-            // Only what was not loaded is kept: every other key of the struct is written.
-            parts.payload = with_unloaded_children(parts.payload, before);
+            parts.payload = parts.payload.laid_over(before.payload.clone());
         }
         let after = Stored::of(parts)?;
         let Some(change) = HostChange::saved(before.as_ref(), &after, None) else { return Ok(key) };
@@ -181,16 +181,4 @@ fn malformed(object_type: &ObjectType, reason: &str) -> BusError {
 
 fn is_external(target: &bus_core::ReferenceTarget) -> bool {
     matches!(target, bus_core::ReferenceTarget::External(_))
-}
-
-/// Lists of children that were not loaded keep what is stored.
-fn with_unloaded_children(new: bus_core::payload::Payload, before: &Stored) -> bus_core::payload::Payload {
-    let mut unloaded = before.payload.clone();
-    unloaded.object.retain(|name, _| before.payload.children.iter().any(|at| at.trim_start_matches('/') == name));
-    let is_kept = |at: &str| {
-        let first = at.trim_start_matches('/').split('/').next().unwrap_or_default();
-        unloaded.object.contains_key(first)
-    };
-    unloaded.references.retain(|reference| is_kept(&reference.at));
-    new.laid_over(bus_core::payload::Payload { children: before.payload.children.clone(), ..unloaded.clone() })
 }
