@@ -43,7 +43,7 @@ use crate::name::ObjectType;
 use crate::object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};
 use crate::payload::{Payload, PayloadError};
 use crate::reference::{ReferenceField, ReferenceTarget};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::subscription::Subscription;
 
 /// A linked connector: its name, where it stands in the source, and how to call it.
@@ -79,13 +79,12 @@ impl ConnectorDescriptor {
             needs: &[],
             settings_schema: <C::Settings as Settings>::schema,
             read_settings: |value| {
-                let settings: C::Settings =
-                    serde_json::from_value(value).map_err(|error| error.to_string())?;
+                let settings: C::Settings = settings::read(&value)?;
                 Ok(Box::new(settings))
             },
             connect: |settings, cx| {
                 Box::pin(async move {
-                    let settings = serde_json::from_value(settings)
+                    let settings = settings::read(&settings)
                         .map_err(|error| Failure::reject(format!("the settings do not fit: {error}")))?;
                     let connector = C::connect(settings, cx)
                         .await

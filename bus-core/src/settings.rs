@@ -46,6 +46,49 @@ impl Settings for NoSettings {
     }
 }
 
+/// Reads settings with the secrets in their places.
+///
+/// # Errors
+///
+/// The type's own words, without any text of the settings: each may be a secret.
+pub(crate) fn read<S: Settings>(settings: &Value) -> Result<S, String> {
+    S::deserialize(settings).map_err(|error| without_texts(error.to_string(), settings))
+}
+
+/// A message with `…` for every text of the settings that occurs in it: as it is, trimmed, or as `Debug` or JSON
+/// write it.
+fn without_texts(mut message: String, settings: &Value) -> String {
+    let mut texts = Vec::new();
+    collect_texts(settings, &mut texts);
+    let mut forms: Vec<String> = Vec::new();
+    for text in texts {
+        for form in [text, text.trim()] {
+            let json = Value::from(form).to_string();
+            for quoted in [format!("{form:?}"), json] {
+                forms.push(quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned());
+            }
+            forms.push(form.to_owned());
+        }
+    }
+    forms.retain(|form| !form.is_empty());
+    // The longest first, so that no text is left over because a part of it is another one.
+    forms.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    forms.dedup();
+    for form in forms {
+        message = message.replace(&form, "…");
+    }
+    message
+}
+
+fn collect_texts<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_texts(field, texts)),
+        _ => {}
+    }
+}
+
 /// A setting that is never shown again: not in logs, not in `Debug`, not by any API.
 ///
 /// In `bus.toml` it is best given by reference, `{ env = "CRM_KEY" }` or `{ file = "/run/secrets/crm" }`.
@@ -101,12 +144,7 @@ pub struct Setting {
 impl Setting {
     /// A setting of type `T`.
     pub fn of<T: SettingType>(name: &'static str, description: &'static str) -> Self {
-        Self {
-            name,
-            description,
-            required: T::REQUIRED,
-            schema: T::setting_schema(),
-        }
+        Self { name, description, required: T::REQUIRED, schema: T::setting_schema() }
     }
 
     /// That has a default.
@@ -131,11 +169,8 @@ pub fn form_schema(settings: &[Setting]) -> Value {
             (setting.name.to_owned(), schema)
         })
         .collect();
-    let required: Vec<&str> = settings
-        .iter()
-        .filter(|setting| setting.required)
-        .map(|setting| setting.name)
-        .collect();
+    let required: Vec<&str> =
+        settings.iter().filter(|setting| setting.required).map(|setting| setting.name).collect();
     json!({
         "type": "object",
         "properties": properties,
@@ -202,5 +237,32 @@ mod tests {
         let secret: Secret = serde_json::from_str("\"s3cret\"").unwrap();
         assert_eq!(secret.expose(), "s3cret");
         assert!(!format!("{secret:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_message_about_settings_holds_no_text_of_them() {
+        let settings = json!({ "key": "s3c\"ret\n", "more": [{ "key": "s3c" }, "", 17, "ünder"] });
+        let message = r#"invalid value: string "s3c\"ret\n", expected s3c"ret or 'ünder', not 17"#.to_owned();
+        assert_eq!(
+            without_texts(message, &settings),
+            r#"invalid value: string "…", expected … or '…', not 17"#
+        );
+        assert_eq!(without_texts("missing field".to_owned(), &Value::Null), "missing field");
+    }
+
+    #[test]
+    fn a_type_that_refuses_a_secret_does_not_tell_it() {
+        #[derive(Debug, Deserialize)]
+        struct Numbered {
+            #[expect(dead_code, reason = "it is never read that far")]
+            key: u8,
+        }
+        impl Settings for Numbered {
+            fn schema() -> Value {
+                json!({})
+            }
+        }
+        let error = read::<Numbered>(&json!({ "key": "s3cret" })).unwrap_err();
+        assert_eq!(error, "invalid type: string \"…\", expected u8");
     }
 }

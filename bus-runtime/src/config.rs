@@ -3,6 +3,7 @@
 mod read;
 mod secrets;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,8 +75,8 @@ impl Default for Limits {
     }
 }
 
-/// A connector as the file registers it.
-#[derive(Debug, Clone, PartialEq)]
+/// A connector as the file registers it. `Debug` leaves the settings out: they may hold a secret.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectorConfig {
     /// Its code name.
@@ -159,6 +160,19 @@ impl Config {
     }
 }
 
+impl fmt::Debug for ConnectorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorConfig")
+            .field("name", &self.name)
+            .field("display_name", &self.display_name)
+            .field("uses", &self.uses)
+            .field("state", &self.state)
+            .field("settings", &format_args!("…"))
+            .field("processing", &self.processing)
+            .finish()
+    }
+}
+
 impl ConnectorConfig {
     /// A connector that uses the linked one of the same name, enabled, without settings.
     pub fn new(name: ConnectorName) -> Self {
@@ -198,5 +212,20 @@ impl ConnectorConfig {
     pub fn processing(mut self, processing: Processing) -> Self {
         self.processing = processing;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_does_not_show_the_settings() {
+        let text = "[connectors.crm.settings]\nkey = \"s3cret\"\n";
+        let config = Config::from_text(text, "/srv/app").unwrap();
+        assert_eq!(config.connectors[0].settings["key"], "s3cret");
+        for shown in [format!("{config:?}"), format!("{config:#?}"), format!("{:?}", config.connectors[0])] {
+            assert!(!shown.contains("s3cret") && shown.contains("settings: …"), "{shown}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The operator's records and switches.
 
+use std::fmt;
+
 use bus_core::ConnectorName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,8 +30,8 @@ pub trait Connectors {
     fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()>;
 }
 
-/// The operator's record of a connector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The operator's record of a connector. `Debug` leaves the settings out: they may hold a secret.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConnectorRecord {
     /// Its code name.
     pub name: ConnectorName,
@@ -46,6 +48,20 @@ pub struct ConnectorRecord {
     pub processing: Value,
     /// Who may change it.
     pub owner: RecordOwner,
+}
+
+impl fmt::Debug for ConnectorRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorRecord")
+            .field("name", &self.name)
+            .field("display_name", &self.display_name)
+            .field("uses", &self.uses)
+            .field("state", &self.state)
+            .field("settings", &format_args!("…"))
+            .field("processing", &self.processing)
+            .field("owner", &self.owner)
+            .finish()
+    }
 }
 
 /// Whether a registered connector logs and processes.
@@ -107,6 +123,27 @@ impl Default for Switches {
             process_outgoing: true,
             log_incoming: true,
             process_incoming: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_does_not_show_the_settings() {
+        let record = ConnectorRecord {
+            name: "crm".parse().unwrap(),
+            display_name: "CRM".to_owned(),
+            uses: "crm".to_owned(),
+            state: ConnectorState::Enabled,
+            settings: serde_json::json!({ "key": "s3cret" }),
+            processing: Value::Null,
+            owner: RecordOwner::File,
+        };
+        for shown in [format!("{record:?}"), format!("{record:#?}")] {
+            assert!(!shown.contains("s3cret") && shown.contains("settings: …"), "{shown}");
         }
     }
 }

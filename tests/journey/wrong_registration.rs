@@ -1,12 +1,14 @@
 //! A connector that is not registered correctly is shown with cause and remedy, and keeps nobody else from working.
 
-use bus_core::Direction;
-use bus_core::descriptor::{DescribedConnector, DescribedObject, Place};
+use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, Place, Route};
+use bus_core::settings::SettingType;
+use bus_core::{Change, Connector, Cx, Direction, Failure, Outgoing, Settings, SubscribesTo, Subscription};
 use bus_runtime::{Bus, BusErrorKind, ConnectorConfig, Health, Problem, Registry};
 use bus_store::{ConnectorState, QueueId};
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{EventLog, User, Watcher};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 stories!(
     a_wrong_name_is_warned_of_and_nothing_is_logged_for_it,
@@ -144,4 +146,70 @@ async fn the_file_owns_what_it_names_and_what_it_names_no_more_is_disabled() {
     let kept = bus.store().counters(&QueueId::new("event-log".parse().unwrap(), Direction::Outgoing)).await.unwrap();
     assert_eq!(kept.open, 1, "its deliveries are kept");
     bus.shutdown().await;
+}
+
+/// A key of the form that only the type knows.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Key;
+
+impl TryFrom<String> for Key {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Err(format!("`{text}` does not begin with `key-`"))
+    }
+}
+
+impl SettingType for Key {
+    fn setting_schema() -> Value {
+        String::setting_schema()
+    }
+}
+
+/// Settings that are refused by their type, not by their schema.
+#[derive(Debug, Deserialize, Settings)]
+struct KeySettings {
+    /// The key.
+    #[expect(dead_code, reason = "it is never read that far")]
+    key: Key,
+}
+
+#[derive(Debug)]
+struct Keyed;
+
+impl Connector for Keyed {
+    type Settings = KeySettings;
+
+    async fn connect(_: KeySettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl SubscribesTo<User> for Keyed {}
+
+impl Outgoing<User> for Keyed {
+    async fn deliver(&self, _: Change<User>, _: &Cx) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_not_told() {
+    static KEYED: ConnectorDescriptor = ConnectorDescriptor::new::<Keyed>("keyed")
+        .routes(const { &[Route::outgoing::<Keyed, User>(Subscription::to("app.user"), None)] });
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("key"), "hunter2\n").unwrap();
+    for key in [json!("hunter2"), json!({ "file": "key" })] {
+        let file = folder.path().join("bus.toml");
+        let key = if key.is_string() { key.to_string() } else { "{ file = \"key\" }".to_owned() };
+        std::fs::write(&file, format!("[connectors.keyed.settings]\nkey = {key}\n")).unwrap();
+        let registry = Registry::of([&KEYED], [User::DESCRIPTOR]).unwrap();
+        let bus = Bus::builder(file.as_path()).registry(registry).start().await.unwrap();
+        let shown = format!("{:?}", bus.connectors());
+        let warning = bus.connectors()[0].warning().unwrap();
+        assert!(warning.contains("`…` does not begin with `key-`"), "{warning}");
+        assert!(!warning.contains("hunter2") && !shown.contains("hunter2"), "{shown}");
+        bus.shutdown().await;
+    }
 }

@@ -132,7 +132,7 @@ pub(crate) fn enlist(registry: &Registry, handles: &Handles, folder: &Path, reco
     };
     let (settings, problem, filter_settings) = match (settings, filter_settings) {
         (Err(problem), _) => (Value::Null, Some(problem), None),
-        // The schema let it pass, the type does not: the type's own words are what there is to say.
+        // The schema let it pass, the type does not: its own words, without the settings' texts, are all there is to say.
         (Ok(_), Err(fault)) => (Value::Null, Some(Problem::Settings { faults: vec![fault] }), None),
         (Ok(settings), Ok(parsed)) => (settings, None, Some(parsed)),
     };
