@@ -6,6 +6,7 @@ mod told;
 mod always_failing;
 mod bad_connectors;
 mod bad_input;
+mod children;
 mod disabled_and_paused;
 mod error_policies;
 mod incoming_objects;
