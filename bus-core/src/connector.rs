@@ -150,22 +150,8 @@ pub struct Received<E, T> {
 impl<E, T> Received<E, T> {
     #[doc(hidden)]
     pub fn new(object: E, existing: Option<T>, facts: ReceivedFacts) -> Self {
-        let ReceivedFacts {
-            operation,
-            data_type,
-            site,
-            key,
-            attempt,
-        } = facts;
-        Self {
-            object,
-            existing,
-            operation,
-            data_type,
-            site,
-            key,
-            attempt,
-        }
+        let ReceivedFacts { operation, data_type, site, key, attempt } = facts;
+        Self { object, existing, operation, data_type, site, key, attempt }
     }
 }
 
@@ -206,10 +192,7 @@ impl<T> Prepared<T> {
     #[must_use]
     pub fn bound_to(self, id: impl Into<String>) -> Self {
         match self {
-            Self::Object { object, .. } => Self::Object {
-                object,
-                external_id: Some(id.into()),
-            },
+            Self::Object { object, .. } => Self::Object { object, external_id: Some(id.into()) },
             other => other,
         }
     }
@@ -217,10 +200,7 @@ impl<T> Prepared<T> {
 
 impl<T: BusObject> From<T> for Prepared<T> {
     fn from(object: T) -> Self {
-        Self::Object {
-            object: Box::new(object),
-            external_id: None,
-        }
+        Self::Object { object: Box::new(object), external_id: None }
     }
 }
 
@@ -249,10 +229,7 @@ pub struct ObjectParams {
 impl ObjectParams {
     /// A global object with this code name.
     pub fn code_name(code_name: impl Into<String>) -> Self {
-        Self {
-            code_name: code_name.into(),
-            ..Self::default()
-        }
+        Self { code_name: code_name.into(), ..Self::default() }
     }
 
     /// On this site.
@@ -294,12 +271,7 @@ impl Cx {
         clock: Arc<dyn Clock>,
         cancelled: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     ) -> Self {
-        Self {
-            connector,
-            handles,
-            clock,
-            cancelled,
-        }
+        Self { connector, handles, clock, cancelled }
     }
 
     /// The registered connector that this call is for.
@@ -331,9 +303,7 @@ impl Cx {
 
 impl fmt::Debug for Cx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cx")
-            .field("connector", &self.connector)
-            .finish_non_exhaustive()
+        f.debug_struct("Cx").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 

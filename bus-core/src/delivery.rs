@@ -48,14 +48,8 @@ pub enum DeliveryState {
 
 impl DeliveryState {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Available,
-        Self::Running,
-        Self::Retryable,
-        Self::Waiting,
-        Self::Blocked,
-        Self::Parked,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Available, Self::Running, Self::Retryable, Self::Waiting, Self::Blocked, Self::Parked];
 
     /// The word shown to people.
     pub const fn as_str(self) -> &'static str {

@@ -86,9 +86,7 @@ impl ConnectorDescriptor {
                 Box::pin(async move {
                     let settings = settings::read(&settings)
                         .map_err(|error| Failure::reject(format!("the settings do not fit: {error}")))?;
-                    let connector = C::connect(settings, cx)
-                        .await
-                        .map_err(|f| f.classified(C::classify))?;
+                    let connector = C::connect(settings, cx).await.map_err(|f| f.classified(C::classify))?;
                     Ok(Instance(Box::new(connector)))
                 })
             },
@@ -206,12 +204,7 @@ pub struct Place {
 
 impl Place {
     const fn unknown() -> Self {
-        Self {
-            crate_name: "",
-            crate_version: "",
-            file: "",
-            line: 0,
-        }
+        Self { crate_name: "", crate_version: "", file: "", line: 0 }
     }
 }
 
@@ -220,11 +213,7 @@ impl fmt::Display for Place {
         if self.file.is_empty() {
             return f.write_str("a place in the program that it does not name");
         }
-        write!(
-            f,
-            "{}:{} ({} {})",
-            self.file, self.line, self.crate_name, self.crate_version
-        )
+        write!(f, "{}:{} ({} {})", self.file, self.line, self.crate_name, self.crate_version)
     }
 }
 
@@ -240,10 +229,7 @@ pub struct Need {
 impl Need {
     /// A handle of type `H`.
     pub const fn of<H: Any + Send + Sync>() -> Self {
-        Self {
-            type_id: TypeId::of::<H>,
-            type_name: type_name::<H>,
-        }
+        Self { type_id: TypeId::of::<H>, type_name: type_name::<H> }
     }
 }
 
@@ -282,10 +268,7 @@ impl Route {
                     let connector = instance.get::<C>()?;
                     let object = T::read(payload, &facts.key).map_err(unreadable)?;
                     let change = Change::new(object, facts);
-                    connector
-                        .deliver(change, cx)
-                        .await
-                        .map_err(|failure| failure.classified(C::classify))
+                    connector.deliver(change, cx).await.map_err(|failure| failure.classified(C::classify))
                 })
             },
         })
@@ -304,11 +287,8 @@ impl Route {
                 Box::pin(async move {
                     let connector = instance.get::<C>()?;
                     let object = <C as Accepts<E>>::decode(&call.bytes)?;
-                    let existing = call
-                        .existing
-                        .map(|payload| payload.read())
-                        .transpose()
-                        .map_err(unreadable)?;
+                    let existing =
+                        call.existing.map(|payload| payload.read()).transpose().map_err(unreadable)?;
                     let received = Received::new(object, existing, call.facts);
                     let prepared = connector
                         .prepare_internal_object(received, cx)
@@ -354,9 +334,7 @@ pub struct OutgoingRoute {
 
 impl fmt::Debug for OutgoingRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutgoingRoute")
-            .field("subscription", &self.subscription)
-            .finish_non_exhaustive()
+        f.debug_struct("OutgoingRoute").field("subscription", &self.subscription).finish_non_exhaustive()
     }
 }
 
@@ -377,9 +355,7 @@ pub struct IncomingRoute {
 
 impl fmt::Debug for IncomingRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingRoute")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        f.debug_struct("IncomingRoute").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -396,10 +372,7 @@ pub struct IncomingCall {
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum PreparedObject {
-    Object {
-        object: Box<ObjectParts>,
-        external_id: Option<String>,
-    },
+    Object { object: Box<ObjectParts>, external_id: Option<String> },
     Existing,
     Ignore,
 }
@@ -409,10 +382,7 @@ impl PreparedObject {
         Ok(match prepared {
             Prepared::Object { object, external_id } => {
                 let object = ObjectParts::of(&*object).map_err(unreadable)?;
-                Self::Object {
-                    object: Box::new(object),
-                    external_id,
-                }
+                Self::Object { object: Box::new(object), external_id }
             }
             Prepared::Existing => Self::Existing,
             Prepared::Ignore => Self::Ignore,
@@ -478,10 +448,7 @@ pub fn set_identity<T: BusObject>(object: &mut T, identity: Identified) -> Resul
     match identity {
         Identified::Existing { id, guid } => {
             let id = T::Id::from_id(&id).ok_or_else(|| {
-                PayloadError::new(format!(
-                    "`{id}` is not an id of {}: its ids are of another kind",
-                    T::TYPE
-                ))
+                PayloadError::new(format!("`{id}` is not an id of {}: its ids are of another kind", T::TYPE))
             })?;
             object.set_id(id);
             if let Some(guid) = guid {
@@ -543,10 +510,7 @@ pub struct Instance(Box<dyn AnyConnector>);
 impl Instance {
     fn get<C: Connector>(&self) -> Result<&C, Failure> {
         self.0.as_any().downcast_ref().ok_or_else(|| {
-            Failure::reject(format!(
-                "this route belongs to another type than `{}`",
-                type_name::<C>()
-            ))
+            Failure::reject(format!("this route belongs to another type than `{}`", type_name::<C>()))
         })
     }
 
@@ -611,9 +575,7 @@ impl<C: Connector> AnyConnector for C {
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         Box::pin(async move {
-            Connector::external_object_id(self, object, cx)
-                .await
-                .map_err(|f| f.classified(C::classify))
+            Connector::external_object_id(self, object, cx).await.map_err(|f| f.classified(C::classify))
         })
     }
 
@@ -631,11 +593,7 @@ impl<C: Connector> AnyConnector for C {
     }
 
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            Connector::flush(self, cx)
-                .await
-                .map_err(|f| f.classified(C::classify))
-        })
+        Box::pin(async move { Connector::flush(self, cx).await.map_err(|f| f.classified(C::classify)) })
     }
 
     fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
@@ -660,12 +618,7 @@ pub struct ObjectDescriptor {
 impl ObjectDescriptor {
     /// The type that `T` stands for.
     pub const fn new<T: BusObject>() -> Self {
-        Self {
-            object_type: T::TYPE,
-            display: T::DISPLAY,
-            references: T::REFERENCES,
-            place: Place::unknown(),
-        }
+        Self { object_type: T::TYPE, display: T::DISPLAY, references: T::REFERENCES, place: Place::unknown() }
     }
 
     /// Standing here.

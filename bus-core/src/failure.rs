@@ -61,10 +61,7 @@ impl Failure {
 
     #[doc(hidden)]
     pub fn not_answered() -> Self {
-        Self::new(
-            FailureKind::NotAnswered,
-            "the connector does not have this call-back",
-        )
+        Self::new(FailureKind::NotAnswered, "the connector does not have this call-back")
     }
 
     fn new(kind: FailureKind, error: impl Into<BoxError>) -> Self {
@@ -188,20 +185,14 @@ mod tests {
     fn a_refused_connection_behind_a_question_mark_is_disconnected() {
         let refused = failing(io::Error::from(io::ErrorKind::ConnectionRefused)).unwrap_err();
         assert_eq!(refused.kind(), FailureKind::Unclassified);
-        assert_eq!(
-            refused.classified(classify_by_source).kind(),
-            FailureKind::Disconnected
-        );
+        assert_eq!(refused.classified(classify_by_source).kind(), FailureKind::Disconnected);
         let other = failing(io::Error::other("odd")).unwrap_err();
         assert_eq!(other.classified(classify_by_source).kind(), FailureKind::Retry);
     }
 
     #[test]
     fn a_failure_always_has_a_message() {
-        assert_eq!(
-            Failure::retry("  ").message(),
-            "the connector failed without saying why"
-        );
+        assert_eq!(Failure::retry("  ").message(), "the connector failed without saying why");
         let kept = Failure::reject("no such account");
         assert_eq!(kept.classified(classify_by_source).kind(), FailureKind::Reject);
     }

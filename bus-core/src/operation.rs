@@ -126,10 +126,5 @@ pub enum ErrorPolicy {
 
 impl ErrorPolicy {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Default,
-        Self::SkipOnce,
-        Self::SkipOnError,
-        Self::DeleteOnError,
-    ];
+    pub const ALL: [Self; 4] = [Self::Default, Self::SkipOnce, Self::SkipOnError, Self::DeleteOnError];
 }

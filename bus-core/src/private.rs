@@ -78,10 +78,7 @@ impl GuidField for Option<Uuid> {
 
 /// How a GUID field is read and written. One function for both, so that what is no GUID is refused once.
 pub fn guid<F: GuidField>() -> GuidAccess<F> {
-    GuidAccess {
-        get: F::get,
-        set: F::set,
-    }
+    GuidAccess { get: F::get, set: F::set }
 }
 
 /// How a GUID field is read and written.
@@ -161,7 +158,5 @@ pub fn run_filter<C: Connector>(
     settings: &(dyn Any + Send + Sync),
     filter: fn(&ChangeSummary, &C::Settings) -> bool,
 ) -> bool {
-    settings
-        .downcast_ref()
-        .is_none_or(|settings| filter(change, settings))
+    settings.downcast_ref().is_none_or(|settings| filter(change, settings))
 }

@@ -26,18 +26,12 @@ enum Target<Id> {
 impl<T: BusObject> Ref<T> {
     /// A reference to one of the host's objects.
     pub fn host(id: T::Id) -> Self {
-        Self {
-            target: Target::Host(id),
-            of: PhantomData,
-        }
+        Self { target: Target::Host(id), of: PhantomData }
     }
 
     /// A reference by the external system's id.
     pub fn external(id: impl Into<String>) -> Self {
-        Self {
-            target: Target::External(id.into()),
-            of: PhantomData,
-        }
+        Self { target: Target::External(id.into()), of: PhantomData }
     }
 
     /// The host's id, unless it is an external one.

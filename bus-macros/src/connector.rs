@@ -61,9 +61,7 @@ pub(crate) fn line_first(direction: &str, arguments: &TokenStream, item: TokenSt
         ),
     }
     // The other lines would say the same once more.
-    let others = attributes
-        .iter()
-        .filter(|attribute| parse::direction(attribute).is_none());
+    let others = attributes.iter().filter(|attribute| parse::direction(attribute).is_none());
     let errors = errors.into_tokens();
     quote!(#(#others)* #rest #errors)
 }
@@ -71,18 +69,8 @@ pub(crate) fn line_first(direction: &str, arguments: &TokenStream, item: TokenSt
 fn refuse_item(arguments: TokenStream, mut item: Item, mut errors: Errors) -> TokenStream {
     let mut none = Vec::new();
     let (kind, attributes, name, generics) = match &mut item {
-        Item::Enum(item) => (
-            "an enum",
-            &mut item.attrs,
-            Some(&item.ident),
-            Some(&item.generics),
-        ),
-        Item::Union(item) => (
-            "a union",
-            &mut item.attrs,
-            Some(&item.ident),
-            Some(&item.generics),
-        ),
+        Item::Enum(item) => ("an enum", &mut item.attrs, Some(&item.ident), Some(&item.generics)),
+        Item::Union(item) => ("a union", &mut item.attrs, Some(&item.ident), Some(&item.generics)),
         Item::Fn(item) => ("a function", &mut item.attrs, Some(&item.sig.ident), None),
         Item::Trait(item) => ("a trait", &mut item.attrs, Some(&item.ident), None),
         Item::Mod(item) => ("a module", &mut item.attrs, Some(&item.ident), None),

@@ -4,10 +4,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 /// The first line of the doc comment, or nothing.
 pub(crate) fn summary(attributes: &[Attribute]) -> String {
-    lines(attributes)
-        .into_iter()
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
+    lines(attributes).into_iter().find(|line| !line.is_empty()).unwrap_or_default()
 }
 
 /// The doc comment as running text: a paragraph is one line, an item of a list is one line.
@@ -49,10 +46,7 @@ fn doc(attribute: &Attribute) -> Option<String> {
     if !pair.path.is_ident("doc") {
         return None;
     }
-    let Expr::Lit(ExprLit {
-        lit: Lit::Str(text), ..
-    }) = &pair.value
-    else {
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else {
         return None;
     };
     let text = text.value();
@@ -77,9 +71,6 @@ mod tests {
             struct S;
         };
         assert_eq!(summary(&item.attrs), "Where the CRM");
-        assert_eq!(
-            text(&item.attrs),
-            "Where the CRM answers.\n\nOne of:\n- this\n- that"
-        );
+        assert_eq!(text(&item.attrs), "Where the CRM answers.\n\nOne of:\n- this\n- that");
     }
 }

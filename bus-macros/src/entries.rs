@@ -38,11 +38,7 @@ enum Value {
 impl Entries {
     /// The rest of the attribute's tokens, as entries.
     pub(crate) fn parse(attribute: impl Into<String>, tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut entries = Self {
-            attribute: attribute.into(),
-            list: Vec::new(),
-            unreadable: false,
-        };
+        let mut entries = Self { attribute: attribute.into(), list: Vec::new(), unreadable: false };
         for tokens in split_at_commas(tokens) {
             let Ok((word, value)) = parse_entry.parse2(tokens.clone()) else {
                 entries.unreadable = true;
@@ -53,11 +49,7 @@ impl Entries {
                 errors.refuse(tokens, message);
                 continue;
             };
-            entries.list.push(Entry {
-                word,
-                attribute: entries.attribute.clone(),
-                value,
-            });
+            entries.list.push(Entry { word, attribute: entries.attribute.clone(), value });
         }
         entries
     }
@@ -87,10 +79,7 @@ impl Entries {
     /// A key that stands twice says two things, and only one of them would be heard.
     pub(crate) fn refuse_repeats(&self, errors: &mut Errors) {
         for (index, entry) in self.list.iter().enumerate() {
-            if self.list[..index]
-                .iter()
-                .any(|earlier| earlier.word == entry.word)
-            {
+            if self.list[..index].iter().any(|earlier| earlier.word == entry.word) {
                 errors.refuse(
                     &entry.word,
                     format!("`{}` stands twice in {}: keep one", entry.word, self.attribute),
@@ -112,11 +101,7 @@ impl Entries {
                 continue;
             }
             let message = foreign(&word).unwrap_or_else(|| {
-                format!(
-                    "{} has no key `{word}`: {}",
-                    self.attribute,
-                    suggest::remedy(&word, known)
-                )
+                format!("{} has no key `{word}`: {}", self.attribute, suggest::remedy(&word, known))
             });
             errors.refuse(&entry.word, message);
         }
@@ -131,10 +116,7 @@ impl Entries {
     /// `word = path::to::function`.
     pub(crate) fn function(&self, word: &str, example: &str, errors: &mut Errors) -> Option<ExprPath> {
         let entry = self.get(word)?;
-        entry.equals(
-            &format!("takes the path of a function: write `{word} = {example}`"),
-            errors,
-        )
+        entry.equals(&format!("takes the path of a function: write `{word} = {example}`"), errors)
     }
 
     /// `crate = path`.
@@ -247,11 +229,7 @@ fn parse_entry(input: ParseStream<'_>) -> syn::Result<(Ident, Value)> {
         syn::parenthesized!(tokens in input);
         Value::List(tokens.parse()?)
     };
-    if input.is_empty() {
-        Ok((word, value))
-    } else {
-        Err(input.error("unexpected"))
-    }
+    if input.is_empty() { Ok((word, value)) } else { Err(input.error("unexpected")) }
 }
 
 /// The tokens between the commas; a comma inside `<...>` or `(...)` splits nothing.

@@ -44,11 +44,7 @@ impl Errors {
 
 impl Drop for Errors {
     fn drop(&mut self) {
-        assert!(
-            self.read || std::thread::panicking(),
-            "a macro dropped its errors unread: {:?}",
-            self.found
-        );
+        assert!(self.read || std::thread::panicking(), "a macro dropped its errors unread: {:?}", self.found);
     }
 }
 

@@ -175,11 +175,7 @@ fn check(name: &str, expansion: TokenStream) {
     insta::assert_snapshot!(name, prettyplease::unparse(&file));
     let mut unqualified = Vec::new();
     find_unqualified(expansion, &mut unqualified);
-    assert!(
-        unqualified.is_empty(),
-        "`{}` can be shadowed",
-        unqualified.join("`, `")
-    );
+    assert!(unqualified.is_empty(), "`{}` can be shadowed", unqualified.join("`, `"));
 }
 
 /// What an author's module may well define, too.

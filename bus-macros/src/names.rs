@@ -55,9 +55,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 pub(crate) fn in_words(text: &str) -> String {
     let text = words(text).join(" ");
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_ascii_uppercase().to_string() + chars.as_str()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
 }
 
 #[cfg(test)]
@@ -92,16 +90,8 @@ mod tests {
         ];
         let long = ["a".repeat(100), "a".repeat(101)];
         for text in texts.into_iter().chain(long.iter().map(String::as_str)) {
-            assert_eq!(
-                is_connector_name(text),
-                bus_core::name::is_connector_name(text),
-                "{text}"
-            );
-            assert_eq!(
-                is_object_type(text),
-                bus_core::name::is_object_type(text),
-                "{text}"
-            );
+            assert_eq!(is_connector_name(text), bus_core::name::is_connector_name(text), "{text}");
+            assert_eq!(is_object_type(text), bus_core::name::is_object_type(text), "{text}");
             assert_eq!(is_kind(text), bus_core::name::is_kind(text), "{text}");
         }
     }

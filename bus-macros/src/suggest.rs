@@ -49,10 +49,7 @@ mod tests {
 
     #[test]
     fn without_a_near_word_all_are_listed() {
-        assert_eq!(
-            remedy("save", &["create", "update", "delete"]),
-            "write `create`, `update` or `delete`"
-        );
+        assert_eq!(remedy("save", &["create", "update", "delete"]), "write `create`, `update` or `delete`");
         assert_eq!(remedy("save", &["create"]), "write `create`");
     }
 }

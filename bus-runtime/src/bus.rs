@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
 use bus_store::{
-    ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, RecordOwner,
-    Store, StoreError, StoreErrorKind, Switches,
+    ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId,
+    RecordOwner, Store, StoreError, StoreErrorKind, Switches,
 };
 use tokio::sync::{Mutex, OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -116,7 +116,10 @@ impl Bus {
         {
             return Err(BusError::new(
                 BusErrorKind::Conflict,
-                format!("connector {} is registered in the configuration file; change it there", connector.name),
+                format!(
+                    "connector {} is registered in the configuration file; change it there",
+                    connector.name
+                ),
             ));
         }
         let record = record_of(connector, RecordOwner::Operator)?;
@@ -244,7 +247,8 @@ impl Bus {
             // One that was idle when it was looked at may have been woken by one that was looked at later: a second
             // look at the same activities tells.
             let still_idle = watched.iter().all(|watched| {
-                !watched.activity.has_changed().unwrap_or(false) && self.is_idle(watched, *watched.activity.borrow())
+                !watched.activity.has_changed().unwrap_or(false)
+                    && self.is_idle(watched, *watched.activity.borrow())
             });
             if still_idle {
                 return;
@@ -271,7 +275,8 @@ impl Bus {
         match activity {
             Activity::Busy => false,
             Activity::Idle { rings, next_due } => {
-                *self.shared.store.doorbell(&watched.queue).borrow() == rings && next_due.is_none_or(|due| due > now)
+                *self.shared.store.doorbell(&watched.queue).borrow() == rings
+                    && next_due.is_none_or(|due| due > now)
             }
             Activity::Closed => !is_open(&self.shared, &watched.enlisted, watched.queue.direction),
             Activity::CutOff { until } => until > now,
@@ -290,7 +295,9 @@ impl Bus {
             told = told_to_end() => told,
             _ = store_stopped.wait_for(Option::is_some) => Ok(()),
         };
-        told.map_err(|error| BusError::new(BusErrorKind::Stopped, "wait for the signal to end").with_source(error))?;
+        told.map_err(|error| {
+            BusError::new(BusErrorKind::Stopped, "wait for the signal to end").with_source(error)
+        })?;
         let report = self.shutdown().await;
         tracing::info!("{report}");
         match &*store_stopped.borrow() {

@@ -7,10 +7,10 @@ use bus_core::descriptor::Instance;
 use bus_core::{Failure, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::shared::Shared;
 use crate::flow::call::{self, CallEnd};
 use crate::registry::Enlisted;
 use crate::retry;
+use crate::shared::Shared;
 
 /// The living instance of a registered connector.
 pub(crate) struct Connection {

@@ -163,7 +163,8 @@ mod tests {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
         for kind in BusErrorKind::ALL {
             let page = docs.join(format!("{}.md", kind.code()));
-            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+            let text =
+                std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
             assert!(text.contains(&format!("{kind:?}")), "{} must name its kind {kind:?}", page.display());
             for part in ["## Cause", "## Remedy"] {
                 assert!(text.contains(part), "{} lacks `{part}`", page.display());

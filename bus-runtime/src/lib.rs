@@ -21,21 +21,21 @@ mod bus;
 mod clock;
 mod config;
 mod connection;
-mod shared;
 mod error;
 mod flow;
 mod objects;
 mod observe;
 mod registry;
 mod retry;
+mod shared;
 mod shutdown;
 mod start;
 mod suggest;
 
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
-    Attempt, Binding, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueCounts, QueueId,
-    RecordOwner, Switches,
+    Attempt, Binding, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueCounts,
+    QueueId, RecordOwner, Switches,
 };
 
 pub use bus::Bus;

@@ -45,7 +45,8 @@ impl ObjectStore {
         let object_type = self.object_type::<T>()?;
         if object.id().is_unset() {
             let number = self.shared.store.new_object_number().await;
-            let number = number.map_err(|error| BusError::store(&format!("give a new {object_type} an id"), error))?;
+            let number =
+                number.map_err(|error| BusError::store(&format!("give a new {object_type} an id"), error))?;
             set_identity(object, Identified::New { number, guid: self.shared.new_uuid() })
                 .map_err(|error| malformed(&object_type, &error.to_string()))?;
         }
@@ -61,11 +62,15 @@ impl ObjectStore {
 
     async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<ObjectKey> {
         let parts = ObjectParts::of(object).map_err(|error| malformed(object_type, &error.to_string()))?;
-        if let Some(reference) = parts.payload.references.iter().find(|reference| is_external(&reference.target)) {
+        if let Some(reference) =
+            parts.payload.references.iter().find(|reference| is_external(&reference.target))
+        {
             let at = &reference.at;
             return Err(malformed(
                 object_type,
-                &format!("the reference at {at} holds an external id; the host's objects refer to each other by `Ref::host`"),
+                &format!(
+                    "the reference at {at} holds an external id; the host's objects refer to each other by `Ref::host`"
+                ),
             ));
         }
         let key = ObjectKey { object_type: object_type.clone(), id: object.id().to_id() };
@@ -86,7 +91,9 @@ impl ObjectStore {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
-            let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else { return Ok(false) };
+            let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else {
+                return Ok(false);
+            };
             let expected = Expected::Version(before.record.version);
             let change = HostChange::deleted(&before, None);
             match self.write(ObjectWrite::Delete { key: key.clone(), expected }, &change).await {
@@ -110,7 +117,8 @@ impl ObjectStore {
         let by = FoundBy::CodeName(code_name.to_owned());
         let query = ObjectQuery { object_type, by, site: None, parent: None, group: None };
         let found = self.shared.store.find_object(&query).await;
-        let found = found.map_err(|error| BusError::store(&format!("find {} `{code_name}`", T::TYPE), error))?;
+        let found =
+            found.map_err(|error| BusError::store(&format!("find {} `{code_name}`", T::TYPE), error))?;
         found.map(read).transpose()
     }
 
@@ -149,7 +157,8 @@ impl ObjectStore {
 
     async fn write(&self, write: ObjectWrite, change: &HostChange) -> Result<()> {
         let mut commit = Commit::at(self.shared.now());
-        let what = format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
+        let what =
+            format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
         commit.objects.push(write);
         commit.tasks.extend(task_log::record(&self.shared, change).await?);
         let committed = self.shared.store.commit(commit).await.map_err(|error| {
@@ -166,17 +175,20 @@ impl ObjectStore {
     }
 }
 
-
 fn read<T: BusObject>(record: ObjectRecord) -> Result<T> {
     let key = record.key.clone();
     Stored::read(record)?.payload.read().map_err(|error| {
-        let message = format!("the stored object {key} does not fit `{}`: {error}", std::any::type_name::<T>());
+        let message =
+            format!("the stored object {key} does not fit `{}`: {error}", std::any::type_name::<T>());
         BusError::new(BusErrorKind::Malformed, message)
     })
 }
 
 fn malformed(object_type: &ObjectType, reason: &str) -> BusError {
-    BusError::new(BusErrorKind::Malformed, format!("an object of type {object_type} cannot be saved: {reason}"))
+    BusError::new(
+        BusErrorKind::Malformed,
+        format!("an object of type {object_type} cannot be saved: {reason}"),
+    )
 }
 
 fn is_external(target: &bus_core::ReferenceTarget) -> bool {

@@ -13,8 +13,8 @@ use bus_core::{ConnectorName, Direction};
 
 use crate::flow::subscription::Matcher;
 
-pub(crate) use enlist::{Enlisted, enlist};
 pub use enlist::Problem;
+pub(crate) use enlist::{Enlisted, enlist};
 
 /// What the program contains: connectors and object types, each name once.
 #[derive(Debug, Clone, Default)]

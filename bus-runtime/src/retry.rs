@@ -36,9 +36,7 @@ pub(crate) fn clamp_due(now: Timestamp, due: Timestamp) -> Timestamp {
 /// How long a delivery that waits for a reference, and has asked `asks` times since it began to, waits before it asks
 /// again: 30 s after the first look (`asks` 0), then doubling up to 15 min, each by up to 20 % shorter or longer.
 pub(crate) fn ask_again(asks: u32, dice: u64) -> Duration {
-    let doubled = 2_u32
-        .checked_pow(asks)
-        .map_or(ASK_MAX, |factor| ASK_INITIAL.saturating_mul(factor));
+    let doubled = 2_u32.checked_pow(asks).map_or(ASK_MAX, |factor| ASK_INITIAL.saturating_mul(factor));
     let middle = doubled.min(ASK_MAX);
     within(middle * 4 / 5, middle * 6 / 5, dice)
 }
@@ -110,16 +108,8 @@ mod tests {
         ];
         for (processing, attempt, shortest_ms, longest_ms) in rows {
             let row = format!("attempt {attempt} of {processing:?}");
-            assert_eq!(
-                delay(&processing, attempt, LEAST),
-                Duration::from_millis(shortest_ms),
-                "{row}"
-            );
-            assert_eq!(
-                delay(&processing, attempt, MOST),
-                Duration::from_millis(longest_ms),
-                "{row}"
-            );
+            assert_eq!(delay(&processing, attempt, LEAST), Duration::from_millis(shortest_ms), "{row}");
+            assert_eq!(delay(&processing, attempt, MOST), Duration::from_millis(longest_ms), "{row}");
         }
     }
 
@@ -148,33 +138,13 @@ mod tests {
 
     #[test]
     fn asking_again_doubles_from_half_a_minute_to_a_quarter_of_an_hour() {
-        let rows = [
-            (0, 30),
-            (1, 60),
-            (2, 120),
-            (3, 240),
-            (4, 480),
-            (5, 900),
-            (6, 900),
-            (31, 900),
-            (u32::MAX, 900),
-        ];
+        let rows =
+            [(0, 30), (1, 60), (2, 120), (3, 240), (4, 480), (5, 900), (6, 900), (31, 900), (u32::MAX, 900)];
         for (asks, middle) in rows {
-            assert_eq!(
-                ask_again(asks, LEAST),
-                Duration::from_secs(middle * 4 / 5),
-                "{asks} asks"
-            );
-            assert_eq!(
-                ask_again(asks, MOST),
-                Duration::from_secs(middle * 6 / 5),
-                "{asks} asks"
-            );
+            assert_eq!(ask_again(asks, LEAST), Duration::from_secs(middle * 4 / 5), "{asks} asks");
+            assert_eq!(ask_again(asks, MOST), Duration::from_secs(middle * 6 / 5), "{asks} asks");
             let half = ask_again(asks, MOST / 2).abs_diff(Duration::from_secs(middle));
-            assert!(
-                half <= Duration::from_micros(1),
-                "{asks} asks: the middle roll is the middle"
-            );
+            assert!(half <= Duration::from_micros(1), "{asks} asks: the middle roll is the middle");
         }
     }
 

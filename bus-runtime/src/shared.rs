@@ -50,7 +50,8 @@ pub(crate) struct SharedParts {
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, switches } = parts;
+        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, switches } =
+            parts;
         Self {
             store,
             clock,

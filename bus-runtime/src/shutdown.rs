@@ -17,7 +17,9 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the bus has stopped")?;
         if self.dropped_calls {
-            f.write_str("; calls that took longer than the grace were dropped, their deliveries are tried again")?;
+            f.write_str(
+                "; calls that took longer than the grace were dropped, their deliveries are tried again",
+            )?;
         }
         if self.open.is_empty() {
             return f.write_str("; nothing is left open");

@@ -271,7 +271,9 @@ mod sqlite {
         };
         let file = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, options)).await;
-        let failed = || BusError::new(BusErrorKind::StoreOpen, format!("the store {} cannot be opened", path.display()));
+        let failed = || {
+            BusError::new(BusErrorKind::StoreOpen, format!("the store {} cannot be opened", path.display()))
+        };
         let opened = opened.map_err(|error| failed().with_source(error))?;
         Ok(Arc::new(opened.map_err(|error| failed().with_source(error))?))
     }

@@ -58,14 +58,7 @@ enum Nudge {
 pub(crate) fn checkpoints() -> (Nudges, Checkpoints) {
     let (sender, nudges) = sync_channel(2);
     let shared = Arc::new(Shared::default());
-    (
-        Nudges {
-            sender,
-            shared: Arc::clone(&shared),
-            pages: 0,
-        },
-        Checkpoints { nudges, shared },
-    )
+    (Nudges { sender, shared: Arc::clone(&shared), pages: 0 }, Checkpoints { nudges, shared })
 }
 
 impl Nudges {

@@ -30,10 +30,7 @@ impl Connectors for SqliteStore {
     }
 
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()> {
-        self.write(SetConnectorState {
-            name: name.clone(),
-            state,
-        })
+        self.write(SetConnectorState { name: name.clone(), state })
     }
 
     fn switches(&self) -> StoreFuture<'_, Option<Switches>> {
@@ -61,11 +58,8 @@ fn record(row: &Row<'_>) -> Result<ConnectorRecord, Fault> {
     let name = connector_name(row.get(0)?)?;
     let json = |column: usize| -> Result<serde_json::Value, Fault> {
         let text: String = row.get(column)?;
-        serde_json::from_str(&text).map_err(|error| {
-            corrupt(format!(
-                "the settings of connector `{name}` are not JSON: {error}"
-            ))
-        })
+        serde_json::from_str(&text)
+            .map_err(|error| corrupt(format!("the settings of connector `{name}` are not JSON: {error}")))
     };
     Ok(ConnectorRecord {
         display_name: row.get(1)?,
@@ -112,11 +106,7 @@ impl Write for SetConnectorState {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
         let sql = "UPDATE bus_connector SET state = ?2 WHERE name = ?1";
-        if session
-            .prepare(sql)?
-            .execute(params![self.name.as_str(), self.state.to_code()])?
-            == 0
-        {
+        if session.prepare(sql)?.execute(params![self.name.as_str(), self.state.to_code()])? == 0 {
             let message = format!("there is no connector `{}`; register it first", self.name);
             return Err(refusal(StoreErrorKind::NotFound, message));
         }
@@ -131,23 +121,11 @@ impl Write for SetSwitches {
     const OPERATION: &'static str = "set switches";
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
-        let Switches {
-            bus,
-            log_outgoing,
-            process_outgoing,
-            log_incoming,
-            process_incoming,
-        } = self.0;
+        let Switches { bus, log_outgoing, process_outgoing, log_incoming, process_incoming } = self.0;
         let sql = "INSERT OR REPLACE INTO bus_switches
                        (id, bus, log_outgoing, process_outgoing, log_incoming, process_incoming)
                    VALUES (1, ?1, ?2, ?3, ?4, ?5)";
-        let parameters = params![
-            bus,
-            log_outgoing,
-            process_outgoing,
-            log_incoming,
-            process_incoming
-        ];
+        let parameters = params![bus, log_outgoing, process_outgoing, log_incoming, process_incoming];
         session.prepare(sql)?.execute(parameters)?;
         Ok(Progress::Done(()))
     }

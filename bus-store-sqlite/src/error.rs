@@ -30,10 +30,7 @@ impl Fault {
 
 /// A refusal of this kind: `message` names the thing and the remedy.
 pub(crate) fn refusal(kind: StoreErrorKind, message: impl Into<String>) -> Fault {
-    Fault::Refused {
-        kind,
-        message: message.into(),
-    }
+    Fault::Refused { kind, message: message.into() }
 }
 
 /// What `SQLite`'s failure means for the store and its callers.
@@ -71,18 +68,16 @@ pub(crate) fn severity(error: &rusqlite::Error) -> Severity {
 pub(crate) fn told(error: &rusqlite::Error, operation: &'static str) -> StoreError {
     use StoreErrorKind::{Conflict, Corrupt, Unavailable, Unsupported};
     let (kind, message) = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => (
-            Unavailable,
-            "the disk, or the store's quota, is full: make room, then try again",
-        ),
+        Some(ErrorCode::DiskFull) => {
+            (Unavailable, "the disk, or the store's quota, is full: make room, then try again")
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => (
             Unavailable,
             "another program has kept the database locked: end its long transaction, then try again",
         ),
-        Some(ErrorCode::SystemIoFailure) => (
-            Unavailable,
-            "the disk failed to read or write: check the disk, then start again",
-        ),
+        Some(ErrorCode::SystemIoFailure) => {
+            (Unavailable, "the disk failed to read or write: check the disk, then start again")
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
             Unavailable,
             "the database cannot be written: allow this user to write to the file and its folder",
@@ -101,10 +96,9 @@ pub(crate) fn told(error: &rusqlite::Error, operation: &'static str) -> StoreErr
             (Conflict, "something with this name is there already: read again")
         }
         Some(ErrorCode::TooBig) => (Unsupported, "a value is larger than SQLite can hold: send less"),
-        _ => (
-            Corrupt,
-            "the database does not understand what it was asked: it was changed by another program",
-        ),
+        _ => {
+            (Corrupt, "the database does not understand what it was asked: it was changed by another program")
+        }
     };
     StoreError::new(kind, operation, message).with_source(error.to_string())
 }
@@ -119,19 +113,10 @@ mod tests {
 
     #[test]
     fn a_full_disk_passes_and_a_failed_sync_does_not() {
-        assert_eq!(
-            severity(&failure(rusqlite::ffi::SQLITE_FULL)),
-            Severity::Transient
-        );
-        assert_eq!(
-            severity(&failure(rusqlite::ffi::SQLITE_BUSY)),
-            Severity::Transient
-        );
+        assert_eq!(severity(&failure(rusqlite::ffi::SQLITE_FULL)), Severity::Transient);
+        assert_eq!(severity(&failure(rusqlite::ffi::SQLITE_BUSY)), Severity::Transient);
         assert_eq!(severity(&failure(rusqlite::ffi::SQLITE_TOOBIG)), Severity::Guilty);
-        assert_eq!(
-            severity(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)),
-            Severity::Fatal
-        );
+        assert_eq!(severity(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)), Severity::Fatal);
         assert_eq!(severity(&failure(rusqlite::ffi::SQLITE_CORRUPT)), Severity::Fatal);
     }
 

@@ -22,11 +22,8 @@ impl Identity for SqliteStore {
                        WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
             let mut find = db.prepare_cached(sql)?;
             let find = |object: &ObjectKey| {
-                let parameters = params![
-                    object.object_type.as_str(),
-                    id_text(&object.id),
-                    connector.as_str()
-                ];
+                let parameters =
+                    params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
                 Ok(find.query_row(parameters, |row| row.get(0)).optional()?)
             };
             objects.iter().map(find).collect()
@@ -62,37 +59,22 @@ impl Identity for SqliteStore {
                        WHERE connector = ?1 AND (object_type, external_id) > (?2, ?3)
                        ORDER BY object_type, external_id LIMIT ?4";
             // Before everything: no object type is empty.
-            let (after_type, after_id) = after
-                .as_ref()
-                .map_or(("", ""), |(object_type, id)| (object_type.as_str(), id.as_str()));
+            let (after_type, after_id) =
+                after.as_ref().map_or(("", ""), |(object_type, id)| (object_type.as_str(), id.as_str()));
             let mut page = db.prepare_cached(sql)?;
-            let mut rows = page.query(params![
-                connector.as_str(),
-                after_type,
-                after_id,
-                sql_limit(limit)
-            ])?;
+            let mut rows = page.query(params![connector.as_str(), after_type, after_id, sql_limit(limit)])?;
             let mut bindings = Vec::new();
             while let Some(row) = rows.next()? {
-                let object = ObjectKey {
-                    object_type: object_type(row.get(0)?)?,
-                    id: id_from_text(row.get(2)?),
-                };
-                bindings.push(Binding {
-                    connector: connector.clone(),
-                    object,
-                    external_id: row.get(1)?,
-                });
+                let object =
+                    ObjectKey { object_type: object_type(row.get(0)?)?, id: id_from_text(row.get(2)?) };
+                bindings.push(Binding { connector: connector.clone(), object, external_id: row.get(1)? });
             }
             Ok(bindings)
         })
     }
 
     fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
-        self.write(Unlink {
-            connector: connector.clone(),
-            object: object.clone(),
-        })
+        self.write(Unlink { connector: connector.clone(), object: object.clone() })
     }
 }
 
@@ -122,30 +104,18 @@ pub(crate) fn unbind(
     object: &ObjectKey,
 ) -> Result<bool, Fault> {
     let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
-    let parameters = params![
-        object.object_type.as_str(),
-        id_text(&object.id),
-        connector.as_str()
-    ];
+    let parameters = params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
     Ok(session.prepare(sql)?.execute(parameters)? > 0)
 }
 
 /// Writes a binding in the place of whatever contradicts it.
 pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
-    let Binding {
-        connector,
-        object,
-        external_id,
-    } = binding;
+    let Binding { connector, object, external_id } = binding;
     unbind(session, connector, object)?;
     let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (connector, object_type, external_id) DO UPDATE SET object_id = excluded.object_id";
-    let parameters = params![
-        connector.as_str(),
-        object.object_type.as_str(),
-        external_id,
-        id_text(&object.id)
-    ];
+    let parameters =
+        params![connector.as_str(), object.object_type.as_str(), external_id, id_text(&object.id)];
     session.prepare(sql)?.execute(parameters)?;
     Ok(())
 }

@@ -110,13 +110,7 @@ impl SqliteStore {
         let (writes, inbox) = channel();
         let mut memo = Memo::default();
         memo.look(&db).map_err(|error| error::told(&error, "open"))?;
-        let writing = Writer {
-            db,
-            inbox,
-            status: Arc::clone(&status),
-            nudges,
-            memo,
-        };
+        let writing = Writer { db, inbox, status: Arc::clone(&status), nudges, memo };
         start("bus-sqlite-write", &running, move || writing.run())?;
 
         let db = connect(&path, options, Purpose::Checkpoints)?;
@@ -126,11 +120,7 @@ impl SqliteStore {
         let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..READERS {
             let db = connect(&path, options, Purpose::Reading)?;
-            let reader = Reader {
-                db,
-                inbox: Arc::clone(&inbox),
-                status: Arc::clone(&status),
-            };
+            let reader = Reader { db, inbox: Arc::clone(&inbox), status: Arc::clone(&status) };
             start("bus-sqlite-read", &running, move || reader.run())?;
         }
         let owner = Owner::new(&path, Arc::clone(&status));
@@ -195,11 +185,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            name: "SQLite",
-            durability: self.0.options.synchronous.durability(),
-            reopens: true,
-        }
+        Capabilities { name: "SQLite", durability: self.0.options.synchronous.durability(), reopens: true }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -63,10 +63,7 @@ impl Objects for SqliteStore {
         let object_type = object_type.clone();
         self.read("count objects", move |db| {
             let sql = "SELECT count(*) FROM bus_object WHERE object_type = ?1";
-            Ok(count(
-                db.prepare_cached(sql)?
-                    .query_row([object_type.as_str()], |row| row.get(0))?,
-            ))
+            Ok(count(db.prepare_cached(sql)?.query_row([object_type.as_str()], |row| row.get(0))?))
         })
     }
 
@@ -98,10 +95,7 @@ fn record(row: &Row<'_>) -> Result<ObjectRecord, Fault> {
         Ok(row.get::<_, Option<String>>(column)?.map(id_from_text))
     };
     Ok(ObjectRecord {
-        key: ObjectKey {
-            object_type: object_type(row.get(0)?)?,
-            id: id_from_text(row.get(1)?),
-        },
+        key: ObjectKey { object_type: object_type(row.get(0)?)?, id: id_from_text(row.get(1)?) },
         version: row.get(2)?,
         guid: guid(row, 3)?,
         code_name: row.get(4)?,
@@ -116,10 +110,7 @@ fn record(row: &Row<'_>) -> Result<ObjectRecord, Fault> {
 fn position_after(db: &Connection, key: &ObjectKey) -> Result<i64, Fault> {
     let sql = "SELECT position FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
     let parameters = params![key.object_type.as_str(), id_text(&key.id)];
-    let position = db
-        .prepare_cached(sql)?
-        .query_row(parameters, |row| row.get(0))
-        .optional()?;
+    let position = db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
     position.ok_or_else(|| {
         let message = format!("`{key}`, after which to go on, is gone; begin again");
         refusal(StoreErrorKind::NotFound, message)
@@ -142,14 +133,9 @@ pub(crate) fn find_object(db: &Connection, query: &ObjectQuery) -> Result<Option
                          AND coalesce(site, '') = coalesce(?3, '') AND coalesce(parent, x'') = coalesce(?4, x'')
                          AND (?5 IS NULL OR \"group\" = ?5)";
             let site = query.site.as_ref().map(AsRef::as_ref);
-            let (parent, group) = (
-                query.parent.as_ref().map(id_text),
-                query.group.as_ref().map(id_text),
-            );
+            let (parent, group) = (query.parent.as_ref().map(id_text), query.group.as_ref().map(id_text));
             let parameters = params![object_type, code_name, site as Option<&str>, parent, group];
-            db.prepare_cached(sql)?
-                .query_row(parameters, |row| row.get(0))
-                .optional()?
+            db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?
         }
     };
     Ok(position)
@@ -162,9 +148,7 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
         ObjectWrite::Delete { key, expected } => {
             check_version(session, key, *expected)?;
             let sql = "DELETE FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
-            session
-                .prepare(sql)?
-                .execute(params![key.object_type.as_str(), id_text(&key.id)])?;
+            session.prepare(sql)?.execute(params![key.object_type.as_str(), id_text(&key.id)])?;
             Ok(())
         }
     }
@@ -206,10 +190,7 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
 fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
     let sql = "SELECT version FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
     let parameters = params![key.object_type.as_str(), id_text(&key.id)];
-    let there: Option<i64> = session
-        .prepare(sql)?
-        .query_row(parameters, |row| row.get(0))
-        .optional()?;
+    let there: Option<i64> = session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
     let message = match (expected, there) {
         (Expected::Absent, None) => return Ok(()),
         (Expected::Version(expected), Some(there)) if expected == there => return Ok(()),
@@ -260,9 +241,6 @@ fn holder(session: &Session<'_>, record: &ObjectRecord, by: FoundBy) -> Result<O
     };
     let sql = "SELECT object_id FROM bus_object WHERE position = ?1";
     let id: String = session.prepare(sql)?.query_row([position], |row| row.get(0))?;
-    let other = ObjectKey {
-        object_type: query.object_type,
-        id: id_from_text(id),
-    };
+    let other = ObjectKey { object_type: query.object_type, id: id_from_text(id) };
     Ok((other != record.key).then_some(other))
 }

@@ -121,11 +121,7 @@ pub(crate) fn connect(
 
 enum Trouble {
     Sqlite(rusqlite::Error),
-    NotTaken {
-        pragma: &'static str,
-        asked: String,
-        got: String,
-    },
+    NotTaken { pragma: &'static str, asked: String, got: String },
     ReadOnly,
 }
 
@@ -144,23 +140,12 @@ fn set_up(db: &Connection, options: SqliteOptions, purpose: Purpose) -> Result<(
     }
     let journal_mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if !journal_mode.eq_ignore_ascii_case("wal") {
-        return Err(Trouble::NotTaken {
-            pragma: "journal_mode",
-            asked: "wal".to_owned(),
-            got: journal_mode,
-        });
+        return Err(Trouble::NotTaken { pragma: "journal_mode", asked: "wal".to_owned(), got: journal_mode });
     }
-    let autocheckpoint = if purpose == Purpose::Writing {
-        PAGES_BEFORE_BACKSTOP
-    } else {
-        0
-    };
+    let autocheckpoint = if purpose == Purpose::Writing { PAGES_BEFORE_BACKSTOP } else { 0 };
     let pragmas = [
         ("synchronous", options.synchronous.code()),
-        (
-            "busy_timeout",
-            i64::try_from(BUSY_TIMEOUT.as_millis()).unwrap_or(i64::MAX),
-        ),
+        ("busy_timeout", i64::try_from(BUSY_TIMEOUT.as_millis()).unwrap_or(i64::MAX)),
         ("wal_autocheckpoint", autocheckpoint),
         ("mmap_size", 0),
         ("foreign_keys", 0),
@@ -168,16 +153,10 @@ fn set_up(db: &Connection, options: SqliteOptions, purpose: Purpose) -> Result<(
     ];
     for (pragma, asked) in pragmas {
         // Some answer to being set, some do not.
-        db.prepare(&format!("PRAGMA {pragma} = {asked}"))?
-            .query([])?
-            .next()?;
+        db.prepare(&format!("PRAGMA {pragma} = {asked}"))?.query([])?.next()?;
         let got: i64 = db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
         if got != asked {
-            return Err(Trouble::NotTaken {
-                pragma,
-                asked: asked.to_string(),
-                got: got.to_string(),
-            });
+            return Err(Trouble::NotTaken { pragma, asked: asked.to_string(), got: got.to_string() });
         }
     }
     if let Some(pages) = options.pages_max {
@@ -221,10 +200,7 @@ fn full_path(path: &Path) -> Result<PathBuf, StoreError> {
     };
     if let Ok(there) = fs::canonicalize(path) {
         if there.is_dir() {
-            let message = format!(
-                "`{}` is a folder: name a file in it, such as `bus.db`",
-                there.display()
-            );
+            let message = format!("`{}` is a folder: name a file in it, such as `bus.db`", there.display());
             return Err(StoreError::new(StoreErrorKind::Unsupported, "open", message));
         }
         return Ok(there);
@@ -281,14 +257,10 @@ mod tests {
 
     #[test]
     fn a_sqlite_that_can_damage_its_log_is_refused() {
-        for sound in [
-            3_044_006, 3_044_099, 3_050_007, 3_051_003, 3_052_000, 3_054_001, 4_000_000,
-        ] {
+        for sound in [3_044_006, 3_044_099, 3_050_007, 3_051_003, 3_052_000, 3_054_001, 4_000_000] {
             assert!(check_version(sound).is_ok(), "{sound}");
         }
-        for unsound in [
-            3_007_000, 3_040_001, 3_044_005, 3_045_000, 3_050_006, 3_051_000, 3_051_002,
-        ] {
+        for unsound in [3_007_000, 3_040_001, 3_044_005, 3_045_000, 3_050_006, 3_051_000, 3_051_002] {
             assert!(check_version(unsound).is_err(), "{unsound}");
         }
         let error = check_version(3_040_001).unwrap_err();
@@ -308,10 +280,7 @@ mod tests {
                 let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
                 assert_eq!(number("PRAGMA synchronous"), code);
                 assert_eq!(number("PRAGMA busy_timeout"), 5_000);
-                assert_eq!(
-                    number("PRAGMA query_only"),
-                    i64::from(purpose == Purpose::Reading)
-                );
+                assert_eq!(number("PRAGMA query_only"), i64::from(purpose == Purpose::Reading));
             }
         }
     }

@@ -96,10 +96,7 @@ impl Operate for SqliteStore {
 
 /// From the columns id, connector, direction.
 fn queue_id(row: &Row<'_>) -> Result<QueueId, Fault> {
-    Ok(QueueId::new(
-        connector_name(row.get(1)?)?,
-        Code::from_code(row.get(2)?)?,
-    ))
+    Ok(QueueId::new(connector_name(row.get(1)?)?, Code::from_code(row.get(2)?)?))
 }
 
 // What people see of a delivery, as SQL; the numbers are those of `SideState`. Something is blocked while its lane is
@@ -179,11 +176,7 @@ fn deliveries(
     queue: &QueueId,
     filter: &DeliveryFilter,
 ) -> Result<Vec<DeliverySummary>, Fault> {
-    let limit = if filter.limit == 0 {
-        PAGE_ROWS_MAX
-    } else {
-        filter.limit.min(PAGE_ROWS_MAX)
-    };
+    let limit = if filter.limit == 0 { PAGE_ROWS_MAX } else { filter.limit.min(PAGE_ROWS_MAX) };
     let after = filter.after.map_or(0, |delivery| delivery.0);
     let wanted = filter.state.map(codes_of);
     let is_wanted =

@@ -50,15 +50,8 @@ impl Owner {
     pub(crate) fn new(database: &Path, status: Arc<Status>) -> Self {
         let mut name = database.as_os_str().to_owned();
         name.push("-owner");
-        let shared = Shared {
-            place: Mutex::new(Place::Outside),
-            changes: watch::Sender::new(()),
-        };
-        Self {
-            path: name.into(),
-            shared: Arc::new(shared),
-            status,
-        }
+        let shared = Shared { place: Mutex::new(Place::Outside), changes: watch::Sender::new(()) };
+        Self { path: name.into(), shared: Arc::new(shared), status }
     }
 
     /// Waits until this process may work on the queues.
@@ -110,21 +103,14 @@ impl Owner {
                 Err(error) => Place::Failed(error.to_string()),
             });
         };
-        let thread = thread::Builder::new()
-            .name("bus-sqlite-owner".to_owned())
-            .spawn(stand_in_line);
+        let thread = thread::Builder::new().name("bus-sqlite-owner".to_owned()).spawn(stand_in_line);
         thread.map_err(|error| self.failed(&error.to_string()))?;
         *place = Place::InLine;
         Ok(false)
     }
 
     fn open(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&self.path)
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
     }
 
     fn failed(&self, reason: &str) -> StoreError {

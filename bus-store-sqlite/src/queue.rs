@@ -23,18 +23,11 @@ impl Queue for SqliteStore {
     }
 
     fn acquire(&self, queue: &QueueId, now: Timestamp) -> StoreFuture<'_, Ownership> {
-        self.write(Acquire {
-            queue: queue.clone(),
-            now,
-        })
+        self.write(Acquire { queue: queue.clone(), now })
     }
 
     fn claim(&self, ownership: &Ownership, limit: usize, now: Timestamp) -> StoreFuture<'_, Claim> {
-        self.write(ClaimWrite {
-            ownership: ownership.clone(),
-            limit,
-            now,
-        })
+        self.write(ClaimWrite { ownership: ownership.clone(), limit, now })
     }
 }
 
@@ -58,16 +51,10 @@ pub(crate) fn owned(session: &mut Session<'_>, ownership: &Ownership) -> Result<
     };
     let id = session.existing_queue_number(queue)?.ok_or_else(stale)?;
     let sql = "SELECT claimed_to, asides FROM bus_queue WHERE id = ?1 AND epoch = ?2";
-    let row = session
-        .prepare(sql)?
-        .query_row([id, *epoch], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let row =
+        session.prepare(sql)?.query_row([id, *epoch], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (claimed_to, asides) = row.ok_or_else(stale)?;
-    Ok(QueueRow {
-        id,
-        claimed_to,
-        asides,
-    })
+    Ok(QueueRow { id, claimed_to, asides })
 }
 
 struct Acquire {
@@ -82,9 +69,8 @@ impl Write for Acquire {
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Ownership>, Fault> {
         let queue = session.queue_number(&self.queue)?;
         let sql = "UPDATE bus_queue SET epoch = epoch + 1 WHERE id = ?1 RETURNING epoch, claimed_to";
-        let (epoch, claimed_to) = session
-            .prepare(sql)?
-            .query_row([queue], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+        let (epoch, claimed_to) =
+            session.prepare(sql)?.query_row([queue], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
 
         // What was claimed from the line goes to the side; what was claimed there stays there.
         let sql = format!(
@@ -99,18 +85,16 @@ impl Write for Acquire {
                 interrupted.push(row?);
             }
         }
-        session
-            .prepare(&sql)?
-            .execute(params![queue, claimed_to, INTERRUPTED_ERROR])?;
+        session.prepare(&sql)?.execute(params![queue, claimed_to, INTERRUPTED_ERROR])?;
         let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2";
         session.prepare(sql)?.execute([queue, claimed_to])?;
         {
             let sql = "UPDATE bus_side SET state = 3, due = 0, solitary = 1, reason = ?2
                        WHERE queue = ?1 AND state = 1 RETURNING seq, key";
             let mut running = session.prepare(sql)?;
-            for row in running.query_map(params![queue, INTERRUPTED_ERROR], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })? {
+            for row in
+                running.query_map(params![queue, INTERRUPTED_ERROR], |row| Ok((row.get(0)?, row.get(1)?)))?
+            {
                 interrupted.push(row?);
             }
         }
@@ -122,9 +106,6 @@ impl Write for Acquire {
         if !interrupted.is_empty() {
             session.ring(queue)?;
         }
-        Ok(Progress::Done(Ownership {
-            queue: self.queue.clone(),
-            epoch,
-        }))
+        Ok(Progress::Done(Ownership { queue: self.queue.clone(), epoch }))
     }
 }

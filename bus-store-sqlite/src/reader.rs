@@ -44,10 +44,7 @@ impl Reader {
     }
 
     fn read(&self, read: Read) {
-        let begun = self
-            .db
-            .prepare_cached("BEGIN DEFERRED")
-            .and_then(|mut begin| begin.execute([]));
+        let begun = self.db.prepare_cached("BEGIN DEFERRED").and_then(|mut begin| begin.execute([]));
         match begun {
             Ok(_) => read(&self.db),
             // Without a transaction the work still sees sound data, statement by statement; its own statements

@@ -42,9 +42,7 @@ pub(crate) fn migrate(db: &mut Connection, file: &str) -> Result<(), StoreError>
     if version(db).is_ok_and(|version| version == Some(newest())) {
         return Ok(());
     }
-    let cause = error
-        .source()
-        .and_then(|source| source.downcast_ref::<rusqlite::Error>());
+    let cause = error.source().and_then(|source| source.downcast_ref::<rusqlite::Error>());
     if let Some(cause) = cause.filter(|cause| severity(cause) == Severity::Transient) {
         return Err(told(cause, "open"));
     }
@@ -73,10 +71,8 @@ pub(crate) fn check_not_newer(db: &Connection) -> Result<(), Fault> {
 /// The version of the file's tables; `None` when it has none of ours.
 fn version(db: &Connection) -> rusqlite::Result<Option<i64>> {
     let has_history = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    let has_history: Option<i64> = db
-        .prepare_cached(has_history)?
-        .query_row([HISTORY_TABLE], |row| row.get(0))
-        .optional()?;
+    let has_history: Option<i64> =
+        db.prepare_cached(has_history)?.query_row([HISTORY_TABLE], |row| row.get(0)).optional()?;
     if has_history.is_none() {
         return Ok(None);
     }
@@ -87,10 +83,7 @@ fn version(db: &Connection) -> rusqlite::Result<Option<i64>> {
 /// The version of the tables that this program knows.
 fn newest() -> i64 {
     let migrations = runner();
-    let versions = migrations
-        .get_migrations()
-        .iter()
-        .map(refinery::Migration::version);
+    let versions = migrations.get_migrations().iter().map(refinery::Migration::version);
     versions.max().map_or(0, i64::from)
 }
 

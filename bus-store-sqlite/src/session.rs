@@ -57,10 +57,7 @@ pub(crate) struct Effects {
 impl Memo {
     /// Forgets everything; the next transaction reads it again.
     pub(crate) fn forget(&mut self) {
-        *self = Self {
-            data_version: self.data_version,
-            ..Self::default()
-        };
+        *self = Self { data_version: self.data_version, ..Self::default() };
     }
 
     /// Forgets what a piece of work that was undone may have brought. The sequence stays: a number that was given
@@ -73,9 +70,7 @@ impl Memo {
 
     /// Whether another connection has committed since this was asked last.
     pub(crate) fn look(&mut self, db: &Connection) -> rusqlite::Result<bool> {
-        let seen: i64 = db
-            .prepare_cached("PRAGMA data_version")?
-            .query_row([], |row| row.get(0))?;
+        let seen: i64 = db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         let is_changed = self.data_version.is_some_and(|before| before != seen);
         if is_changed {
             self.forget();
@@ -113,17 +108,8 @@ impl Effects {
              WHERE id = ?1",
         )?;
         for (queue, tally) in &self.tallies {
-            let Tally {
-                logged,
-                completed,
-                discarded,
-                retried,
-                waited,
-                stale,
-            } = *tally;
-            update.execute(params![
-                queue, logged, completed, discarded, retried, waited, stale
-            ])?;
+            let Tally { logged, completed, discarded, retried, waited, stale } = *tally;
+            update.execute(params![queue, logged, completed, discarded, retried, waited, stale])?;
         }
         Ok(())
     }
@@ -154,11 +140,7 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(db: &'a Connection, memo: &'a mut Memo) -> Self {
-        Self {
-            db,
-            memo,
-            effects: Effects::default(),
-        }
+        Self { db, memo, effects: Effects::default() }
     }
 
     /// A prepared statement, kept for the life of the connection.
@@ -181,10 +163,7 @@ impl<'a> Session<'a> {
             let sql = "SELECT task, delivery, object_number FROM bus_sequence WHERE id = 1";
             self.memo.sequence = Some(self.prepare(sql)?.query_row([], read)?);
         }
-        self.memo
-            .sequence
-            .as_mut()
-            .ok_or(rusqlite::Error::QueryReturnedNoRows)
+        self.memo.sequence.as_mut().ok_or(rusqlite::Error::QueryReturnedNoRows)
     }
 
     /// Marks the sequence as changed; see [`Session::sequence`].
@@ -234,15 +213,9 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         sequence.is_changed = false;
-        let Sequence {
-            task,
-            delivery,
-            object_numbers_reserved,
-            ..
-        } = *sequence;
+        let Sequence { task, delivery, object_numbers_reserved, .. } = *sequence;
         let sql = "UPDATE bus_sequence SET task = ?1, delivery = ?2, object_number = ?3 WHERE id = 1";
-        self.prepare(sql)?
-            .execute([task, delivery, object_numbers_reserved])?;
+        self.prepare(sql)?.execute([task, delivery, object_numbers_reserved])?;
         Ok(())
     }
 
@@ -252,8 +225,7 @@ impl<'a> Session<'a> {
             return Ok(number);
         }
         let sql = "INSERT INTO bus_queue (connector, direction) VALUES (?1, ?2)";
-        self.prepare(sql)?
-            .execute(params![queue.connector.as_str(), queue.direction.to_code()])?;
+        self.prepare(sql)?.execute(params![queue.connector.as_str(), queue.direction.to_code()])?;
         let number = self.db.last_insert_rowid();
         self.memo.remember_queue(queue, number);
         Ok(number)
@@ -276,9 +248,8 @@ impl<'a> Session<'a> {
     pub(crate) fn ring(&mut self, queue: i64) -> Result<(), Fault> {
         if self.memo.queue_id(queue).is_none() {
             let sql = "SELECT connector, direction FROM bus_queue WHERE id = ?1";
-            let (connector, direction): (String, i64) = self
-                .prepare(sql)?
-                .query_row([queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (connector, direction): (String, i64) =
+                self.prepare(sql)?.query_row([queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let id = QueueId::new(connector_name(connector)?, Code::from_code(direction)?);
             self.memo.remember_queue(&id, queue);
         }
@@ -296,9 +267,8 @@ impl<'a> Session<'a> {
         if let Some(waits) = self.memo.waits {
             return Ok(waits);
         }
-        let waits = self
-            .prepare("SELECT EXISTS (SELECT 1 FROM bus_wait)")?
-            .query_row([], |row| row.get(0))?;
+        let waits =
+            self.prepare("SELECT EXISTS (SELECT 1 FROM bus_wait)")?.query_row([], |row| row.get(0))?;
         self.memo.waits = Some(waits);
         Ok(waits)
     }

@@ -47,27 +47,13 @@ impl Write for CommitWrite {
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit {
-            ownership,
-            objects,
-            bindings,
-            unbound,
-            ..
-        } = &self.0;
+        let Commit { ownership, objects, bindings, unbound, .. } = &self.0;
         // New tasks alone contradict nothing.
         ownership.is_some() || !objects.is_empty() || !bindings.is_empty() || !unbound.is_empty()
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
-        let Commit {
-            settlements,
-            ownership,
-            objects,
-            bindings,
-            unbound,
-            tasks,
-            now,
-        } = &self.0;
+        let Commit { settlements, ownership, objects, bindings, unbound, tasks, now } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -119,10 +105,7 @@ impl Write for CommitWrite {
 /// What the last claim had no room for, or found held, may be ready now.
 fn ring_for_the_line(session: &mut Session<'_>, queue: &QueueRow) -> Result<(), Fault> {
     let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq > ?2)";
-    if session
-        .prepare(sql)?
-        .query_row([queue.id, queue.claimed_to], |row| row.get(0))?
-    {
+    if session.prepare(sql)?.query_row([queue.id, queue.claimed_to], |row| row.get(0))? {
         session.ring(queue.id)?;
     }
     Ok(())
@@ -148,9 +131,7 @@ fn log(session: &mut Session<'_>, task: &NewTask) -> Result<TaskId, Fault> {
     let is_shared = task.deliveries.len() > 1;
     if is_shared {
         let open = i64::try_from(task.deliveries.len()).unwrap_or(i64::MAX);
-        session
-            .prepare("INSERT INTO bus_task_share (task, open) VALUES (?1, ?2)")?
-            .execute([id, open])?;
+        session.prepare("INSERT INTO bus_task_share (task, open) VALUES (?1, ?2)")?.execute([id, open])?;
     }
     let sql = "INSERT INTO bus_pending (queue, seq, key, task, shared, data_type, policy, idempotency_key)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";

@@ -71,12 +71,7 @@ pub(crate) fn waiters_for(
         return Ok(waiters);
     }
     let mut arrived = Vec::new();
-    for Binding {
-        connector,
-        object,
-        external_id,
-    } in bindings
-    {
+    for Binding { connector, object, external_id } in bindings {
         arrived.push(bound(connector, &object.object_type, &object.id));
         arrived.push(known(connector, &object.object_type, external_id));
     }
@@ -101,10 +96,8 @@ pub(crate) fn wake_if_met(session: &mut Session<'_>, waiters: BTreeSet<Waiter>) 
     for waiter in waiters {
         let (queue, seq) = waiter;
         let sql = "SELECT key, awaited FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 4";
-        let found: Option<(String, String)> = session
-            .prepare(sql)?
-            .query_row([queue, seq], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let found: Option<(String, String)> =
+            session.prepare(sql)?.query_row([queue, seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((key, awaited)) = found else { continue };
         let mut is_met = false;
         for awaited in read_awaited(&awaited)? {
@@ -125,21 +118,13 @@ pub(crate) fn wake_if_met(session: &mut Session<'_>, waiters: BTreeSet<Waiter>) 
 /// Whether what is awaited is there.
 fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
     match awaited {
-        Awaited::Bound {
-            connector,
-            object_type,
-            object,
-        } => {
+        Awaited::Bound { connector, object_type, object } => {
             let sql = "SELECT EXISTS (SELECT 1 FROM bus_binding
                        WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3)";
             let parameters = params![object_type.as_str(), id_text(object), connector.as_str()];
             Ok(db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?)
         }
-        Awaited::Known {
-            connector,
-            object_type,
-            external_id,
-        } => {
+        Awaited::Known { connector, object_type, external_id } => {
             let parameters = params![connector.as_str(), object_type.as_str(), external_id];
             Ok(db.prepare_cached(FIND_HOST_ID)?.exists(parameters)?)
         }
@@ -152,32 +137,15 @@ fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
 
 fn what(awaited: &Awaited) -> String {
     match awaited {
-        Awaited::Bound {
-            connector,
-            object_type,
-            object,
-        } => bound(connector, object_type, object),
-        Awaited::Known {
-            connector,
-            object_type,
-            external_id,
-        } => known(connector, object_type, external_id),
-        Awaited::Exists(ObjectQuery {
-            object_type,
-            by,
-            site,
-            parent,
-            ..
-        }) => {
+        Awaited::Bound { connector, object_type, object } => bound(connector, object_type, object),
+        Awaited::Known { connector, object_type, external_id } => known(connector, object_type, external_id),
+        Awaited::Exists(ObjectQuery { object_type, by, site, parent, .. }) => {
             let site = site.as_ref().map(SiteName::as_str);
             match by {
                 FoundBy::Guid(guid) => json!(["guid", object_type, guid]).to_string(),
-                FoundBy::CodeName(code_name) => code_named(
-                    object_type,
-                    code_name,
-                    site,
-                    parent.as_ref().map(id_text).as_deref(),
-                ),
+                FoundBy::CodeName(code_name) => {
+                    code_named(object_type, code_name, site, parent.as_ref().map(id_text).as_deref())
+                }
             }
         }
     }
@@ -208,14 +176,8 @@ fn names_of(session: &Session<'_>, object: &ObjectKey) -> Result<Vec<String>, Fa
     let code_name: Option<String> = row.get(1)?;
     let (site, parent): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
     let guid = guid.map(|guid| json!(["guid", object.object_type, guid]).to_string());
-    let code_name = code_name.map(|code_name| {
-        code_named(
-            &object.object_type,
-            &code_name,
-            site.as_deref(),
-            parent.as_deref(),
-        )
-    });
+    let code_name = code_name
+        .map(|code_name| code_named(&object.object_type, &code_name, site.as_deref(), parent.as_deref()));
     Ok(guid.into_iter().chain(code_name).collect())
 }
 
@@ -223,27 +185,13 @@ fn names_of(session: &Session<'_>, object: &ObjectKey) -> Result<Vec<String>, Fa
 
 pub(crate) fn write_awaited(awaited: &[Awaited]) -> String {
     let one = |awaited: &Awaited| match awaited {
-        Awaited::Bound {
-            connector,
-            object_type,
-            object,
-        } => {
+        Awaited::Bound { connector, object_type, object } => {
             json!({ "bound": [connector, object_type, id_text(object)] })
         }
-        Awaited::Known {
-            connector,
-            object_type,
-            external_id,
-        } => {
+        Awaited::Known { connector, object_type, external_id } => {
             json!({ "known": [connector, object_type, external_id] })
         }
-        Awaited::Exists(ObjectQuery {
-            object_type,
-            by,
-            site,
-            parent,
-            group,
-        }) => {
+        Awaited::Exists(ObjectQuery { object_type, by, site, parent, group }) => {
             let (how, name) = match by {
                 FoundBy::Guid(guid) => ("guid", guid.to_string()),
                 FoundBy::CodeName(code_name) => ("code_name", code_name.clone()),
@@ -257,10 +205,7 @@ pub(crate) fn write_awaited(awaited: &[Awaited]) -> String {
 pub(crate) fn read_awaited(text: &str) -> Result<Vec<Awaited>, Fault> {
     let all: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text)
         .map_err(|error| corrupt(format!("what is awaited is not readable: {error}")))?;
-    all.iter()
-        .flatten()
-        .map(|(how, fields)| read_one(how, fields))
-        .collect()
+    all.iter().flatten().map(|(how, fields)| read_one(how, fields)).collect()
 }
 
 fn read_one(how: &str, fields: &Value) -> Result<Awaited, Fault> {
@@ -284,9 +229,8 @@ fn read_one(how: &str, fields: &Value) -> Result<Awaited, Fault> {
             });
         }
         "guid" => {
-            let guid = text(1)?
-                .parse()
-                .map_err(|error| corrupt(format!("what is awaited is no GUID: {error}")))?;
+            let guid =
+                text(1)?.parse().map_err(|error| corrupt(format!("what is awaited is no GUID: {error}")))?;
             FoundBy::Guid(guid)
         }
         "code_name" => FoundBy::CodeName(text(1)?),
@@ -323,11 +267,7 @@ mod tests {
                 object_type: object_type.clone(),
                 object: ObjectId::Text(shouting.to_owned()),
             },
-            Awaited::Known {
-                connector,
-                object_type: object_type.clone(),
-                external_id: "\"[003]".to_owned(),
-            },
+            Awaited::Known { connector, object_type: object_type.clone(), external_id: "\"[003]".to_owned() },
             Awaited::Exists(query(FoundBy::CodeName("admin".to_owned()))),
             Awaited::Exists(query(FoundBy::Guid(shouting.parse().unwrap()))),
         ];
@@ -346,9 +286,6 @@ mod tests {
         };
         let with_group = Awaited::Exists(query(Some(ObjectId::Number(3))));
         assert_eq!(what(&with_group), what(&Awaited::Exists(query(None))));
-        assert_ne!(
-            what(&with_group),
-            code_named(&object_type, "admin", Some("corp"), None)
-        );
+        assert_ne!(what(&with_group), code_named(&object_type, "admin", Some("corp"), None));
     }
 }

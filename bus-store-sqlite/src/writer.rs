@@ -99,12 +99,7 @@ impl<W: Write> Waiting<W> {
         caller: oneshot::Sender<Result<W::Answer, StoreError>>,
         share: OwnedSemaphorePermit,
     ) -> Self {
-        Self {
-            write,
-            answer: None,
-            caller,
-            _share: share,
-        }
+        Self { write, answer: None, caller, _share: share }
     }
 }
 
@@ -298,13 +293,7 @@ impl Writer {
     }
 
     fn transaction(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<Effects> {
-        let Self {
-            db,
-            memo,
-            status,
-            nudges,
-            ..
-        } = self;
+        let Self { db, memo, status, nudges, .. } = self;
         let changes_before = db.total_changes();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let is_changed_elsewhere = memo.look(db)?;

@@ -34,10 +34,7 @@ async fn child_that_commits() {
             for number in first.. {
                 let (key, number) = (format!("{caller}-{}", number % 2), number.to_string());
                 let commit = Commit {
-                    tasks: vec![NewTask {
-                        data: number.clone().into_bytes(),
-                        ..task(&key, &number)
-                    }],
+                    tasks: vec![NewTask { data: number.clone().into_bytes(), ..task(&key, &number) }],
                     ..Commit::at(Timestamp::EPOCH)
                 };
                 store.commit(commit).await.expect("log");
@@ -54,16 +51,9 @@ async fn child_that_commits() {
         }
         let settlements = claim.deliveries.iter();
         let settlements = settlements
-            .map(|claimed| Settlement {
-                delivery: claimed.delivery,
-                outcome: Outcome::Completed,
-            })
+            .map(|claimed| Settlement { delivery: claimed.delivery, outcome: Outcome::Completed })
             .collect();
-        let commit = Commit {
-            settlements,
-            ownership: Some(owner.clone()),
-            ..Commit::at(Timestamp::EPOCH)
-        };
+        let commit = Commit { settlements, ownership: Some(owner.clone()), ..Commit::at(Timestamp::EPOCH) };
         store.commit(commit).await.expect("settle");
         for claimed in &claim.deliveries {
             say(&format!("completed {}", claimed.delivery));
@@ -86,8 +76,7 @@ impl Story {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
             ["logged", key, number] => {
-                self.logged
-                    .insert((key.to_owned(), number.parse().expect("a number")));
+                self.logged.insert((key.to_owned(), number.parse().expect("a number")));
             }
             ["began", delivery, key, number] => {
                 let what = (key.to_owned(), number.parse().expect("a number"));
@@ -108,9 +97,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut told = Story::default();
     let mut dice: u64 = 0x5eed;
     for round in 0..KILLS {
-        dice = dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let lines = 1 + usize::try_from(dice >> 57).expect("a small number");
         let mut child = Process::start("child_that_commits", &file);
         for _ in 0..lines {
@@ -133,48 +120,23 @@ async fn check(round: usize, store: &SqliteStore, told: &Story) {
     for summary in &open {
         let number: u64 = summary.title.parse().expect("a number");
         let before = latest.insert(&summary.key, number);
-        assert!(
-            before < Some(number),
-            "round {round}: key {} is out of order",
-            summary.key
-        );
+        assert!(before < Some(number), "round {round}: key {} is out of order", summary.key);
         assert!(
             !told.completed.contains(&summary.delivery.0),
             "round {round}: {} was acknowledged as completed",
             summary.delivery
         );
     }
-    let here: BTreeSet<(String, u64)> = open
-        .iter()
-        .map(|summary| (summary.key.clone(), summary.title.parse().expect("a number")))
-        .collect();
+    let here: BTreeSet<(String, u64)> =
+        open.iter().map(|summary| (summary.key.clone(), summary.title.parse().expect("a number"))).collect();
     for (key, number) in told.logged.difference(&here) {
-        let has_begun = told
-            .began
-            .values()
-            .any(|began| (&began.0, &began.1) == (key, number));
-        assert!(
-            has_begun,
-            "round {round}: {number} of key {key} was acknowledged and is lost"
-        );
+        let has_begun = told.began.values().any(|began| (&began.0, &began.1) == (key, number));
+        assert!(has_begun, "round {round}: {number} of key {key} was acknowledged and is lost");
     }
     let counters = store.counters(&queue()).await.expect("counters");
     assert_eq!(counters.open, open.len() as u64, "round {round}");
-    assert_eq!(
-        counters.logged,
-        counters.open + counters.completed,
-        "round {round}"
-    );
-    assert!(
-        counters.logged >= told.logged.len() as u64,
-        "round {round}: logged tasks are lost"
-    );
-    assert!(
-        counters.completed >= told.completed.len() as u64,
-        "round {round}: outcomes are lost"
-    );
-    assert!(
-        counters.completed <= told.began.len() as u64,
-        "round {round}: outcomes are invented"
-    );
+    assert_eq!(counters.logged, counters.open + counters.completed, "round {round}");
+    assert!(counters.logged >= told.logged.len() as u64, "round {round}: logged tasks are lost");
+    assert!(counters.completed >= told.completed.len() as u64, "round {round}: outcomes are lost");
+    assert!(counters.completed <= told.began.len() as u64, "round {round}: outcomes are invented");
 }

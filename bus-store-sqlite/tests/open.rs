@@ -46,12 +46,7 @@ fn a_text_file_is_no_store() {
     fs::write(&short, "Dear diary").expect("write");
     for file in [long, short] {
         let before = fs::read(&file).expect("read");
-        check(
-            &open(&file),
-            StoreErrorKind::Corrupt,
-            &file,
-            "choose another file",
-        );
+        check(&open(&file), StoreErrorKind::Corrupt, &file, "choose another file");
         assert_eq!(fs::read(&file).expect("read"), before, "it was left as it was");
     }
 }
@@ -71,23 +66,13 @@ fn a_path_beneath_a_file_is_refused() {
     let folder = folder();
     let file = folder.path().join("file");
     fs::write(&file, "").expect("write");
-    check(
-        &open(file.join("bus.db")),
-        StoreErrorKind::Unavailable,
-        &file,
-        "choose a folder",
-    );
+    check(&open(file.join("bus.db")), StoreErrorKind::Unavailable, &file, "choose a folder");
 }
 
 #[test]
 fn a_folder_is_no_store() {
     let folder = folder();
-    check(
-        &open(folder.path()),
-        StoreErrorKind::Unsupported,
-        folder.path(),
-        "name a file in it",
-    );
+    check(&open(folder.path()), StoreErrorKind::Unsupported, folder.path(), "name a file in it");
 }
 
 /// Opens what its parent, who may be root, must not try itself.
@@ -126,11 +111,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
     let deeper = locked.join("deeper/bus.db");
     let refusal = refusal_of_a_stranger(&folder, &deeper);
     let text = refusal.strip_prefix("Unavailable ").expect(&refusal);
-    check_text(
-        text,
-        &locked.join("deeper"),
-        "choose a folder that this user may write",
-    );
+    check_text(text, &locked.join("deeper"), "choose a folder that this user may write");
 }
 
 #[tokio::test]
@@ -174,10 +155,7 @@ async fn a_store_stops_when_another_process_brings_a_newer_schema() {
     let file = folder.path().join("bus.db");
     let store = open(&file).expect("open");
     write_newer_schema(&file);
-    let commit = || Commit {
-        tasks: vec![task("x", "one")],
-        ..Commit::at(Timestamp::EPOCH)
-    };
+    let commit = || Commit { tasks: vec![task("x", "one")], ..Commit::at(Timestamp::EPOCH) };
     for _ in 0..2 {
         let refused = store.commit(commit()).await.expect_err("it is newer");
         assert_eq!(refused.kind(), StoreErrorKind::Closed);
@@ -193,22 +171,12 @@ async fn tables_of_somebody_else_are_not_touched() {
     let db = Connection::open(&file).expect("open");
     db.execute_batch("CREATE TABLE bus_task (stop TEXT); INSERT INTO bus_task VALUES ('main street')")
         .expect("a table");
-    check(
-        &open(&file),
-        StoreErrorKind::Corrupt,
-        &file,
-        "choose another file",
-    );
-    let stop: String = db
-        .query_row("SELECT stop FROM bus_task", [], |row| row.get(0))
-        .expect("it is there");
+    check(&open(&file), StoreErrorKind::Corrupt, &file, "choose another file");
+    let stop: String = db.query_row("SELECT stop FROM bus_task", [], |row| row.get(0)).expect("it is there");
     assert_eq!(stop, "main street");
     let ours = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'bus~_%' ESCAPE '~' AND type = 'table'";
     let tables: i64 = db.query_row(ours, [], |row| row.get(0)).expect("a count");
-    assert!(
-        tables <= 2,
-        "nothing of ours was left behind but the history: {tables}"
-    );
+    assert!(tables <= 2, "nothing of ours was left behind but the history: {tables}");
 }
 
 #[tokio::test]
@@ -223,10 +191,7 @@ async fn a_file_of_the_host_stays_the_hosts() {
     .expect("a host's file");
     let store = open(&file).expect("open");
     store
-        .commit(Commit {
-            tasks: vec![task("x", "one")],
-            ..Commit::at(Timestamp::EPOCH)
-        })
+        .commit(Commit { tasks: vec![task("x", "one")], ..Commit::at(Timestamp::EPOCH) })
         .await
         .expect("log");
     store.close().await;
@@ -242,17 +207,14 @@ async fn a_file_of_the_host_stays_the_hosts() {
 #[test]
 fn the_migrations_can_be_run_by_hand() {
     let db = Connection::open_in_memory().expect("open");
-    db.execute_batch(&migrations_sql())
-        .expect("the migrations are SQL");
+    db.execute_batch(&migrations_sql()).expect("the migrations are SQL");
 }
 
 #[tokio::test]
 async fn durability_is_told_as_it_was_asked_for() {
     let folder = folder();
-    let expected = [
-        (Synchronous::Full, Durability::PowerLoss),
-        (Synchronous::Normal, Durability::ProcessKill),
-    ];
+    let expected =
+        [(Synchronous::Full, Durability::PowerLoss), (Synchronous::Normal, Durability::ProcessKill)];
     for (synchronous, durability) in expected {
         let options = SqliteOptions::default().synchronous(synchronous);
         let store = SqliteStore::open(folder.path().join("bus.db"), options).expect("open");
@@ -271,10 +233,7 @@ async fn a_full_store_refuses_and_goes_on_when_there_is_room() {
     let log = |title: String| {
         let mut task = task("x", &title);
         task.data = vec![b'x'; 20_000];
-        store.commit(Commit {
-            tasks: vec![task],
-            ..Commit::at(Timestamp::EPOCH)
-        })
+        store.commit(Commit { tasks: vec![task], ..Commit::at(Timestamp::EPOCH) })
     };
     let mut logged = 0;
     let full = loop {
@@ -293,16 +252,9 @@ async fn a_full_store_refuses_and_goes_on_when_there_is_room() {
     assert_eq!(claim.deliveries.len(), 10);
     let settlements = claim.deliveries.iter();
     let settlements = settlements
-        .map(|claimed| Settlement {
-            delivery: claimed.delivery,
-            outcome: Outcome::Completed,
-        })
+        .map(|claimed| Settlement { delivery: claimed.delivery, outcome: Outcome::Completed })
         .collect();
-    let commit = Commit {
-        settlements,
-        ownership: Some(owner),
-        ..Commit::at(Timestamp::EPOCH)
-    };
+    let commit = Commit { settlements, ownership: Some(owner), ..Commit::at(Timestamp::EPOCH) };
     store.commit(commit).await.expect("finishing needs no room");
     log("after".to_owned()).await.expect("there is room again");
     store.close().await;
@@ -314,10 +266,7 @@ async fn a_closed_store_says_so() {
     let store = open(folder.path().join("bus.db")).expect("open");
     store.close().await;
     store.close().await;
-    let commit = Commit {
-        tasks: vec![task("x", "one")],
-        ..Commit::at(Timestamp::EPOCH)
-    };
+    let commit = Commit { tasks: vec![task("x", "one")], ..Commit::at(Timestamp::EPOCH) };
     let refused = store.commit(commit).await.expect_err("it is closed");
     assert_eq!(refused.kind(), StoreErrorKind::Closed);
     assert!(refused.to_string().contains("open it again"), "{refused}");

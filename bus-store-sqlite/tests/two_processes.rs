@@ -20,16 +20,11 @@ fn open(file: impl AsRef<std::path::Path>) -> SqliteStore {
 
 /// Waits for what must come, so that a test fails instead of hanging.
 async fn soon<T>(awaited: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(1), awaited)
-        .await
-        .expect("it comes within a minute")
+    tokio::time::timeout(Duration::from_mins(1), awaited).await.expect("it comes within a minute")
 }
 
 async fn log(store: &SqliteStore, key: &str, title: &str) -> i64 {
-    let commit = Commit {
-        tasks: vec![task(key, title)],
-        ..Commit::at(Timestamp::EPOCH)
-    };
+    let commit = Commit { tasks: vec![task(key, title)], ..Commit::at(Timestamp::EPOCH) };
     store.commit(commit).await.expect("log").tasks[0].0
 }
 
@@ -110,11 +105,7 @@ async fn ownership_passes_when_its_process_is_killed() {
     let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
     assert_eq!(owner.epoch, 2);
     let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
-    assert_eq!(
-        claim.deliveries.len(),
-        1,
-        "what the child had claimed runs alone, and first"
-    );
+    assert_eq!(claim.deliveries.len(), 1, "what the child had claimed runs alone, and first");
     assert_eq!(claim.deliveries[0].attempt, 2, "the child's attempt is charged");
 }
 
@@ -160,9 +151,7 @@ async fn processes_that_log_at_once_lose_nothing_and_share_no_id() {
     for number in 0..TASKS {
         assert!(ids.insert(log(&store, "parent", &number.to_string()).await));
     }
-    let said = tokio::task::spawn_blocking(|| child.finish())
-        .await
-        .expect("no panic");
+    let said = tokio::task::spawn_blocking(|| child.finish()).await.expect("no panic");
     for line in said {
         assert!(ids.insert(line.parse().expect("an id")), "{line} was given twice");
     }
@@ -184,9 +173,7 @@ fn processes_that_start_at_once_all_find_their_tables() {
         let file = folder.path().join(format!("{round}.db"));
         let gate = File::create(folder.path().join(format!("{round}.db-gate"))).expect("a gate");
         gate.lock().expect("it is closed");
-        let mut children: Vec<Process> = (0..4)
-            .map(|_| Process::start("child_that_opens", &file))
-            .collect();
+        let mut children: Vec<Process> = (0..4).map(|_| Process::start("child_that_opens", &file)).collect();
         for child in &mut children {
             assert_eq!(child.line().as_deref(), Some("at the gate"));
         }

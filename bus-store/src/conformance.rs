@@ -27,10 +27,7 @@
 //! hold panics and says what it saw. A law that needs a capability that the store does not claim is reported as a
 //! gap, with its reason, on the standard error stream of the tests; no law asks for a backend's name.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "a law that does not hold panics: that is how it says so"
-)]
+#![expect(clippy::missing_panics_doc, reason = "a law that does not hold panics: that is how it says so")]
 
 pub mod aside;
 mod bench;

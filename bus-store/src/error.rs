@@ -35,12 +35,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// Trouble of this kind, in this operation: `message` names the thing and the remedy.
     pub fn new(kind: StoreErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            operation,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, operation, message: message.into(), source: None }
     }
 
     /// With the backend's own error behind it.

@@ -61,11 +61,7 @@ impl MemoryStore {
         Box::pin(async move {
             let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.closed {
-                return Err(StoreError::new(
-                    StoreErrorKind::Closed,
-                    operation,
-                    "the store is closed",
-                ));
+                return Err(StoreError::new(StoreErrorKind::Closed, operation, "the store is closed"));
             }
             act(&mut state)
         })
@@ -74,11 +70,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            name: "memory",
-            durability: Durability::Nothing,
-            reopens: false,
-        }
+        Capabilities { name: "memory", durability: Durability::Nothing, reopens: false }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -229,20 +229,12 @@ impl Awaited {
     /// Which of the bindings satisfies it.
     pub fn is_met_by_binding(&self, binding: &Binding) -> bool {
         match self {
-            Self::Bound {
-                connector,
-                object_type,
-                object,
-            } => {
+            Self::Bound { connector, object_type, object } => {
                 *connector == binding.connector
                     && *object_type == binding.object.object_type
                     && *object == binding.object.id
             }
-            Self::Known {
-                connector,
-                object_type,
-                external_id,
-            } => {
+            Self::Known { connector, object_type, external_id } => {
                 *connector == binding.connector
                     && *object_type == binding.object.object_type
                     && *external_id == binding.external_id

@@ -104,10 +104,7 @@ pub struct NewDelivery {
 impl Commit {
     /// Nothing yet, at this time.
     pub fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            ..Self::default()
-        }
+        Self { now, ..Self::default() }
     }
 
     /// Whether it can be carried out at all: it says whose the settlements are, each task has a delivery, whoever

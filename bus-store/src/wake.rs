@@ -26,19 +26,13 @@ impl Doorbell {
     /// The listening end for a queue.
     pub fn listen(&self, queue: &QueueId) -> watch::Receiver<u64> {
         let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bells
-            .entry(queue.clone())
-            .or_insert_with(|| watch::Sender::new(0))
-            .subscribe()
+        bells.entry(queue.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
     /// Rings for a queue.
     pub fn ring(&self, queue: &QueueId) {
         let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bells
-            .entry(queue.clone())
-            .or_insert_with(|| watch::Sender::new(0))
-            .send_modify(|rings| *rings += 1);
+        bells.entry(queue.clone()).or_insert_with(|| watch::Sender::new(0)).send_modify(|rings| *rings += 1);
     }
 
     /// Rings for every queue that somebody listens to.

@@ -65,114 +65,39 @@ enum Bug {
 
 /// Which law catches which bug; a bug may be caught by others, too.
 const CAUGHT_BY: &[(Bug, &str)] = &[
-    (
-        Bug::DropsADelivery,
-        "a_commit_answers_its_tasks_in_the_order_given",
-    ),
-    (
-        Bug::DropsADelivery,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
+    (Bug::DropsADelivery, "a_commit_answers_its_tasks_in_the_order_given"),
+    (Bug::DropsADelivery, "random_programs_keep_every_key_in_order_and_lose_nothing"),
     (Bug::ClaimsTwice, "a_claimed_delivery_is_not_claimed_twice"),
-    (
-        Bug::ClaimsTwice,
-        "concurrent_commits_get_ids_of_their_own_and_lose_nothing",
-    ),
-    (
-        Bug::ClaimsTwice,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
-    (
-        Bug::ReordersTwoOfAKey,
-        "fresh_deliveries_of_one_key_are_claimed_together_in_order",
-    ),
-    (
-        Bug::ReordersTwoOfAKey,
-        "order_survives_every_combination_of_outcomes",
-    ),
-    (
-        Bug::ReordersTwoOfAKey,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
+    (Bug::ClaimsTwice, "concurrent_commits_get_ids_of_their_own_and_lose_nothing"),
+    (Bug::ClaimsTwice, "random_programs_keep_every_key_in_order_and_lose_nothing"),
+    (Bug::ReordersTwoOfAKey, "fresh_deliveries_of_one_key_are_claimed_together_in_order"),
+    (Bug::ReordersTwoOfAKey, "order_survives_every_combination_of_outcomes"),
+    (Bug::ReordersTwoOfAKey, "random_programs_keep_every_key_in_order_and_lose_nothing"),
     (Bug::ForgetsFencing, "a_former_owner_changes_nothing"),
-    (
-        Bug::ForgetsFencing,
-        "a_commit_is_all_or_nothing_when_its_owner_is_a_former_one",
-    ),
-    (
-        Bug::ForgetsFencing,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
-    (
-        Bug::ForgetsToLookAgain,
-        "what_arrived_before_the_wait_is_written_is_not_missed",
-    ),
-    (
-        Bug::ForgetsToLookAgain,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
-    (
-        Bug::WritesHalfACommit,
-        "a_commit_is_all_or_nothing_when_an_object_is_not_as_expected",
-    ),
-    (
-        Bug::WritesHalfACommit,
-        "a_commit_is_all_or_nothing_when_a_guid_is_taken",
-    ),
-    (
-        Bug::WritesHalfACommit,
-        "a_commit_is_all_or_nothing_when_a_code_name_is_taken",
-    ),
-    (
-        Bug::WritesHalfACommit,
-        "a_commit_is_all_or_nothing_when_a_settlement_is_stale",
-    ),
+    (Bug::ForgetsFencing, "a_commit_is_all_or_nothing_when_its_owner_is_a_former_one"),
+    (Bug::ForgetsFencing, "random_programs_keep_every_key_in_order_and_lose_nothing"),
+    (Bug::ForgetsToLookAgain, "what_arrived_before_the_wait_is_written_is_not_missed"),
+    (Bug::ForgetsToLookAgain, "random_programs_keep_every_key_in_order_and_lose_nothing"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_an_object_is_not_as_expected"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_guid_is_taken"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_code_name_is_taken"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_settlement_is_stale"),
     (Bug::LosesTheDoorbell, "logging_rings_before_it_returns"),
     (Bug::LosesTheDoorbell, "a_binding_wakes_who_waits_for_its_object"),
-    (
-        Bug::ForgetsTheInterruptedAttempt,
-        "what_was_interrupted_is_charged_and_claimed_alone",
-    ),
-    (
-        Bug::ForgetsTheInterruptedAttempt,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
-    (
-        Bug::ChargesWhatIsReleased,
-        "only_charged_outcomes_use_up_attempts",
-    ),
-    (
-        Bug::ForgetsTheDisplaced,
-        "what_holds_a_key_displaces_what_is_claimed_behind_it",
-    ),
-    (
-        Bug::ForgetsTheDisplaced,
-        "random_programs_keep_every_key_in_order_and_lose_nothing",
-    ),
+    (Bug::ForgetsTheInterruptedAttempt, "what_was_interrupted_is_charged_and_claimed_alone"),
+    (Bug::ForgetsTheInterruptedAttempt, "random_programs_keep_every_key_in_order_and_lose_nothing"),
+    (Bug::ChargesWhatIsReleased, "only_charged_outcomes_use_up_attempts"),
+    (Bug::ForgetsTheDisplaced, "what_holds_a_key_displaces_what_is_claimed_behind_it"),
+    (Bug::ForgetsTheDisplaced, "random_programs_keep_every_key_in_order_and_lose_nothing"),
     (Bug::ParksBesideTheKey, "a_parked_delivery_holds_its_key"),
-    (
-        Bug::ParksBesideTheKey,
-        "order_survives_every_combination_of_outcomes",
-    ),
-    (
-        Bug::StepsAsideInPlace,
-        "what_does_not_hold_its_key_lets_the_next_go",
-    ),
-    (
-        Bug::StepsAsideInPlace,
-        "what_was_overtaken_is_discarded_when_it_is_due",
-    ),
+    (Bug::ParksBesideTheKey, "order_survives_every_combination_of_outcomes"),
+    (Bug::StepsAsideInPlace, "what_does_not_hold_its_key_lets_the_next_go"),
+    (Bug::StepsAsideInPlace, "what_was_overtaken_is_discarded_when_it_is_due"),
     (Bug::IsEarly, "what_is_due_is_claimed_not_before"),
-    (
-        Bug::ForgetsTheNextDueTime,
-        "the_next_due_time_is_the_earliest_to_come",
-    ),
+    (Bug::ForgetsTheNextDueTime, "the_next_due_time_is_the_earliest_to_come"),
     (Bug::TakesBytesForText, "bytes_survive_as_they_are"),
     (Bug::RoundsTimes, "time_survives_to_the_microsecond"),
-    (
-        Bug::KnowsTheGone,
-        "a_gone_object_is_unknown_but_keeps_its_external_id",
-    ),
+    (Bug::KnowsTheGone, "a_gone_object_is_unknown_but_keeps_its_external_id"),
     (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
     (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
     (Bug::NeverCloses, "after_closing_every_call_answers_closed"),
@@ -181,14 +106,8 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
 #[tokio::test]
 async fn each_bug_is_caught_by_its_law() {
     for &(bug, law) in CAUGHT_BY {
-        let law = LAWS
-            .iter()
-            .find(|listed| listed.name == law)
-            .unwrap_or_else(|| panic!("no law {law}"));
-        assert!(
-            is_caught(bug, *law).await,
-            "{law:?} holds for a store that is broken: {bug:?}"
-        );
+        let law = LAWS.iter().find(|listed| listed.name == law).unwrap_or_else(|| panic!("no law {law}"));
+        assert!(is_caught(bug, *law).await, "{law:?} holds for a store that is broken: {bug:?}");
     }
 }
 
@@ -257,10 +176,7 @@ impl Broken {
                 }
                 (Bug::ParksBesideTheKey, Outcome::Parked { aside, .. }) => *aside = true,
                 (Bug::StepsAsideInPlace, Outcome::Aside { due, error, .. }) => {
-                    settlement.outcome = Outcome::Released {
-                        due: *due,
-                        error: error.take(),
-                    };
+                    settlement.outcome = Outcome::Released { due: *due, error: error.take() };
                 }
                 (Bug::ForgetsToLookAgain, Outcome::Waiting { awaited, .. }) => {
                     for awaited in awaited {
@@ -288,36 +204,15 @@ impl Broken {
 
     async fn is_met(&self, awaited: &Awaited) -> bool {
         match awaited {
-            Awaited::Bound {
-                connector,
-                object_type,
-                object,
-            } => {
-                let key = ObjectKey {
-                    object_type: object_type.clone(),
-                    id: object.clone(),
-                };
-                self.inner
-                    .external_ids(connector, &[key])
-                    .await
-                    .is_ok_and(|ids| ids[0].is_some())
+            Awaited::Bound { connector, object_type, object } => {
+                let key = ObjectKey { object_type: object_type.clone(), id: object.clone() };
+                self.inner.external_ids(connector, &[key]).await.is_ok_and(|ids| ids[0].is_some())
             }
-            Awaited::Known {
-                connector,
-                object_type,
-                external_id,
-            } => {
+            Awaited::Known { connector, object_type, external_id } => {
                 let external = [(object_type.clone(), external_id.clone())];
-                self.inner
-                    .host_ids(connector, &external)
-                    .await
-                    .is_ok_and(|ids| ids[0].is_some())
+                self.inner.host_ids(connector, &external).await.is_ok_and(|ids| ids[0].is_some())
             }
-            Awaited::Exists(query) => self
-                .inner
-                .find_object(query)
-                .await
-                .is_ok_and(|found| found.is_some()),
+            Awaited::Exists(query) => self.inner.find_object(query).await.is_ok_and(|found| found.is_some()),
         }
     }
 }
@@ -338,10 +233,7 @@ impl TaskLog for Broken {
             if self.bug == Bug::DropsADelivery && commit.tasks.len() > 1 {
                 dropped = commit.tasks.pop();
             }
-            let tasks_alone = Commit {
-                tasks: commit.tasks.clone(),
-                ..Commit::at(commit.now)
-            };
+            let tasks_alone = Commit { tasks: commit.tasks.clone(), ..Commit::at(commit.now) };
             let result = self.inner.commit(commit).await;
             if result.is_err() && self.bug == Bug::WritesHalfACommit {
                 self.inner.commit(tasks_alone).await?;
@@ -386,10 +278,7 @@ impl Queue for Broken {
                     claimed.extend(latest.into_iter().take(limit.saturating_sub(claimed.len())));
                 }
                 Bug::ReordersTwoOfAKey => {
-                    let second = claimed
-                        .iter()
-                        .skip(1)
-                        .position(|other| other.key == claimed[0].key);
+                    let second = claimed.iter().skip(1).position(|other| other.key == claimed[0].key);
                     if let Some(second) = second {
                         claimed.swap(0, second + 1);
                     }
@@ -431,10 +320,7 @@ impl Identity for Broken {
                 let is_it = |binding: &&Binding| {
                     binding.object.object_type == *object_type && binding.external_id == *external_id
                 };
-                bindings
-                    .iter()
-                    .find(is_it)
-                    .map(|binding| binding.object.id.clone())
+                bindings.iter().find(is_it).map(|binding| binding.object.id.clone())
             };
             Ok(external.iter().map(known).collect())
         })
@@ -557,10 +443,6 @@ impl Store for Broken {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        if self.bug == Bug::NeverCloses {
-            Box::pin(async {})
-        } else {
-            self.inner.close()
-        }
+        if self.bug == Bug::NeverCloses { Box::pin(async {}) } else { self.inner.close() }
     }
 }

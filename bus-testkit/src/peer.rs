@@ -93,7 +93,11 @@ impl FakePeer {
 
     /// Fails while the system is cut off: for `Connector::connect`.
     pub fn check_connection(&self) -> Result<(), Failure> {
-        if self.state().is_cut_off { Err(Failure::disconnected(format!("{} is cut off", self.name))) } else { Ok(()) }
+        if self.state().is_cut_off {
+            Err(Failure::disconnected(format!("{} is cut off", self.name)))
+        } else {
+            Ok(())
+        }
     }
 
     /// The calls that reached it, in order.

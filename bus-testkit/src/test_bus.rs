@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor};
 use bus_core::{ConnectorName, Direction, Listener};
-use bus_runtime::{Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, StoreConfig, SystemDice};
+use bus_runtime::{
+    Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, StoreConfig, SystemDice,
+};
 use bus_store::{Counters, DeliveryFilter, DeliverySummary, QueueId, Store};
 use tempfile::TempDir;
 

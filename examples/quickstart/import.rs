@@ -92,11 +92,7 @@ pub(crate) async fn run(bus: &Bus, tasks: Vec<ExternalTask>) -> Failing<Outcome>
             () = clock.sleep_until(next_look) => {}
         }
         let [imported, indexed] = completed(bus).await?;
-        progress.show(
-            logged.load(Ordering::Relaxed),
-            imported - imported_before,
-            indexed - indexed_before,
-        );
+        progress.show(logged.load(Ordering::Relaxed), imported - imported_before, indexed - indexed_before);
     }
     progress.end();
     let ended = clock.now();
@@ -135,12 +131,7 @@ fn spawn_loggers(
 async fn tallies(bus: &Bus) -> bus_runtime::Result<Tallies> {
     let queues = bus.queues().await?;
     let tally = |status: bus_runtime::QueueStatus| {
-        let bus_runtime::QueueStatus {
-            queue,
-            counters,
-            open,
-            ..
-        } = status;
+        let bus_runtime::QueueStatus { queue, counters, open, .. } = status;
         let tally = Tally {
             logged: counters.logged,
             completed: counters.completed,
@@ -157,9 +148,7 @@ async fn tallies(bus: &Bus) -> bus_runtime::Result<Tallies> {
 
 fn since(now: &Tallies, before: &Tallies) -> Tallies {
     let before = |queue| before.get(queue).copied().unwrap_or_default();
-    now.iter()
-        .map(|(queue, tally)| (queue.clone(), tally.since(before(queue))))
-        .collect()
+    now.iter().map(|(queue, tally)| (queue.clone(), tally.since(before(queue)))).collect()
 }
 
 /// How many deliveries were ever completed: incoming, outgoing.

@@ -68,10 +68,7 @@ enum Asked {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments: Vec<_> = env::args().skip(1).collect();
     let asked = match asked(&arguments) {
         Ok(asked) => asked,
@@ -96,19 +93,16 @@ fn asked(arguments: &[String]) -> Result<Asked, String> {
     match arguments {
         [] => Ok(Asked::Import),
         [verb, code] if verb == "delete" => Ok(Asked::Delete(published(code)?)),
-        [verb, code, name @ ..] if verb == "rename" && !name.is_empty() => Ok(Asked::Rename(IsoCountry {
-            name: name.join(" "),
-            ..published(code)?
-        })),
+        [verb, code, name @ ..] if verb == "rename" && !name.is_empty() => {
+            Ok(Asked::Rename(IsoCountry { name: name.join(" "), ..published(code)? }))
+        }
         [verb, words @ ..] if verb == "search" && !words.is_empty() => Ok(Asked::Search(words.join(" "))),
         _ => Err(format!("`{}` is not understood", arguments.join(" "))),
     }
 }
 
 fn published(code: &str) -> Result<IsoCountry, String> {
-    let found = countries()
-        .into_iter()
-        .find(|country| country.alpha2.eq_ignore_ascii_case(code));
+    let found = countries().into_iter().find(|country| country.alpha2.eq_ignore_ascii_case(code));
     found.ok_or_else(|| format!("`{code}` is not the alpha-2 code of a country; write one such as DE"))
 }
 
@@ -142,13 +136,9 @@ async fn run(asked: Asked) -> Failing<()> {
 /// All that ISO publishes, in shuffled order.
 fn everything() -> Vec<ExternalTask> {
     let countries = countries();
-    let countries = countries
-        .iter()
-        .map(|country| ExternalTask::create::<Iso3166, _>("iso3166", country));
+    let countries = countries.iter().map(|country| ExternalTask::create::<Iso3166, _>("iso3166", country));
     let subdivisions = subdivisions();
-    let subdivisions = subdivisions
-        .iter()
-        .map(|part| ExternalTask::create::<Iso3166, _>("iso3166", part));
+    let subdivisions = subdivisions.iter().map(|part| ExternalTask::create::<Iso3166, _>("iso3166", part));
     let mut tasks: Vec<_> = countries.chain(subdivisions).collect();
     tasks.shuffle(&mut StdRng::seed_from_u64(SHUFFLE_SEED));
     tasks

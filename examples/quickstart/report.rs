@@ -23,19 +23,12 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn begin(all: usize) -> Self {
         println!("logging {all} external objects");
-        Self {
-            all,
-            on_terminal: io::stdout().is_terminal(),
-            quarters: [0; 3],
-        }
+        Self { all, on_terminal: io::stdout().is_terminal(), quarters: [0; 3] }
     }
 
     /// A progress that cannot be shown is no reason to stop.
     pub(crate) fn show(&mut self, logged: usize, imported: u64, indexed: u64) {
-        let line = format!(
-            "logged {logged} of {}, imported {imported}, indexed {indexed}",
-            self.all
-        );
+        let line = format!("logged {logged} of {}, imported {imported}, indexed {indexed}", self.all);
         let mut stdout = io::stdout();
         if self.on_terminal {
             let _shown = write!(stdout, "\r\x1b[K{line}").and_then(|()| stdout.flush());
@@ -58,12 +51,7 @@ impl Progress {
 
 /// What became of a run.
 pub(crate) fn outcome(outcome: &Outcome) {
-    let Outcome {
-        logged,
-        logging,
-        everything,
-        queues,
-    } = outcome;
+    let Outcome { logged, logging, everything, queues } = outcome;
     let millis = everything.as_millis().max(1);
     let per_second = *logged as u128 * 1_000 / millis;
     println!(
@@ -87,11 +75,8 @@ pub(crate) fn outcome(outcome: &Outcome) {
             tally.parked
         );
     }
-    let changes: u64 = queues
-        .iter()
-        .filter(|((_, of), _)| *of == Direction::Outgoing)
-        .map(|(_, tally)| tally.logged)
-        .sum();
+    let changes: u64 =
+        queues.iter().filter(|((_, of), _)| *of == Direction::Outgoing).map(|(_, tally)| tally.logged).sum();
     if changes == 0 {
         println!("\nNothing had changed, so nothing was logged for the index.");
     }
@@ -100,10 +85,8 @@ pub(crate) fn outcome(outcome: &Outcome) {
 /// What there is.
 pub(crate) async fn counts(bus: &Bus, search: &Search) -> Failing<()> {
     let objects = bus.objects();
-    let (countries, subdivisions) = (
-        objects.count::<Country>().await?,
-        objects.count::<Subdivision>().await?,
-    );
+    let (countries, subdivisions) =
+        (objects.count::<Country>().await?, objects.count::<Subdivision>().await?);
     println!("\nin the host:  {countries} countries, {subdivisions} subdivisions");
     let (countries, subdivisions) = search.counts()?;
     println!("in the index: {countries} countries, {subdivisions} subdivisions");
@@ -113,15 +96,9 @@ pub(crate) async fn counts(bus: &Bus, search: &Search) -> Failing<()> {
 /// What a search finds.
 pub(crate) fn hits(search: &Search, words: &str) -> Failing<()> {
     let hits = search.find(words, HITS_MAX)?;
-    println!(
-        "\nsearch {words}:{}",
-        if hits.is_empty() { " nothing" } else { "" }
-    );
+    println!("\nsearch {words}:{}", if hits.is_empty() { " nothing" } else { "" });
     for hit in hits {
-        let country = hit
-            .country
-            .map(|country| format!(" in {}", country.name))
-            .unwrap_or_default();
+        let country = hit.country.map(|country| format!(" in {}", country.name)).unwrap_or_default();
         println!("  {} ({}, {}){country}", hit.name, hit.category, hit.code);
     }
     Ok(())

@@ -113,25 +113,13 @@ impl Search {
             .filter(AsciiFoldingFilter)
             .build();
         index.tokenizers().register(PLAIN_WORDS, analyzer);
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()?;
-        Ok(Self {
-            index,
-            reader,
-            fields,
-        })
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { index, reader, fields })
     }
 
     /// The best matches: every word must stand in the name, the category or the name of the country.
     pub(crate) fn find(&self, words: &str, limit: usize) -> tantivy::Result<Vec<Entry>> {
-        let Fields {
-            category,
-            name,
-            country_name,
-            ..
-        } = self.fields;
+        let Fields { category, name, country_name, .. } = self.fields;
         let mut parser = QueryParser::for_index(&self.index, vec![name, category, country_name]);
         parser.set_conjunction_by_default();
         parser.set_field_boost(name, 4.0);
@@ -140,9 +128,7 @@ impl Search {
         self.reader.reload()?;
         let searcher = self.reader.searcher();
         let best = searcher.search(&query, &TopDocs::with_limit(limit).order_by_score())?;
-        best.into_iter()
-            .map(|(_, address)| Ok(self.fields.read(&searcher.doc(address)?)))
-            .collect()
+        best.into_iter().map(|(_, address)| Ok(self.fields.read(&searcher.doc(address)?))).collect()
     }
 
     /// How many countries and how many parts of countries there are.
@@ -157,15 +143,8 @@ impl Search {
     pub(crate) fn writer(&self) -> tantivy::Result<Writer> {
         let pending = self.index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let countries = self.entries(&self.of_kind(Kind::Country))?;
-        let names = countries
-            .into_iter()
-            .map(|country| (country.id, country.name))
-            .collect();
-        Ok(Writer {
-            search: self.clone(),
-            pending,
-            names,
-        })
+        let names = countries.into_iter().map(|country| (country.id, country.name)).collect();
+        Ok(Writer { search: self.clone(), pending, names })
     }
 
     fn of_kind(&self, kind: Kind) -> TermQuery {
@@ -176,10 +155,7 @@ impl Search {
         self.reader.reload()?;
         let searcher = self.reader.searcher();
         let found = searcher.search(query, &TopDocs::with_limit(OF_COUNTRY_MAX).order_by_score())?;
-        found
-            .into_iter()
-            .map(|(_, address)| Ok(self.fields.read(&searcher.doc(address)?)))
-            .collect()
+        found.into_iter().map(|(_, address)| Ok(self.fields.read(&searcher.doc(address)?))).collect()
     }
 }
 
@@ -199,10 +175,7 @@ impl Writer {
             // Its parts are found in what is committed; there may be more of them in what is not.
             self.commit()?;
             for mut part in self.search.entries(&exactly(self.search.fields.country, id))? {
-                part.country = Some(InCountry {
-                    id: id.to_owned(),
-                    name: name.to_owned(),
-                });
+                part.country = Some(InCountry { id: id.to_owned(), name: name.to_owned() });
                 self.put(&part)?;
             }
         }
@@ -219,16 +192,12 @@ impl Writer {
     /// What a country is called.
     pub(crate) fn country(&self, id: &str) -> Option<InCountry> {
         let name = self.names.get(id)?.clone();
-        Some(InCountry {
-            id: id.to_owned(),
-            name,
-        })
+        Some(InCountry { id: id.to_owned(), name })
     }
 
     /// Puts this in, or in the place of what it was: as often as one likes.
     pub(crate) fn put(&mut self, entry: &Entry) -> tantivy::Result<()> {
-        self.pending
-            .delete_term(Term::from_field_text(self.search.fields.id, &entry.id));
+        self.pending.delete_term(Term::from_field_text(self.search.fields.id, &entry.id));
         self.pending.add_document(self.search.fields.write(entry))?;
         Ok(())
     }
@@ -236,8 +205,7 @@ impl Writer {
     /// Takes this out, if it is there.
     pub(crate) fn remove(&mut self, id: &str) {
         self.names.remove(id);
-        self.pending
-            .delete_term(Term::from_field_text(self.search.fields.id, id));
+        self.pending.delete_term(Term::from_field_text(self.search.fields.id, id));
     }
 
     /// Makes everything so far durable, and seen by who searches.
@@ -263,22 +231,13 @@ impl Fields {
     }
 
     fn read(&self, document: &TantivyDocument) -> Entry {
-        let optional = |field| {
-            document
-                .get_first(field)
-                .and_then(|value| value.as_str())
-                .map(str::to_owned)
-        };
+        let optional = |field| document.get_first(field).and_then(|value| value.as_str()).map(str::to_owned);
         let text = |field| optional(field).unwrap_or_default();
         let is_country = text(self.kind) == Kind::Country.as_str();
         let country = optional(self.country).zip(optional(self.country_name));
         Entry {
             id: text(self.id),
-            kind: if is_country {
-                Kind::Country
-            } else {
-                Kind::Subdivision
-            },
+            kind: if is_country { Kind::Country } else { Kind::Subdivision },
             category: text(self.category),
             code: text(self.code),
             name: text(self.name),

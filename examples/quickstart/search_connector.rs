@@ -40,9 +40,7 @@ impl SearchIndex {
     async fn pace(&self) {
         let now = SystemClock.now();
         let ago = now.since(*lock(&self.committed_at));
-        SystemClock
-            .sleep_until(now.plus(COMMIT_EVERY.saturating_sub(ago)))
-            .await;
+        SystemClock.sleep_until(now.plus(COMMIT_EVERY.saturating_sub(ago))).await;
         *lock(&self.committed_at) = SystemClock.now();
     }
 }
@@ -53,10 +51,7 @@ impl Connector for SearchIndex {
     async fn connect(_settings: NoSettings, cx: &Cx) -> Result<Self, Failure> {
         let search = cx.handle::<Search>()?;
         let writer = Arc::new(Mutex::new(search.writer()?));
-        Ok(Self {
-            writer,
-            committed_at: Mutex::default(),
-        })
+        Ok(Self { writer, committed_at: Mutex::default() })
     }
 
     /// One commit for a whole batch of deliveries, off the threads that everybody shares: it waits for the disk.
@@ -70,11 +65,7 @@ impl Connector for SearchIndex {
     /// A writer that failed is of no more use. *Disconnected* throws it away, with all that it had not committed, and
     /// `connect` opens another; what was lost with it is delivered again, and no attempt is charged.
     fn classify(error: &(dyn Error + 'static)) -> FailureKind {
-        if error.is::<TantivyError>() {
-            FailureKind::Disconnected
-        } else {
-            classify_by_source(error)
-        }
+        if error.is::<TantivyError>() { FailureKind::Disconnected } else { classify_by_source(error) }
     }
 }
 
@@ -98,21 +89,13 @@ impl Outgoing<Subdivision> for SearchIndex {
             self.writer().remove(&id);
             return Ok(());
         }
-        let Subdivision {
-            code,
-            name,
-            category,
-            country,
-            ..
-        } = &change.object;
+        let Subdivision { code, name, category, country, .. } = &change.object;
         // The bus has translated the reference: it is what `change.bind` said when the country was delivered. A
         // subdivision whose country was not delivered yet would have waited.
         let country = country.external_id().unwrap_or_default();
         let mut writer = self.writer();
         let Some(country) = writer.country(country) else {
-            return Err(Failure::retry(format!(
-                "the index has no entry `{country}`, the country of {code}"
-            )));
+            return Err(Failure::retry(format!("the index has no entry `{country}`, the country of {code}")));
         };
         writer.put(&Entry {
             id: id.clone(),

@@ -29,46 +29,28 @@ async fn a_first_run_imports_everything_a_second_changes_nothing_and_a_deleted_c
     assert_eq!(row(&first, "search-index outgoing"), [5_295, 5_295, 0, 0, 0, 0]);
     assert_counts(&first, 249, 5_046);
     assert!(first.contains("\n  Bayern (Land, DE-BY) in Germany\n"), "{first}");
-    assert!(
-        first.contains("\n  Zürich (Canton, CH-ZH) in Switzerland\n"),
-        "{first}"
-    );
+    assert!(first.contains("\n  Zürich (Canton, CH-ZH) in Switzerland\n"), "{first}");
     let indexed = index(&folder);
     assert_eq!(indexed.len(), 5_295, "everything stands in the index once");
 
     let second = run(&folder, &[]);
     assert_eq!(row(&second, "iso3166 incoming"), [5_295, 5_295, 0, 0, 0, 0]);
-    assert_eq!(
-        row(&second, "search-index outgoing"),
-        [0; 6],
-        "nothing is logged outgoing"
-    );
+    assert_eq!(row(&second, "search-index outgoing"), [0; 6], "nothing is logged outgoing");
     assert!(second.contains("Nothing had changed"), "{second}");
     assert_counts(&second, 249, 5_046);
     assert_eq!(index(&folder), indexed);
 
     let deleted = run(&folder, &["delete", "DE"]);
-    assert_eq!(
-        row(&deleted, "search-index outgoing"),
-        [17, 17, 0, 0, 0, 0],
-        "the country and its 16 parts"
-    );
+    assert_eq!(row(&deleted, "search-index outgoing"), [17, 17, 0, 0, 0, 0], "the country and its 16 parts");
     assert_counts(&deleted, 248, 5_030);
     assert!(run(&folder, &["search", "bayern"]).contains("search bayern: nothing"));
-    let without: BTreeSet<_> = indexed
-        .iter()
-        .filter(|entry| !entry.contains("Germany"))
-        .cloned()
-        .collect();
+    let without: BTreeSet<_> = indexed.iter().filter(|entry| !entry.contains("Germany")).cloned().collect();
     assert_eq!(index(&folder), without);
 
     let renamed = run(&folder, &["rename", "CH", "Confoederatio", "Helvetica"]);
     assert_eq!(row(&renamed, "search-index outgoing"), [1, 1, 0, 0, 0, 0]);
     let zurich = run(&folder, &["search", "zurich"]);
-    assert!(
-        zurich.contains("Zürich (Canton, CH-ZH) in Confoederatio Helvetica"),
-        "{zurich}"
-    );
+    assert!(zurich.contains("Zürich (Canton, CH-ZH) in Confoederatio Helvetica"), "{zurich}");
 
     let restored = run(&folder, &[]);
     let [_, _, _, retried, waiting, parked] = row(&restored, "iso3166 incoming");
@@ -120,10 +102,7 @@ fn an_argument_that_is_not_understood_is_refused_with_the_usage() {
         let output = command(&folder).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         let message = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            message.contains(reason) && message.contains("usage:"),
-            "{message}"
-        );
+        assert!(message.contains(reason) && message.contains("usage:"), "{message}");
         assert!(!data(&folder).exists(), "nothing was begun");
     }
 }
@@ -136,9 +115,7 @@ fn data(folder: &TempDir) -> PathBuf {
 fn command(folder: &TempDir) -> Command {
     let this = env::current_exe().unwrap();
     let profile = this.parent().and_then(Path::parent).unwrap();
-    let example = profile
-        .join("examples")
-        .join(format!("quickstart{}", env::consts::EXE_SUFFIX));
+    let example = profile.join("examples").join(format!("quickstart{}", env::consts::EXE_SUFFIX));
     assert!(
         example.exists(),
         "{} is not built; run `cargo test -p bus-examples`, or `cargo build --examples` before",
@@ -152,10 +129,8 @@ fn command(folder: &TempDir) -> Command {
 /// What a run prints; it must succeed, and have nothing to say about trouble.
 fn run(folder: &TempDir, arguments: &[&str]) -> String {
     let output = command(folder).args(arguments).output().unwrap();
-    let (printed, trouble) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    );
+    let (printed, trouble) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{trouble}\n{printed}");
     assert_eq!(trouble, "", "{printed}");
     printed
@@ -192,10 +167,7 @@ fn killed(folder: &TempDir, at: Reached) {
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
-    assert!(
-        !status.success(),
-        "it ended before it was killed at {at:?}:\n{printed}"
-    );
+    assert!(!status.success(), "it ended before it was killed at {at:?}:\n{printed}");
 }
 
 /// `logged 1401 of 5295, imported 10, indexed 1`
@@ -204,21 +176,15 @@ fn progress(line: &str) -> Option<[u64; 3]> {
     let logged = parts.next()?.split(' ').next()?;
     let imported = parts.next()?.strip_prefix("imported ")?;
     let indexed = parts.next()?.strip_prefix("indexed ")?;
-    Some([
-        logged.parse().ok()?,
-        imported.parse().ok()?,
-        indexed.parse().ok()?,
-    ])
+    Some([logged.parse().ok()?, imported.parse().ok()?, indexed.parse().ok()?])
 }
 
 /// The figures behind a queue's name.
 fn row(printed: &str, queue: &str) -> [u64; 6] {
     let line = printed.lines().find(|line| line.starts_with(queue));
     let line = line.unwrap_or_else(|| panic!("no line of {queue}:\n{printed}"));
-    let figures: Vec<_> = line[queue.len()..]
-        .split_whitespace()
-        .map(|figure| figure.parse().unwrap())
-        .collect();
+    let figures: Vec<_> =
+        line[queue.len()..].split_whitespace().map(|figure| figure.parse().unwrap()).collect();
     figures.try_into().unwrap()
 }
 
@@ -239,18 +205,10 @@ fn index(folder: &TempDir) -> BTreeSet<String> {
     let mut entries = BTreeSet::new();
     for address in searcher.search(&AllQuery, &DocSetCollector).unwrap() {
         let document: TantivyDocument = searcher.doc(address).unwrap();
-        let text = |field| {
-            document
-                .get_first(field)
-                .and_then(|value| value.as_str())
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text =
+            |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let entry = fields.map(text).join(" | ");
-        assert!(
-            entries.insert(entry.clone()),
-            "it stands in the index twice: {entry}"
-        );
+        assert!(entries.insert(entry.clone()), "it stands in the index twice: {entry}");
     }
     entries
 }
@@ -262,42 +220,18 @@ async fn objects(folder: &TempDir) -> BTreeSet<String> {
     let bus = Bus::builder(config).start().await.unwrap();
     let store = bus.objects();
     let countries: Vec<Country> = store.list(None, PAGE).await.unwrap();
-    let code_of = |id: i64| {
-        countries
-            .iter()
-            .find(|country| country.id == id)
-            .map(|country| country.alpha2.clone())
-    };
-    let mut found: BTreeSet<_> = countries
-        .iter()
-        .map(|country| {
-            format!(
-                "{:?}",
-                Country {
-                    id: 0,
-                    ..country.clone()
-                }
-            )
-        })
-        .collect();
+    let code_of =
+        |id: i64| countries.iter().find(|country| country.id == id).map(|country| country.alpha2.clone());
+    let mut found: BTreeSet<_> =
+        countries.iter().map(|country| format!("{:?}", Country { id: 0, ..country.clone() })).collect();
     let mut after = None;
     loop {
         let page: Vec<Subdivision> = store.list(after.as_ref(), PAGE).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        for Subdivision {
-            code,
-            name,
-            category,
-            country,
-            ..
-        } in page
-        {
+        for Subdivision { code, name, category, country, .. } in page {
             let country = country.host_id().copied().and_then(code_of);
-            found.insert(format!(
-                "{code} {name} {category} {}",
-                country.expect("its country is there")
-            ));
+            found.insert(format!("{code} {name} {category} {}", country.expect("its country is there")));
         }
     }
     bus.shutdown().await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bus_core::{
-    Change, ChangeSummary, Connector, Cx, DeliveryState, Direction, ExternalTask, Failure, Incoming, Listener, NoSettings,
-    Outgoing, Prepared, Received, Veto, connector,
+    Change, ChangeSummary, Connector, Cx, DeliveryState, Direction, ExternalTask, Failure, Incoming,
+    Listener, NoSettings, Outgoing, Prepared, Received, Veto, connector,
 };
 use bus_runtime::Processing;
 use bus_testkit::{FakePeer, TestBus};
@@ -121,8 +121,10 @@ async fn a_panicking_listener_costs_its_own_task_and_nothing_else(bus: TestBus) 
     let peer = FakePeer::new("peer");
     let mut processing = Processing::default();
     processing.max_attempts = 3;
-    let bus = bus.connector::<Crm>("crm").connector::<Fragile>("fragile").processing(processing).listen(Clumsy);
-    let bus = bus.object::<User>().object::<Company>().provide(peer).provide(Directory::default()).start().await;
+    let bus =
+        bus.connector::<Crm>("crm").connector::<Fragile>("fragile").processing(processing).listen(Clumsy);
+    let bus =
+        bus.object::<User>().object::<Company>().provide(peer).provide(Directory::default()).start().await;
     for (uid, name) in [("1", "Eve"), ("2", "Ada"), ("3", "Bob")] {
         let contact = Contact::new(uid, &name.to_lowercase(), name);
         bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &contact)).await.unwrap();
@@ -159,7 +161,11 @@ impl Connector for Shop {
 
 impl Incoming<Line> for Shop {
     type Object = User;
-    async fn prepare_internal_object(&self, received: Received<Line, User>, _: &Cx) -> Result<Prepared<User>, Failure> {
+    async fn prepare_internal_object(
+        &self,
+        received: Received<Line, User>,
+        _: &Cx,
+    ) -> Result<Prepared<User>, Failure> {
         let line = received.object;
         let mut user = received.existing.unwrap_or_else(|| User::new(&line.number, ""));
         user.name.push_str(&line.number);

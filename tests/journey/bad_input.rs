@@ -20,16 +20,44 @@ async fn each_refusal_names_the_thing_and_the_remedy(bus: TestBus) {
     let big = serde_json::json!({ "uid": "1", "login": "x".repeat(2_000), "name": "" }).to_string();
     let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
     let table = [
-        (ExternalTask::received("erp", "contact", b"{}".to_vec()), BusErrorKind::UnknownConnector, "[connectors.erp]"),
-        (ExternalTask::received("Crm EU", "contact", b"{}".to_vec()), BusErrorKind::BadName, "such as `crm-eu`"),
-        (ExternalTask::received("crm", "invoice", b"{}".to_vec()), BusErrorKind::UnknownKind, "contact, account"),
-        (ExternalTask::received("crm", "contact", b"{\"uid\":".to_vec()), BusErrorKind::Malformed, "is not JSON"),
+        (
+            ExternalTask::received("erp", "contact", b"{}".to_vec()),
+            BusErrorKind::UnknownConnector,
+            "[connectors.erp]",
+        ),
+        (
+            ExternalTask::received("Crm EU", "contact", b"{}".to_vec()),
+            BusErrorKind::BadName,
+            "such as `crm-eu`",
+        ),
+        (
+            ExternalTask::received("crm", "invoice", b"{}".to_vec()),
+            BusErrorKind::UnknownKind,
+            "contact, account",
+        ),
+        (
+            ExternalTask::received("crm", "contact", b"{\"uid\":".to_vec()),
+            BusErrorKind::Malformed,
+            "is not JSON",
+        ),
         (ExternalTask::received("crm", "contact", vec![0xff, 0xfe]), BusErrorKind::Malformed, "is not JSON"),
         (ExternalTask::received("crm", "contact", deep), BusErrorKind::Malformed, "deeper than 64 levels"),
         (ExternalTask::received("crm", "contact", big), BusErrorKind::TooLarge, "`payload_bytes_max`"),
-        (ExternalTask::received("crm", "contact", b"{}".to_vec()).site("a/b"), BusErrorKind::BadName, "such as `corp`"),
-        (ExternalTask::received("crm", "contact", b"{}".to_vec()).key("k".repeat(5_000)), BusErrorKind::TooLarge, "shorter"),
-        (ExternalTask::received("crm", "contact", b"{}".to_vec()).key(""), BusErrorKind::Malformed, "what identifies it"),
+        (
+            ExternalTask::received("crm", "contact", b"{}".to_vec()).site("a/b"),
+            BusErrorKind::BadName,
+            "such as `corp`",
+        ),
+        (
+            ExternalTask::received("crm", "contact", b"{}".to_vec()).key("k".repeat(5_000)),
+            BusErrorKind::TooLarge,
+            "shorter",
+        ),
+        (
+            ExternalTask::received("crm", "contact", b"{}".to_vec()).key(""),
+            BusErrorKind::Malformed,
+            "what identifies it",
+        ),
     ];
     for (task, kind, remedy) in table {
         let shown = format!("{task:?}");
@@ -71,7 +99,11 @@ async fn a_host_object_that_cannot_be_is_refused(bus: TestBus) {
     placed.site = Some("no site".to_owned());
     let refused = bus.objects().save(&mut placed).await.unwrap_err();
     assert!(refused.to_string().contains("`no site` is not a site name"), "{refused}");
-    assert!(bus.delivery(bus_core::DeliveryId(4711)).await.is_err_and(|error| error.kind() == BusErrorKind::NotFound));
+    assert!(
+        bus.delivery(bus_core::DeliveryId(4711))
+            .await
+            .is_err_and(|error| error.kind() == BusErrorKind::NotFound)
+    );
 }
 
 async fn a_type_that_nobody_declares_is_named(bus: TestBus) {
@@ -89,5 +121,9 @@ async fn a_type_that_nobody_declares_is_named(bus: TestBus) {
     let open = bus.open("crm", Direction::Incoming).await;
     assert_eq!(open[0].state, DeliveryState::Parked);
     let reason = open[0].reason.as_deref().unwrap();
-    assert!(reason.contains("app.company `A-1`") && reason.contains("a type that nobody in this program declares"), "{reason}");
+    assert!(
+        reason.contains("app.company `A-1`")
+            && reason.contains("a type that nobody in this program declares"),
+        "{reason}"
+    );
 }

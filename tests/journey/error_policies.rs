@@ -20,7 +20,8 @@ async fn three(bus: TestBus, policy: ErrorPolicy) -> RunningTestBus {
     let (bus, _, _) = with_crm(bus);
     let bus = bus.start().await;
     let first = ExternalTask::create::<Crm, _>("crm", &Contact::new("003", "ada", "first"));
-    let invalid = ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "", "second")).error_policy(policy);
+    let invalid =
+        ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "", "second")).error_policy(policy);
     let third = ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "ada", "third"));
     for task in [first, invalid, third] {
         bus.process_external_task(task).await.unwrap();

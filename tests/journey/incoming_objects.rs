@@ -26,16 +26,24 @@ async fn an_existing_code_name_is_updated_not_duplicated(bus: TestBus) {
     assert_eq!(users.len(), 1);
     assert_eq!((users[0].id, users[0].guid), (ada.id, ada.guid), "apply never changes id or GUID");
     assert_eq!(users[0].name, "Ada Lovelace");
-    assert_eq!(users[0].note.as_deref(), Some("likes tea"), "a first match resets nothing that only the host knows");
+    assert_eq!(
+        users[0].note.as_deref(),
+        Some("likes tea"),
+        "a first match resets nothing that only the host knows"
+    );
 }
 
 async fn a_bound_object_is_found_by_its_external_id(bus: TestBus) {
     let (bus, _, _) = with_crm(bus);
     let bus = bus.start().await;
-    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &Contact::new("003", "ada", "Ada"))).await.unwrap();
+    bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &Contact::new("003", "ada", "Ada")))
+        .await
+        .unwrap();
     bus.until_idle().await;
     // Another login, the same contact: the user is renamed, not made anew.
-    bus.process_external_task(ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "countess", "Ada"))).await.unwrap();
+    bus.process_external_task(ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "countess", "Ada")))
+        .await
+        .unwrap();
     bus.until_idle().await;
     let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
     assert_eq!(users.iter().map(|user| user.login.as_str()).collect::<Vec<_>>(), ["countess"]);

@@ -127,5 +127,8 @@ async fn a_reference_that_never_arrives_is_parked_after_the_deadline(bus: TestBu
     bus.until_idle().await;
     let open = bus.open("crm", Direction::Incoming).await;
     assert_eq!(open[0].state, DeliveryState::Parked);
-    assert!(open[0].reason.as_deref().unwrap().contains("did not arrive within the wait deadline"), "{open:?}");
+    assert!(
+        open[0].reason.as_deref().unwrap().contains("did not arrive within the wait deadline"),
+        "{open:?}"
+    );
 }

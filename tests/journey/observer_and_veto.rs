@@ -27,7 +27,8 @@ impl Listener for Guard {
 
 async fn a_veto_leaves_nothing_behind_and_an_observer_sees_the_task(bus: TestBus) {
     let (guard, log) = (Guard::default(), FakePeer::new("log"));
-    let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone()).listen(guard.clone());
+    let bus =
+        bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone()).listen(guard.clone());
     let bus = bus.start().await;
     let mut ada = User::new("ada", "Ada");
     bus.objects().save(&mut ada).await.unwrap();

@@ -47,7 +47,8 @@ async fn a_strict_start_needs_every_connection(bus: TestBus) {
     let log = FakePeer::new("log");
     log.cut_off();
     let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone());
-    let error = bus.configure(|config| config.strict = true).try_start().await.err().expect("it must not start");
+    let error =
+        bus.configure(|config| config.strict = true).try_start().await.err().expect("it must not start");
     assert_eq!(error.kind(), BusErrorKind::Strict);
     assert!(error.to_string().contains("event-log cannot connect: log is cut off"), "{error}");
 }

@@ -1,6 +1,8 @@
 //! References on their way out: translated by the bus before the connector sees the object.
 
-use bus_core::{Change, Connector, Cx, DeliveryState, Direction, Failure, NoSettings, Outgoing, Ref, connector};
+use bus_core::{
+    Change, Connector, Cx, DeliveryState, Direction, Failure, NoSettings, Outgoing, Ref, connector,
+};
 use bus_store::ConnectorState;
 use bus_testkit::{FakePeer, Script, TestBus};
 use bus_tests::{Address, Company, EventLog, User};
@@ -44,7 +46,10 @@ async fn a_user_waits_for_a_company_that_is_not_there_yet(bus: TestBus) {
     let open = bus.open("crm", Direction::Outgoing).await;
     assert_eq!((open[0].state, open[1].state), (DeliveryState::Retryable, DeliveryState::Waiting));
     let reason = open[1].reason.as_deref().unwrap();
-    assert_eq!(reason, format!("waits for app.company {} (/company), which connector crm does not know yet", acme.id));
+    assert_eq!(
+        reason,
+        format!("waits for app.company {} (/company), which connector crm does not know yet", acme.id)
+    );
     bus.clock().advance(std::time::Duration::from_secs(10));
     bus.until_idle().await;
     assert_eq!(peer.get("crm-2").unwrap()["company"], "crm-1");
@@ -66,12 +71,16 @@ async fn a_delete_never_waits(bus: TestBus) {
     bus.objects().delete::<User>(&ada.id).await.unwrap();
     bus.until_idle().await;
     assert_eq!(peer.calls(), ["put crm-1", "remove crm-1"]);
-    assert!(bus.store().bindings(&crm, None, 10).await.unwrap().is_empty(), "the binding ends with the delete");
+    assert!(
+        bus.store().bindings(&crm, None, 10).await.unwrap().is_empty(),
+        "the binding ends with the delete"
+    );
 }
 
 async fn a_reference_that_can_never_be_answered_is_parked_at_once(bus: TestBus) {
     let log = FakePeer::new("log");
-    let bus = bus.connector::<EventLog>("event-log").object::<User>().object::<Company>().provide(log.clone());
+    let bus =
+        bus.connector::<EventLog>("event-log").object::<User>().object::<Company>().provide(log.clone());
     let bus = bus.start().await;
     let mut acme = Company::new("acme", "Acme");
     bus.objects().save(&mut acme).await.unwrap();

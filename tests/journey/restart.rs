@@ -14,7 +14,9 @@ async fn what_was_accepted_before_a_stop_is_done_after_the_start() {
     let on_file = || {
         let path = path.clone();
         let bus = TestBus::new();
-        bus.configure(move |config| config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Full })
+        bus.configure(move |config| {
+            config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Full }
+        })
     };
     let (bus, peer, _) = with_crm(on_file());
     let bus = bus.start().await;

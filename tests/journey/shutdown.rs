@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_core::{
-    Change, Connector, Cx, Direction, ExternalTask, Failure, Incoming, NoSettings, Outgoing, Prepared, Received, connector,
+    Change, Connector, Cx, Direction, ExternalTask, Failure, Incoming, NoSettings, Outgoing, Prepared,
+    Received, connector,
 };
 use bus_store::QueueId;
 use bus_testkit::{FakePeer, TestBus};
@@ -72,7 +73,11 @@ impl Outgoing<User> for Gatekeeper {
 
 impl Incoming<Contact> for Gatekeeper {
     type Object = User;
-    async fn prepare_internal_object(&self, received: Received<Contact, User>, cx: &Cx) -> Result<Prepared<User>, Failure> {
+    async fn prepare_internal_object(
+        &self,
+        received: Received<Contact, User>,
+        cx: &Cx,
+    ) -> Result<Prepared<User>, Failure> {
         cx.handle::<Gate>()?.pass(cx).await?;
         Ok(User::new(&received.object.login, &received.object.name).into())
     }
@@ -81,7 +86,8 @@ impl Incoming<Contact> for Gatekeeper {
 /// A bus with the gatekeeper, about to start, the gate, and the peer behind it.
 fn with_gate(bus: TestBus, listens: bool) -> (TestBus, Gate, FakePeer) {
     let (gate, peer) = (Gate::new(listens), FakePeer::new("peer"));
-    let bus = bus.connector::<Gatekeeper>("gate").object::<User>().provide(gate.clone()).provide(peer.clone());
+    let bus =
+        bus.connector::<Gatekeeper>("gate").object::<User>().provide(gate.clone()).provide(peer.clone());
     (bus, gate, peer)
 }
 
@@ -132,7 +138,9 @@ async fn a_connector_that_listens_is_told_to_stop(bus: TestBus) {
     let (bus, gate, _) = with_gate(bus, true);
     let bus = bus.start().await;
     bus.objects().save(&mut User::new("a", "a")).await.unwrap();
-    bus.process_external_task(ExternalTask::create::<Gatekeeper, _>("gate", &Contact::new("1", "b", "b"))).await.unwrap();
+    bus.process_external_task(ExternalTask::create::<Gatekeeper, _>("gate", &Contact::new("1", "b", "b")))
+        .await
+        .unwrap();
     gate.arrival().await;
     gate.arrival().await;
     let report = bus.shutdown().await;

@@ -49,7 +49,8 @@ async fn an_incoming_task_waits_while_processing_is_off(bus: TestBus) {
     let bus = bus.start().await;
     bus.set_switches(Switches { process_incoming: false, ..bus.switches() }).await.unwrap();
     let contact = Contact::new("003", "ada", "Ada");
-    let task = ExternalTask::create::<Crm, _>("crm", &contact).site("corp").data_type(bus_core::DataType::Simple);
+    let task =
+        ExternalTask::create::<Crm, _>("crm", &contact).site("corp").data_type(bus_core::DataType::Simple);
     let task = bus.process_external_task(task).await.unwrap();
     bus.until_idle().await;
     let open = bus.open("crm", Direction::Incoming).await;

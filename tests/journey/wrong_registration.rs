@@ -39,7 +39,10 @@ async fn a_wrong_name_is_warned_of_and_nothing_is_logged_for_it(bus: TestBus) {
 }
 
 async fn a_strict_start_refuses_it(bus: TestBus) {
-    let bus = bus.linked::<EventLog>().registered(config("nothing-like-it")).configure(|config| config.strict = true);
+    let bus = bus
+        .linked::<EventLog>()
+        .registered(config("nothing-like-it"))
+        .configure(|config| config.strict = true);
     let error = bus.try_start().await.err().expect("it must not start");
     assert_eq!(error.kind(), BusErrorKind::Strict);
     assert!(error.to_string().contains("`use nothing_like_it_connector as _;`"), "{error}");
@@ -61,7 +64,10 @@ async fn each_problem_has_a_cause_and_a_remedy(bus: TestBus) {
     let bus = bus.start().await;
     let faults = bus.connectors().iter().map(|connector| connector.warning().unwrap()).collect::<Vec<_>>();
     assert!(faults[0].contains("`except`") || faults[0].contains("settings.except"), "{faults:?}");
-    assert!(faults[1].contains("settings.exept") && faults[1].contains("did you mean `except`"), "{faults:?}");
+    assert!(
+        faults[1].contains("settings.exept") && faults[1].contains("did you mean `except`"),
+        "{faults:?}"
+    );
     assert!(faults.iter().all(|fault| fault.contains("[connectors.<name>.settings]")), "{faults:?}");
 }
 
@@ -143,7 +149,8 @@ async fn the_file_owns_what_it_names_and_what_it_names_no_more_is_disabled() {
     let states: Vec<_> = bus.connectors().iter().map(|known| (known.name.to_string(), known.state)).collect();
     let expected = [("event-log", ConnectorState::Disabled), ("of-the-operator", ConnectorState::Enabled)];
     assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
-    let kept = bus.store().counters(&QueueId::new("event-log".parse().unwrap(), Direction::Outgoing)).await.unwrap();
+    let kept =
+        bus.store().counters(&QueueId::new("event-log".parse().unwrap(), Direction::Outgoing)).await.unwrap();
     assert_eq!(kept.open, 1, "its deliveries are kept");
     bus.shutdown().await;
 }

@@ -44,9 +44,7 @@ fn one_slip_is_one_error() {
     for case in cases().filter(|case| !case.ends_with("several_mistakes_at_once.rs")) {
         let messages = fs::read_to_string(case.with_extension("stderr")).unwrap();
         let found = messages.lines().filter(|line| line.starts_with("error")).count();
-        let known = TOLD_MORE_THAN_ONCE
-            .iter()
-            .find(|(name, _, _)| case.ends_with(name));
+        let known = TOLD_MORE_THAN_ONCE.iter().find(|(name, _, _)| case.ends_with(name));
         let expected = known.map_or(1, |(_, errors, _)| *errors);
         assert_eq!(found, expected, "{}:\n{messages}", case.display());
     }
@@ -54,11 +52,7 @@ fn one_slip_is_one_error() {
 
 /// What we cannot mend, how many errors it is, and why.
 const TOLD_MORE_THAN_ONCE: &[(&str, usize, &str)] = &[
-    (
-        "without_impl_connector.rs",
-        2,
-        "two impls are missing, and both are missed",
-    ),
+    ("without_impl_connector.rs", 2, "two impls are missing, and both are missed"),
     (
         "reference_to_no_object.rs",
         6,

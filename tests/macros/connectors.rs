@@ -47,10 +47,7 @@ struct Crm {
 
 impl Crm {
     fn is_of_the_domain(change: &ChangeSummary, settings: &CrmSettings) -> bool {
-        change
-            .code_name
-            .as_deref()
-            .is_some_and(|login| login.ends_with(&settings.domain))
+        change.code_name.as_deref().is_some_and(|login| login.ends_with(&settings.domain))
     }
 
     fn note(&self, what: String) {
@@ -59,9 +56,7 @@ impl Crm {
 }
 
 fn read_lead(bytes: &[u8]) -> Result<Lead, Failure> {
-    Ok(Lead {
-        uid: str::from_utf8(bytes)?.trim().to_owned(),
-    })
+    Ok(Lead { uid: str::from_utf8(bytes)?.trim().to_owned() })
 }
 
 impl Connector for Crm {
@@ -122,16 +117,11 @@ fn the_descriptor_says_what_the_attributes_say() {
         .position(|line| line.starts_with("#[connector(name = \"crm-eu\""))
         .unwrap();
     assert_eq!(crm.place.line as usize, line_of_the_attribute + 1);
-    assert_eq!(
-        format!("{:?}", crm.needs),
-        "[connectors::HostDb, connectors::Mailer]"
-    );
+    assert_eq!(format!("{:?}", crm.needs), "[connectors::HostDb, connectors::Mailer]");
     assert_eq!((crm.settings_schema)(), CrmSettings::schema());
 
     let routes: Vec<&OutgoingRoute> = crm.outgoing().collect();
-    let [first, second, any] = routes[..] else {
-        panic!("{routes:?}")
-    };
+    let [first, second, any] = routes[..] else { panic!("{routes:?}") };
     assert_eq!(
         first.subscription,
         Subscription::to("app.user")
@@ -153,18 +143,8 @@ fn the_descriptor_says_what_the_attributes_say() {
         [first.exact_type, second.exact_type, any.exact_type],
         [Some("app.user"), Some("app.user"), None]
     );
-    assert_eq!(
-        [
-            first.filter.is_some(),
-            second.filter.is_some(),
-            any.filter.is_some()
-        ],
-        [true, false, false]
-    );
-    let kinds: Vec<_> = crm
-        .incoming()
-        .map(|route| (route.kind, route.object_type))
-        .collect();
+    assert_eq!([first.filter.is_some(), second.filter.is_some(), any.filter.is_some()], [true, false, false]);
+    let kinds: Vec<_> = crm.incoming().map(|route| (route.kind, route.object_type)).collect();
     assert_eq!(kinds, [("contact", "app.user"), ("web_lead", "app.user")]);
 }
 
@@ -199,9 +179,7 @@ fn a_filter_is_asked_with_the_settings() {
         page: None,
         origin: None,
     };
-    let settings = CrmSettings {
-        domain: "@example.com".to_owned(),
-    };
+    let settings = CrmSettings { domain: "@example.com".to_owned() };
     let settings: &(dyn Any + Send + Sync) = &settings;
     assert!(filter(&summary("ada@example.com"), settings));
     assert!(!filter(&summary("ada@example.org"), settings));
@@ -217,17 +195,10 @@ fn keys_and_kinds_are_those_of_the_lines() {
     assert_eq!(<Crm as Accepts<Lead>>::key(&lead), None);
 
     let refused = <Crm as Accepts<Contact>>::decode(b"<xml/>").unwrap_err();
-    assert!(
-        refused.message().contains("cannot be read"),
-        "{}",
-        refused.message()
-    );
+    assert!(refused.message().contains("cannot be read"), "{}", refused.message());
 
     let routes: Vec<_> = Crm::DESCRIPTOR.incoming().collect();
-    assert_eq!(
-        (routes[0].key)(br#"{"uid":"003","tags":[]}"#).unwrap().as_deref(),
-        Some("003")
-    );
+    assert_eq!((routes[0].key)(br#"{"uid":"003","tags":[]}"#).unwrap().as_deref(), Some("003"));
     assert_eq!((routes[1].key)(b"17").unwrap(), None);
 }
 
@@ -235,11 +206,7 @@ fn keys_and_kinds_are_those_of_the_lines() {
 fn each_route_calls_the_impl_of_its_line() {
     let (cx, db) = context();
     let crm = connect(&cx);
-    let payload = Payload::of(&User {
-        id: 7,
-        login: "ada".to_owned(),
-    })
-    .unwrap();
+    let payload = Payload::of(&User { id: 7, login: "ada".to_owned() }).unwrap();
 
     for route in Crm::DESCRIPTOR.outgoing() {
         let bound = Bound::default();
@@ -248,23 +215,12 @@ fn each_route_calls_the_impl_of_its_line() {
         let expected = route.exact_type.map(|_| "0031".to_owned());
         assert_eq!(bound.take(), expected);
     }
-    assert_eq!(
-        *db.0.lock().unwrap(),
-        ["update ada", "update ada", "any app.user 7"]
-    );
+    assert_eq!(*db.0.lock().unwrap(), ["update ada", "update ada", "any app.user 7"]);
 
-    let [contact, lead] = Crm::DESCRIPTOR.incoming().collect::<Vec<_>>()[..] else {
-        panic!()
-    };
-    let prepared = run((contact.prepare)(
-        &crm,
-        call(br#"{"uid":"003","tags":[]}"#, Some(payload)),
-        &cx,
-    ))
-    .unwrap();
-    let PreparedObject::Object { object, external_id } = prepared else {
-        panic!("{prepared:?}")
-    };
+    let [contact, lead] = Crm::DESCRIPTOR.incoming().collect::<Vec<_>>()[..] else { panic!() };
+    let prepared =
+        run((contact.prepare)(&crm, call(br#"{"uid":"003","tags":[]}"#, Some(payload)), &cx)).unwrap();
+    let PreparedObject::Object { object, external_id } = prepared else { panic!("{prepared:?}") };
     assert_eq!(external_id.as_deref(), Some("bound"));
     assert_eq!(object.id, Some(ObjectId::Number(7)));
     assert_eq!(object.code_name.as_deref(), Some("003"));
@@ -276,11 +232,7 @@ fn each_route_calls_the_impl_of_its_line() {
 fn settings_that_do_not_fit_are_a_failure_with_the_reason() {
     let (cx, _db) = context();
     let failure = run((Crm::DESCRIPTOR.connect)(serde_json::json!({}), &cx)).unwrap_err();
-    assert!(
-        failure.message().contains("missing field `domain`"),
-        "{}",
-        failure.message()
-    );
+    assert!(failure.message().contains("missing field `domain`"), "{}", failure.message());
     let Err(message) = (Crm::DESCRIPTOR.read_settings)(serde_json::json!({ "domain": 7 })) else {
         panic!("a number is no text")
     };
@@ -330,9 +282,7 @@ mod with_shadowing_names {
 
 #[test]
 fn names_of_the_authors_module_do_not_come_between() {
-    let names: Vec<_> = inventory::iter::<LinkedConnector>()
-        .map(|linked| linked.0.name)
-        .collect();
+    let names: Vec<_> = inventory::iter::<LinkedConnector>().map(|linked| linked.0.name).collect();
     assert!(names.contains(&"shadow"), "{names:?}");
 }
 
@@ -358,21 +308,14 @@ fn context() -> (Cx, Arc<HostDb>) {
 }
 
 fn connect(cx: &Cx) -> Instance {
-    run((Crm::DESCRIPTOR.connect)(
-        serde_json::json!({ "domain": "@example.com" }),
-        cx,
-    ))
-    .unwrap()
+    run((Crm::DESCRIPTOR.connect)(serde_json::json!({ "domain": "@example.com" }), cx)).unwrap()
 }
 
 fn facts(bound: Bound) -> ChangeFacts {
     ChangeFacts {
         delivery: DeliveryId(1),
         task: TaskId(1),
-        key: ObjectKey {
-            object_type: ObjectType::parse("app.user").unwrap(),
-            id: ObjectId::Number(7),
-        },
+        key: ObjectKey { object_type: ObjectType::parse("app.user").unwrap(), id: ObjectId::Number(7) },
         operation: ObjectOperation::Update,
         data_type: DataType::SimpleSnapshot,
         attempt: 1,

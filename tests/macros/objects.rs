@@ -84,11 +84,8 @@ struct OrderLine {
 }
 
 fn full() -> Category {
-    let label = |text: &str, parts| Label {
-        text: text.to_owned(),
-        country: Ref::host("DE".to_owned()),
-        parts,
-    };
+    let label =
+        |text: &str, parts| Label { text: text.to_owned(), country: Ref::host("DE".to_owned()), parts };
     Category {
         id: 7,
         guid: Some(Uuid::from_u128(7)),
@@ -99,14 +96,8 @@ fn full() -> Category {
         group: Some(Ref::external("A/1")),
         see_also: vec![Ref::host(2), Ref::external("three")],
         by_language: BTreeMap::from([("de/AT~1".to_owned(), Ref::host(4))]),
-        origin: Origin {
-            made_in: Some(Ref::host("FR".to_owned())),
-        },
-        labels: vec![label(
-            "Werkzeug",
-            vec![label("Hammer", Children::NotLoaded)].into(),
-        )]
-        .into(),
+        origin: Origin { made_in: Some(Ref::host("FR".to_owned())) },
+        labels: vec![label("Werkzeug", vec![label("Hammer", Children::NotLoaded)].into())].into(),
         notes: json!({ "since": 1999 }),
         cache: None,
     }
@@ -122,14 +113,8 @@ fn fields_play_the_parts_that_they_are_given() {
     assert_eq!(category.code_name().as_deref(), Some("tools"));
     assert_eq!(category.display_name().as_deref(), Some("Tools"));
     assert_eq!(category.site().as_deref(), Some("corp"));
-    assert_eq!(
-        category.parent(),
-        Some(ReferenceTarget::Host(ObjectId::Number(1)))
-    );
-    assert_eq!(
-        category.group(),
-        Some(ReferenceTarget::External("A/1".to_owned()))
-    );
+    assert_eq!(category.parent(), Some(ReferenceTarget::Host(ObjectId::Number(1))));
+    assert_eq!(category.group(), Some(ReferenceTarget::External("A/1".to_owned())));
 
     category.set_id(8);
     category.guid = None;
@@ -141,24 +126,14 @@ fn fields_play_the_parts_that_they_are_given() {
 #[test]
 fn what_has_no_field_has_its_default() {
     assert_eq!(OrderLine::DISPLAY, "Order line");
-    let mut line = OrderLine {
-        code: "a".to_owned(),
-        ..OrderLine::default()
-    };
-    assert_eq!(
-        line.display_name().as_deref(),
-        Some("a"),
-        "the code name stands in"
-    );
+    let mut line = OrderLine { code: "a".to_owned(), ..OrderLine::default() };
+    assert_eq!(line.display_name().as_deref(), Some("a"), "the code name stands in");
     assert_eq!((line.site(), line.parent(), line.group()), (None, None, None));
     line.set_guid(Uuid::from_u128(1));
     assert_eq!(line.guid(), Some(Uuid::from_u128(1)));
 
     let company = Company { id: Uuid::nil() };
-    assert_eq!(
-        (company.guid(), company.code_name(), company.display_name()),
-        (None, None, None)
-    );
+    assert_eq!((company.guid(), company.code_name(), company.display_name()), (None, None, None));
 }
 
 #[test]
@@ -166,19 +141,12 @@ fn an_object_before_its_first_save_has_no_id_and_no_guid() {
     let parts = ObjectParts::of(&OrderLine::default()).unwrap();
     assert_eq!((parts.id, parts.guid), (None, None));
     let parts = ObjectParts::of(&full()).unwrap();
-    assert_eq!(
-        (parts.id, parts.guid),
-        (Some(ObjectId::Number(7)), Some(Uuid::from_u128(7)))
-    );
+    assert_eq!((parts.id, parts.guid), (Some(ObjectId::Number(7)), Some(Uuid::from_u128(7))));
 }
 
 #[test]
 fn references_are_declared_under_their_names_in_json() {
-    let declared = |field, object_type, role| ReferenceField {
-        field,
-        object_type,
-        role,
-    };
+    let declared = |field, object_type, role| ReferenceField { field, object_type, role };
     assert_eq!(
         Category::REFERENCES,
         [
@@ -187,10 +155,7 @@ fn references_are_declared_under_their_names_in_json() {
             declared("seeAlso", "cms.category", ReferenceRole::Plain),
         ]
     );
-    assert_eq!(
-        OrderLine::REFERENCES,
-        [declared("category", "cms.category", ReferenceRole::Parent)]
-    );
+    assert_eq!(OrderLine::REFERENCES, [declared("category", "cms.category", ReferenceRole::Parent)]);
     assert_eq!(Company::REFERENCES, []);
 }
 
@@ -266,50 +231,29 @@ fn references_come_out_as_what_they_point_at_now() {
     let category: Category = payload.read().unwrap();
     assert_eq!(category.lies_beneath, Some(Ref::external("ext/liesBeneath")));
     assert_eq!(category.see_also[1], Ref::external("ext/seeAlso/1"));
-    assert_eq!(
-        category.by_language["de/AT~1"],
-        Ref::external("ext/byLanguage/de~1AT~01")
-    );
+    assert_eq!(category.by_language["de/AT~1"], Ref::external("ext/byLanguage/de~1AT~01"));
     assert_eq!(category.origin.made_in, Some(Ref::external("ext/made_in")));
     let label = &category.labels.as_slice()[0];
-    assert_eq!(
-        label.parts.as_slice()[0].country,
-        Ref::external("ext/labels/0/parts/0/country")
-    );
+    assert_eq!(label.parts.as_slice()[0].country, Ref::external("ext/labels/0/parts/0/country"));
 
     let any: AnyObject = payload.into_any(ObjectType::parse("cms.category").unwrap(), ObjectId::Number(7));
     assert_eq!(any.get("made_in"), Some(&json!("ext/made_in")));
-    assert_eq!(
-        any.fields["labels"][0]["parts"][0]["country"],
-        json!("ext/labels/0/parts/0/country")
-    );
+    assert_eq!(any.fields["labels"][0]["parts"][0]["country"], json!("ext/labels/0/parts/0/country"));
 }
 
 #[test]
 fn children_that_are_missing_are_not_loaded_and_an_empty_list_is_loaded() {
     let read = |labels: Option<Value>| {
-        let mut payload = Payload::of(&Category {
-            labels: Vec::new().into(),
-            ..full()
-        })
-        .unwrap();
+        let mut payload = Payload::of(&Category { labels: Vec::new().into(), ..full() }).unwrap();
         payload.object.remove("labels");
-        payload
-            .object
-            .extend(labels.map(|labels| ("labels".to_owned(), labels)));
+        payload.object.extend(labels.map(|labels| ("labels".to_owned(), labels)));
         payload.read::<Category>().unwrap().labels
     };
     assert_eq!(read(None), Children::NotLoaded);
     assert_eq!(read(Some(Value::Null)), Children::NotLoaded);
     assert_eq!(read(Some(json!([]))), Children::Loaded(Vec::new()));
 
-    let written = |labels| {
-        Payload::of(&Category { labels, ..full() })
-            .unwrap()
-            .object
-            .get("labels")
-            .cloned()
-    };
+    let written = |labels| Payload::of(&Category { labels, ..full() }).unwrap().object.get("labels").cloned();
     assert_eq!(written(Children::NotLoaded), None);
     assert_eq!(written(Children::Loaded(Vec::new())), Some(json!([])));
 }
@@ -318,12 +262,7 @@ fn children_that_are_missing_are_not_loaded_and_an_empty_list_is_loaded() {
 fn without_a_snapshot_children_and_their_references_stay_behind() {
     let payload = Payload::of(&full()).unwrap().reduced_to(DataType::SimpleSnapshot);
     assert_eq!(payload.object.get("labels"), None);
-    assert!(
-        payload
-            .references
-            .iter()
-            .all(|reference| !reference.at.starts_with("/labels"))
-    );
+    assert!(payload.references.iter().all(|reference| !reference.at.starts_with("/labels")));
     assert!(payload.children.is_empty());
     assert_eq!(payload.read::<Category>().unwrap().labels, Children::NotLoaded);
 }
@@ -337,29 +276,18 @@ fn data_that_looks_like_a_reference_stays_data() {
         json!([{ "$bus:": null }]),
     ];
     for notes in forged {
-        let category = Category {
-            notes: notes.clone(),
-            ..full()
-        };
+        let category = Category { notes: notes.clone(), ..full() };
         let payload = Payload::of(&category).unwrap();
         assert_eq!(payload.object["notes"], notes);
-        assert_eq!(
-            payload.references.len(),
-            Payload::of(&full()).unwrap().references.len()
-        );
+        assert_eq!(payload.references.len(), Payload::of(&full()).unwrap().references.len());
         assert_eq!(payload.read::<Category>().unwrap(), category);
     }
     // Nor can a reference be forged where one is expected: an object is no id.
     let mut payload = Payload::of(&full()).unwrap();
-    payload
-        .object
-        .insert("owner".to_owned(), json!({ "$bus:0": "x" }));
+    payload.object.insert("owner".to_owned(), json!({ "$bus:0": "x" }));
     payload.references.clear();
     let error = payload.read::<Category>().unwrap_err().to_string();
-    assert!(
-        error.contains("a reference to app.company is an id, not an object"),
-        "{error}"
-    );
+    assert!(error.contains("a reference to app.company is an id, not an object"), "{error}");
 }
 
 #[test]
@@ -368,16 +296,9 @@ fn outside_of_the_bus_an_object_is_plain_json() {
     assert_eq!(json["liesBeneath"], 1);
     assert_eq!(json["labels"][0]["parts"][0]["parts"], Value::Null);
 
-    let with_host_ids_only = Category {
-        group: None,
-        see_also: vec![Ref::host(2)],
-        ..full()
-    };
+    let with_host_ids_only = Category { group: None, see_also: vec![Ref::host(2)], ..full() };
     let json = serde_json::to_value(&with_host_ids_only).unwrap();
-    assert_eq!(
-        serde_json::from_value::<Category>(json).unwrap(),
-        with_host_ids_only
-    );
+    assert_eq!(serde_json::from_value::<Category>(json).unwrap(), with_host_ids_only);
 }
 
 /// Renames that differ only in how they are written.
@@ -397,21 +318,11 @@ struct Renames {
 #[test]
 fn serde_and_the_derive_agree_on_names() {
     let company = || Ref::host(Uuid::from_u128(1));
-    let renames = Renames {
-        id: 1,
-        first_one: company(),
-        second: Some(company()),
-        r#type: Some(Box::new(company())),
-    };
+    let renames =
+        Renames { id: 1, first_one: company(), second: Some(company()), r#type: Some(Box::new(company())) };
     let seen = Payload::of(&renames).unwrap().references;
-    let mut seen: Vec<_> = seen
-        .iter()
-        .map(|reference| reference.at.trim_start_matches('/'))
-        .collect();
-    let mut declared: Vec<_> = Renames::REFERENCES
-        .iter()
-        .map(|reference| reference.field)
-        .collect();
+    let mut seen: Vec<_> = seen.iter().map(|reference| reference.at.trim_start_matches('/')).collect();
+    let mut declared: Vec<_> = Renames::REFERENCES.iter().map(|reference| reference.field).collect();
     seen.sort_unstable();
     declared.sort_unstable();
     assert_eq!(declared, seen);
@@ -436,10 +347,7 @@ declare!(Person, i64, Option<Ref<Person>>);
 #[test]
 fn a_type_that_came_through_a_macro_is_understood() {
     assert_eq!(Person::REFERENCES.len(), 1);
-    let person = Person {
-        id: 1,
-        boss: Some(Ref::host(2)),
-    };
+    let person = Person { id: 1, boss: Some(Ref::host(2)) };
     assert_eq!(person.parent(), Some(ReferenceTarget::Host(ObjectId::Number(2))));
 }
 

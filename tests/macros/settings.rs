@@ -80,15 +80,8 @@ fn the_form_is_the_one_that_is_committed() {
 
 #[test]
 fn required_is_what_has_neither_option_nor_default() {
-    assert_eq!(
-        CrmSettings::schema()["required"],
-        json!(["base-url", "token", "lists", "fields"])
-    );
-    assert_eq!(
-        Proxy::schema()["required"],
-        json!([]),
-        "the default of the struct stands for all of them"
-    );
+    assert_eq!(CrmSettings::schema()["required"], json!(["base-url", "token", "lists", "fields"]));
+    assert_eq!(Proxy::schema()["required"], json!([]), "the default of the struct stands for all of them");
 }
 
 #[test]
@@ -97,19 +90,7 @@ fn the_form_keeps_the_order_of_the_fields() {
     let mut fields: Vec<_> = schema["properties"].as_object().unwrap().iter().collect();
     fields.sort_by_key(|(_, field)| field["x-order"].as_u64());
     let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "base-url",
-            "token",
-            "spare-key",
-            "batch",
-            "strangers",
-            "lists",
-            "fields",
-            "proxy"
-        ]
-    );
+    assert_eq!(names, ["base-url", "token", "spare-key", "batch", "strangers", "lists", "fields", "proxy"]);
 }
 
 #[test]
@@ -122,20 +103,12 @@ fn a_secret_is_marked_wherever_it_stands() {
 
 #[test]
 fn what_the_form_offers_serde_reads() {
-    for (word, expected) in [
-        ("ignore", Strangers::Ignore),
-        ("take_over", Strangers::TakeOver),
-        ("ask", Strangers::AskSomebody),
-    ] {
-        assert_eq!(
-            serde_json::from_value::<Strangers>(json!(word)).unwrap(),
-            expected
-        );
+    for (word, expected) in
+        [("ignore", Strangers::Ignore), ("take_over", Strangers::TakeOver), ("ask", Strangers::AskSomebody)]
+    {
+        assert_eq!(serde_json::from_value::<Strangers>(json!(word)).unwrap(), expected);
     }
-    assert_eq!(
-        Strangers::setting_schema()["enum"],
-        json!(["ignore", "take_over", "ask"])
-    );
+    assert_eq!(Strangers::setting_schema()["enum"], json!(["ignore", "take_over", "ask"]));
 
     let settings: CrmSettings = serde_json::from_value(json!({
         "base-url": "https://crm.example.com",

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bus_core::{
-    AnyObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings, ObjectOperation, Outgoing, Ref, connector,
+    AnyObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings, ObjectOperation, Outgoing,
+    Ref, connector,
 };
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Account, Address, Company, Contact, Crm, Directory, User};
@@ -112,7 +113,7 @@ async fn seen_by(bus: TestBus) -> Vec<Value> {
     let seen = Seen::default();
     let bus = bus.object::<User>().object::<Company>().provide(seen.clone()).start().await;
     a_life(&bus).await;
-    
+
     seen.0.lock().unwrap().clone()
 }
 

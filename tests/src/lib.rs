@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::{
-    AnyObject, BusObject, Change, ChangeSummary, Children, Connector, Cx, Failure, Incoming, NoSettings, ObjectOperation,
-    ObjectParams, ObjectType, Outgoing, Prepared, Received, Ref, Settings, connector,
+    AnyObject, BusObject, Change, ChangeSummary, Children, Connector, Cx, Failure, Incoming, NoSettings,
+    ObjectOperation, ObjectParams, ObjectType, Outgoing, Prepared, Received, Ref, Settings, connector,
 };
 use bus_testkit::FakePeer;
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,13 @@ pub struct Account {
 impl Contact {
     /// A contact without relations.
     pub fn new(uid: &str, login: &str, name: &str) -> Self {
-        Self { uid: uid.to_owned(), login: login.to_owned(), name: name.to_owned(), account: None, boss: None }
+        Self {
+            uid: uid.to_owned(),
+            login: login.to_owned(),
+            name: name.to_owned(),
+            account: None,
+            boss: None,
+        }
     }
 }
 

@@ -22,17 +22,13 @@ const INCOMING_KEYS: &[&str] = &["key", "unordered", "kind", "decode"];
 
 /// What people write, what the bus calls it.
 const OPERATIONS: &[(&str, &str)] = &[("create", "Create"), ("update", "Update"), ("delete", "Delete")];
-const DATA_TYPES: &[(&str, &str)] = &[
-    ("simple", "Simple"),
-    ("simple_snapshot", "SimpleSnapshot"),
-    ("snapshot", "Snapshot"),
-];
+const DATA_TYPES: &[(&str, &str)] =
+    &[("simple", "Simple"), ("simple_snapshot", "SimpleSnapshot"), ("snapshot", "Snapshot")];
 
 /// Applies every rule.
 pub(super) fn check(read: &Read, errors: &mut Errors) -> Connector {
     read.connector.refuse_repeats(errors);
-    read.connector
-        .refuse_unknown(CONNECTOR_KEYS, foreign_to_connectors, errors);
+    read.connector.refuse_unknown(CONNECTOR_KEYS, foreign_to_connectors, errors);
     it_is_not_generic(read, errors);
     it_has_a_line(read, errors);
     let connector = Connector {
@@ -109,11 +105,7 @@ fn it_has_a_name(read: &Read, errors: &mut Errors) -> Option<LitStr> {
         return Some(name);
     }
     let mended = names::words(&name.value()).join("-");
-    let suggestion = if names::is_connector_name(&mended) {
-        mended
-    } else {
-        suggestion
-    };
+    let suggestion = if names::is_connector_name(&mended) { mended } else { suggestion };
     errors.refuse(
         &name,
         format!(
@@ -134,17 +126,11 @@ fn it_needs_handles(entries: &Entries, errors: &mut Errors) -> Vec<Type> {
         return Vec::new();
     };
     if types.is_empty() {
-        errors.refuse(
-            &entry.word,
-            "`needs()` names no handle: name at least one type, or take it away",
-        );
+        errors.refuse(&entry.word, "`needs()` names no handle: name at least one type, or take it away");
     }
     for (index, ty) in types.iter().enumerate() {
         if types[..index].contains(ty) {
-            errors.refuse(
-                ty,
-                format!("`needs(...)` names `{}` twice: keep one", type_text(ty)),
-            );
+            errors.refuse(ty, format!("`needs(...)` names `{}` twice: keep one", type_text(ty)));
         }
     }
     types
@@ -231,10 +217,7 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
         if given[..index].contains(word) {
             errors.refuse(
                 word,
-                format!(
-                    "`on(...)` in {} names `{text}` twice: keep one",
-                    line.entries.attribute
-                ),
+                format!("`on(...)` in {} names `{text}` twice: keep one", line.entries.attribute),
             );
         } else if matches!(text.as_str(), "publish" | "archive" | "reject" | "move") {
             errors.refuse(
@@ -376,18 +359,14 @@ fn it_has_a_key_or_no_order(line: &Line, errors: &mut Errors) -> Vec<Member> {
 }
 
 fn key_field(entry: &Entry, errors: &mut Errors) -> Vec<Member> {
-    entry
-        .field("takes a field: write `key = id` or `key = header.id`", errors)
-        .unwrap_or_default()
+    entry.field("takes a field: write `key = id` or `key = header.id`", errors).unwrap_or_default()
 }
 
 /// The kind is how tasks are called between the systems and in the store: it must be a plain word.
 fn it_has_a_kind(line: &Line, errors: &mut Errors) -> LitStr {
     let entries = &line.entries;
     let last = last_word(&line.subject);
-    let span = last
-        .as_ref()
-        .map_or_else(proc_macro2::Span::call_site, Ident::span);
+    let span = last.as_ref().map_or_else(proc_macro2::Span::call_site, Ident::span);
     let of_the_type = names::words(&last.map(|word| word.unraw().to_string()).unwrap_or_default()).join("_");
     if entries.get("kind").is_none() {
         if !names::is_kind(&of_the_type) {
@@ -406,11 +385,7 @@ fn it_has_a_kind(line: &Line, errors: &mut Errors) -> LitStr {
     };
     if !names::is_kind(&kind.value()) {
         let mended = names::words(&kind.value()).join("_");
-        let suggestion = if names::is_kind(&mended) {
-            mended
-        } else {
-            of_the_type
-        };
+        let suggestion = if names::is_kind(&mended) { mended } else { of_the_type };
         errors.refuse(
             &kind,
             format!(
@@ -446,10 +421,7 @@ fn no_external_type_stands_twice(connector: &Connector, errors: &mut Errors) {
         if earlier.iter().any(|earlier| earlier.external == line.external) {
             errors.refuse(
                 &line.external,
-                format!(
-                    "`#[incoming({}, ...)]` stands twice: keep one",
-                    type_text(&line.external)
-                ),
+                format!("`#[incoming({}, ...)]` stands twice: keep one", type_text(&line.external)),
             );
         }
     }
@@ -499,21 +471,21 @@ fn foreign_to_outgoing(word: &str, line: &Line) -> Option<String> {
         "class" | "path" | "culture" => Some(format!(
             "`{word}` in {attribute} is a criterion of pages; objects have `site`, `global`, `code_name` and `filter`"
         )),
-        "sync" => Some(format!(
-            "{attribute} has no key `sync`, since every delivery is queued: take it away"
-        )),
+        "sync" => {
+            Some(format!("{attribute} has no key `sync`, since every delivery is queued: take it away"))
+        }
         "late" => Some(format!(
             "{attribute} has no key `late`, since a delivery waits for its references: take it away"
         )),
         "view" => Some(format!(
             "{attribute} has no key `view`: name the struct that is the object, and leave out what you do not need"
         )),
-        "create" | "update" | "delete" => Some(format!(
-            "`{word}` in {attribute} stands outside of `on`: write `on({word})`"
-        )),
-        _ if INCOMING_KEYS.contains(&word) => Some(format!(
-            "`{word}` belongs to `#[incoming(...)]`, not to {attribute}: take it away"
-        )),
+        "create" | "update" | "delete" => {
+            Some(format!("`{word}` in {attribute} stands outside of `on`: write `on({word})`"))
+        }
+        _ if INCOMING_KEYS.contains(&word) => {
+            Some(format!("`{word}` belongs to `#[incoming(...)]`, not to {attribute}: take it away"))
+        }
         _ => owned(word, attribute),
     }
 }
@@ -521,9 +493,9 @@ fn foreign_to_outgoing(word: &str, line: &Line) -> Option<String> {
 fn foreign_to_incoming(word: &str, line: &Line) -> Option<String> {
     let attribute = &line.entries.attribute;
     match word {
-        _ if OUTGOING_KEYS.contains(&word) => Some(format!(
-            "`{word}` belongs to `#[outgoing(...)]`, not to {attribute}: take it away"
-        )),
+        _ if OUTGOING_KEYS.contains(&word) => {
+            Some(format!("`{word}` belongs to `#[outgoing(...)]`, not to {attribute}: take it away"))
+        }
         "sync" | "late" | "view" => Some(format!("{attribute} has no key `{word}`: take it away")),
         _ => owned(word, attribute),
     }

@@ -28,11 +28,7 @@ pub(super) fn expand(item: &ItemStruct, connector: &Connector, errors: Errors) -
 /// What the author's other code needs, so that it does not complain as well.
 pub(super) fn without_registration(item: &ItemStruct, connector: &Connector) -> TokenStream {
     let declared = declared(item, connector);
-    let undescribed = item
-        .generics
-        .params
-        .is_empty()
-        .then(|| undescribed(item, connector));
+    let undescribed = item.generics.params.is_empty().then(|| undescribed(item, connector));
     quote!(#declared #undescribed)
 }
 
@@ -91,22 +87,10 @@ fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
 }
 
 fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
-    let Connector {
-        core,
-        name,
-        summary,
-        needs,
-        ..
-    } = connector;
+    let Connector { core, name, summary, needs, .. } = connector;
     let struct_name = &item.ident;
-    let outgoing = connector
-        .outgoing
-        .iter()
-        .map(|line| outgoing_route(struct_name, core, line));
-    let incoming = connector
-        .incoming
-        .iter()
-        .map(|line| incoming_route(struct_name, core, line));
+    let outgoing = connector.outgoing.iter().map(|line| outgoing_route(struct_name, core, line));
+    let incoming = connector.incoming.iter().map(|line| incoming_route(struct_name, core, line));
     let summary = (!summary.is_empty()).then(|| quote!(.summary(#summary)));
     let needs = (!needs.is_empty())
         .then(|| quote!(.needs(const { &[#(#core::descriptor::Need::of::<#needs>()),*] })));
@@ -155,19 +139,10 @@ pub(crate) fn place(core: &CorePath) -> TokenStream {
 }
 
 fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> TokenStream {
-    let OutgoingLine {
-        object, code_name, ..
-    } = line;
-    let subscription = if let Some(pattern) = &line.type_pattern {
-        quote!(to(#pattern))
-    } else {
-        quote!(everything())
-    };
-    let operations: Vec<_> = line
-        .operations
-        .iter()
-        .map(|name| format_ident!("{name}"))
-        .collect();
+    let OutgoingLine { object, code_name, .. } = line;
+    let subscription =
+        if let Some(pattern) = &line.type_pattern { quote!(to(#pattern)) } else { quote!(everything()) };
+    let operations: Vec<_> = line.operations.iter().map(|name| format_ident!("{name}")).collect();
     let operations =
         (!operations.is_empty()).then(|| quote!(.on(&[#(#core::ObjectOperation::#operations),*])));
     let data = line.data.map(|name| format_ident!("{name}"));

@@ -75,12 +75,7 @@ pub(super) fn parse(arguments: TokenStream, mut item: ItemStruct, errors: &mut E
         }
     }
     item.attrs = kept;
-    Read {
-        connector: Entries::parse("`#[connector(...)]`", arguments, errors),
-        item,
-        lines,
-        has_lines,
-    }
+    Read { connector: Entries::parse("`#[connector(...)]`", arguments, errors), item, lines, has_lines }
 }
 
 /// Whether this is `#[connector(...)]`, under whichever path.
@@ -91,9 +86,7 @@ pub(super) fn is_connector(attribute: &Attribute) -> bool {
 /// Whether this is a line, under whichever path.
 pub(super) fn direction(attribute: &Attribute) -> Option<Direction> {
     let word = last_word(attribute)?;
-    [Direction::Outgoing, Direction::Incoming]
-        .into_iter()
-        .find(|direction| word == direction.as_str())
+    [Direction::Outgoing, Direction::Incoming].into_iter().find(|direction| word == direction.as_str())
 }
 
 fn last_word(attribute: &Attribute) -> Option<&Ident> {
@@ -147,11 +140,7 @@ fn parse_line(direction: Direction, attribute: &Attribute, errors: &mut Errors) 
         return None;
     }
     let attribute = format!("`#[{word}({}, ...)]`", type_text(&subject));
-    Some(Line {
-        direction,
-        entries: Entries::parse(attribute, rest, errors),
-        subject,
-    })
+    Some(Line { direction, entries: Entries::parse(attribute, rest, errors), subject })
 }
 
 /// `User`, `model::User`, `Envelope<Contact>`; not `&User`, `[User]` or `Fn(User)`.
@@ -159,10 +148,7 @@ fn names_a_type(subject: &Type) -> bool {
     let Type::Path(path) = subject else {
         return false;
     };
-    path.path
-        .segments
-        .iter()
-        .all(|segment| !matches!(segment.arguments, PathArguments::Parenthesized(_)))
+    path.path.segments.iter().all(|segment| !matches!(segment.arguments, PathArguments::Parenthesized(_)))
 }
 
 /// A type as people write it.

@@ -12,16 +12,8 @@ use crate::names;
 use crate::serde_names::{field_read, field_written};
 
 const OBJECT_KEYS: &[&str] = &["type", "display", "crate"];
-const FIELD_KEYS: &[&str] = &[
-    "id",
-    "guid",
-    "code_name",
-    "display_name",
-    "site",
-    "parent",
-    "group",
-    "children",
-];
+const FIELD_KEYS: &[&str] =
+    &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children"];
 
 /// Applies every rule. `None` where something was refused without which there is no object.
 pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'i>> {
@@ -30,8 +22,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     }
     it_is_not_generic(read, errors);
     read.object.refuse_repeats(errors);
-    read.object
-        .refuse_unknown(OBJECT_KEYS, foreign_to_objects, errors);
+    read.object.refuse_unknown(OBJECT_KEYS, foreign_to_objects, errors);
     for field in &read.fields {
         keys_of_a_field(field, errors);
         a_field_has_one_name_in_json(read, field, errors);
@@ -115,16 +106,9 @@ fn it_has_a_type(read: &Read<'_>, errors: &mut Errors) -> Option<LitStr> {
         return Some(object_type);
     }
     let parts = object_type.value();
-    let mended: Vec<_> = parts
-        .split('.')
-        .map(|part| names::words(part).join("_"))
-        .collect();
+    let mended: Vec<_> = parts.split('.').map(|part| names::words(part).join("_")).collect();
     let mended = mended.join(".");
-    let suggestion = if names::is_object_type(&mended) {
-        mended
-    } else {
-        suggestion
-    };
+    let suggestion = if names::is_object_type(&mended) { mended } else { suggestion };
     errors.refuse(
         &object_type,
         format!(
@@ -144,10 +128,7 @@ fn it_has_a_display(read: &Read<'_>, errors: &mut Errors) -> String {
     if display.value().trim().is_empty() {
         errors.refuse(
             &display,
-            format!(
-                "`display = {}` is empty: write `display = \"{default}\"`",
-                display.to_token_stream()
-            ),
+            format!("`display = {}` is empty: write `display = \"{default}\"`", display.to_token_stream()),
         );
     }
     display.value()
@@ -164,10 +145,7 @@ fn it_has_an_id<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Marked<'i>> 
     if id.is_none() && !read.fields.iter().any(means_an_id) {
         errors.refuse(
             &read.input.ident,
-            format!(
-                "`{}` has no id: write `#[object(id)]` above the field that holds it",
-                read.input.ident
-            ),
+            format!("`{}` has no id: write `#[object(id)]` above the field that holds it", read.input.ident),
         );
     }
     id
@@ -175,10 +153,7 @@ fn it_has_an_id<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Marked<'i>> 
 
 /// Two fields for one part, and the bus would have to choose.
 fn at_most_one<'i>(read: &Read<'i>, key: &str, errors: &mut Errors) -> Option<Marked<'i>> {
-    let mut marked = read
-        .fields
-        .iter()
-        .filter_map(|field| Some((field, field.object.get(key)?)));
+    let mut marked = read.fields.iter().filter_map(|field| Some((field, field.object.get(key)?)));
     let (first, _) = marked.next()?;
     for (field, entry) in marked {
         errors.refuse(
@@ -189,10 +164,7 @@ fn at_most_one<'i>(read: &Read<'i>, key: &str, errors: &mut Errors) -> Option<Ma
             ),
         );
     }
-    Some(Marked {
-        name: first.name,
-        ty: first.ty,
-    })
+    Some(Marked { name: first.name, ty: first.ty })
 }
 
 /// Parent and group are other objects: translation must see them.
@@ -307,9 +279,7 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
         "late" => Some(format!(
             "{attribute} has no key `late`, since a delivery waits for its references: take it away"
         )),
-        "rule" => Some(format!(
-            "{attribute} has no key `rule`: write `#[object(children)]` alone"
-        )),
+        "rule" => Some(format!("{attribute} has no key `rule`: write `#[object(children)]` alone")),
         "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
         "display" => Some(format!(
             "{attribute} has no key `display`, which belongs to the struct: did you mean `display_name`?"

@@ -32,12 +32,7 @@ pub(super) fn expand(
 }
 
 fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenStream {
-    let Object {
-        type_name,
-        display,
-        id,
-        ..
-    } = object;
+    let Object { type_name, display, id, .. } = object;
     let name = &input.ident;
     let (id_name, id_type) = (id.name, id.ty);
     let references = object.references.iter().map(|reference| {

@@ -60,10 +60,7 @@ pub(super) fn parse<'i>(input: &'i DeriveInput, errors: &mut Errors) -> Read<'i>
 /// All `#[object(...)]` attributes of one thing, as one.
 fn entries(name: &str, attributes: &[Attribute], errors: &mut Errors) -> Entries {
     let mut all = Entries::parse(name, proc_macro2::TokenStream::new(), errors);
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("object"))
-    {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("object")) {
         match in_parentheses(attribute).filter(|tokens| !tokens.is_empty()) {
             Some(tokens) => all.append(Entries::parse(name, tokens, errors)),
             None => errors.refuse(
@@ -81,9 +78,7 @@ pub(super) fn referenced(ty: &Type) -> Option<&Type> {
     if word == "Ref" {
         return Some(argument);
     }
-    let is_wrapper = ["Option", "Vec", "Box"]
-        .into_iter()
-        .any(|wrapper| word == wrapper);
+    let is_wrapper = ["Option", "Vec", "Box"].into_iter().any(|wrapper| word == wrapper);
     is_wrapper.then(|| referenced(argument)).flatten()
 }
 

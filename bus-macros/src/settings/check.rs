@@ -20,21 +20,11 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Settings
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => Some(form(read, fields, errors)),
             Fields::Unnamed(_) => {
-                fields_have_names(
-                    read,
-                    "a tuple struct",
-                    "make it a struct with named fields",
-                    errors,
-                );
+                fields_have_names(read, "a tuple struct", "make it a struct with named fields", errors);
                 None
             }
             Fields::Unit => {
-                fields_have_names(
-                    read,
-                    "a struct without fields",
-                    "use `bus_core::NoSettings`",
-                    errors,
-                );
+                fields_have_names(read, "a struct without fields", "use `bus_core::NoSettings`", errors);
                 None
             }
         },
@@ -71,10 +61,7 @@ fn it_is_not_generic(read: &Read<'_>, errors: &mut Errors) {
 }
 
 fn form<'i>(read: &Read<'i>, fields: &'i FieldsNamed, errors: &mut Errors) -> Settings<'i> {
-    let settings = fields
-        .named
-        .iter()
-        .filter_map(|field| setting(read, field, errors));
+    let settings = fields.named.iter().filter_map(|field| setting(read, field, errors));
     Settings::Form(settings.collect())
 }
 
@@ -119,15 +106,10 @@ fn it_is_not_flattened(field: &Field, serde: &SerdeNames, errors: &mut Errors) {
 
 fn choice<'i>(read: &Read<'_>, data: &DataEnum, errors: &mut Errors) -> Option<Settings<'i>> {
     it_is_a_plain_choice(read, data, errors).then(|| {
-        let variants = data
-            .variants
-            .iter()
-            .map(|variant| (variant, SerdeNames::of(&variant.attrs)));
+        let variants = data.variants.iter().map(|variant| (variant, SerdeNames::of(&variant.attrs)));
         let offered = variants.filter(|(_, serde)| !serde.not_read);
         Settings::Choice(
-            offered
-                .map(|(variant, serde)| variant_read(&variant.ident, &serde, &read.serde))
-                .collect(),
+            offered.map(|(variant, serde)| variant_read(&variant.ident, &serde, &read.serde)).collect(),
         )
     })
 }
@@ -152,10 +134,7 @@ fn it_is_a_plain_choice(read: &Read<'_>, data: &DataEnum, errors: &mut Errors) -
         );
         plain = false;
     }
-    let with_data = data
-        .variants
-        .iter()
-        .find(|variant| !matches!(variant.fields, Fields::Unit));
+    let with_data = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit));
     if let Some(variant) = with_data {
         errors.refuse(
             &variant.ident,

@@ -49,12 +49,7 @@ pub(super) fn expand(read: &Read<'_>, settings: Option<&Settings<'_>>, errors: E
 }
 
 fn field(core: &CorePath, setting: &Setting<'_>) -> TokenStream {
-    let Setting {
-        name,
-        description,
-        ty,
-        has_default,
-    } = setting;
+    let Setting { name, description, ty, has_default } = setting;
     let optional = has_default.then(|| quote!(.optional()));
     quote!(#core::settings::Setting::of::<#ty>(#name, #description) #optional)
 }

@@ -21,11 +21,7 @@ pub(super) struct Read<'i> {
 pub(super) fn parse<'i>(input: &'i DeriveInput, errors: &mut Errors) -> Read<'i> {
     let name = "`#[settings(...)]`";
     let mut settings = Entries::parse(name, TokenStream::new(), errors);
-    for attribute in input
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("settings"))
-    {
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("settings")) {
         match in_parentheses(attribute).filter(|tokens| !tokens.is_empty()) {
             Some(tokens) => settings.append(Entries::parse(name, tokens, errors)),
             None => errors.refuse(

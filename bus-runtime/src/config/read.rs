@@ -32,21 +32,8 @@ const DISPLAY_NAME_CHARS_MAX: usize = 200;
 /// What is stored where, unless the file says otherwise.
 const STORE_DEFAULT: &str = "bus.db";
 
-const TOP_KEYS: &[&str] = &[
-    "store",
-    "synchronous",
-    "strict",
-    "switches",
-    "limits",
-    "connectors",
-];
-const SWITCH_KEYS: &[&str] = &[
-    "bus",
-    "log_outgoing",
-    "process_outgoing",
-    "log_incoming",
-    "process_incoming",
-];
+const TOP_KEYS: &[&str] = &["store", "synchronous", "strict", "switches", "limits", "connectors"];
+const SWITCH_KEYS: &[&str] = &["bus", "log_outgoing", "process_outgoing", "log_incoming", "process_incoming"];
 const LIMIT_KEYS: &[&str] = &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key];
 const CONNECTOR_KEYS: &[&str] = &["uses", "display_name", "state", "settings", "processing"];
 const PROCESSING_KEYS: &[&str] = &[
@@ -75,11 +62,8 @@ pub(super) fn from_file(path: &Path) -> Result<Config, BusError> {
             }
             _ => "it cannot be read".to_owned(),
         };
-        BusError::new(
-            BusErrorKind::Config,
-            format!("read the configuration {file}: {reason}"),
-        )
-        .with_source(error)
+        BusError::new(BusErrorKind::Config, format!("read the configuration {file}: {reason}"))
+            .with_source(error)
     })?;
     let text = str::from_utf8(&bytes).map_err(|error| {
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -132,9 +116,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// A file that is not there, and the smallest one that would do.
 fn not_there(path: &Path) -> String {
     let absolute = path::absolute(path).ok().filter(|absolute| absolute != path);
-    let looked = absolute
-        .map(|absolute| format!(" (looked for {})", absolute.display()))
-        .unwrap_or_default();
+    let looked = absolute.map(|absolute| format!(" (looked for {})", absolute.display())).unwrap_or_default();
     format!(
         "it is not there{looked}; create it with one line, `store = \"{STORE_DEFAULT}\"`, and a `[connectors.NAME]` \
          for each connector"
@@ -148,18 +130,9 @@ fn config(top: &Section<'_>, folder: &Path, file: Option<&Path>) -> Config {
     Config {
         store: store(top, folder, synchronous),
         strict: top.flag("strict").unwrap_or(false),
-        switches: top
-            .section("switches")
-            .map(|section| switches(&section))
-            .unwrap_or_default(),
-        limits: top
-            .section("limits")
-            .map(|section| limits(&section))
-            .unwrap_or_default(),
-        connectors: top
-            .section("connectors")
-            .map(|section| connectors(&section))
-            .unwrap_or_default(),
+        switches: top.section("switches").map(|section| switches(&section)).unwrap_or_default(),
+        limits: top.section("limits").map(|section| limits(&section)).unwrap_or_default(),
+        connectors: top.section("connectors").map(|section| connectors(&section)).unwrap_or_default(),
         file: file.map(Path::to_owned),
     }
 }
@@ -179,10 +152,7 @@ fn store(top: &Section<'_>, folder: &Path, synchronous: Synchronous) -> StoreCon
     };
     let path: PathBuf = folder.join(path);
     if path.is_dir() {
-        top.wrong(
-            "store",
-            format!("`store` is the directory {}; name a file in it", path.display()),
-        );
+        top.wrong("store", format!("`store` is the directory {}; name a file in it", path.display()));
     }
     StoreConfig::Sqlite { path, synchronous }
 }
@@ -199,9 +169,7 @@ fn store_path(given: &str) -> Result<&str, String> {
         }
         Some((scheme, rest)) if rest.starts_with("//") => {
             let scheme = quoted(scheme);
-            return Err(format!(
-                "`store` begins with {scheme}, which is no store that there is; {example}"
-            ));
+            return Err(format!("`store` begins with {scheme}, which is no store that there is; {example}"));
         }
         _ => given,
     };
@@ -228,22 +196,16 @@ fn switches(section: &Section<'_>) -> Switches {
     Switches {
         bus: section.flag("bus").unwrap_or(default.bus),
         log_outgoing: section.flag("log_outgoing").unwrap_or(default.log_outgoing),
-        process_outgoing: section
-            .flag("process_outgoing")
-            .unwrap_or(default.process_outgoing),
+        process_outgoing: section.flag("process_outgoing").unwrap_or(default.process_outgoing),
         log_incoming: section.flag("log_incoming").unwrap_or(default.log_incoming),
-        process_incoming: section
-            .flag("process_incoming")
-            .unwrap_or(default.process_incoming),
+        process_incoming: section.flag("process_incoming").unwrap_or(default.process_incoming),
     }
 }
 
 fn limits(section: &Section<'_>) -> Limits {
     section.only(LIMIT_KEYS, |key| home(key, "NAME"));
     let default = Limits::default();
-    let payload_bytes_max = section
-        .whole(&PAYLOAD_BYTES_MAX)
-        .and_then(|bytes| usize::try_from(bytes).ok());
+    let payload_bytes_max = section.whole(&PAYLOAD_BYTES_MAX).and_then(|bytes| usize::try_from(bytes).ok());
     let shutdown_grace = section.whole(&SHUTDOWN_GRACE_MS).map(Duration::from_millis);
     Limits {
         payload_bytes_max: payload_bytes_max.unwrap_or(default.payload_bytes_max),
@@ -252,17 +214,13 @@ fn limits(section: &Section<'_>) -> Limits {
 }
 
 fn connectors(section: &Section<'_>) -> Vec<ConnectorConfig> {
-    let named = section
-        .entries()
-        .filter_map(|(name, value)| match ConnectorName::parse(name) {
-            Err(error) => {
-                section.wrong(name, error.to_string());
-                None
-            }
-            Ok(parsed) => section
-                .as_section(name, value.get_ref())
-                .map(|section| connector(parsed, &section)),
-        });
+    let named = section.entries().filter_map(|(name, value)| match ConnectorName::parse(name) {
+        Err(error) => {
+            section.wrong(name, error.to_string());
+            None
+        }
+        Ok(parsed) => section.as_section(name, value.get_ref()).map(|section| connector(parsed, &section)),
+    });
     named.collect()
 }
 
@@ -273,25 +231,17 @@ fn connector(name: ConnectorName, section: &Section<'_>) -> ConnectorConfig {
             let guess = nearest(key, CONNECTOR_KEYS.iter().copied());
             let settings =
                 format!("if it is a setting of its own, it belongs in [connectors.{name}.settings]");
-            guess
-                .is_none()
-                .then(|| format!("known here: {}; {settings}", list(CONNECTOR_KEYS)))
+            guess.is_none().then(|| format!("known here: {}; {settings}", list(CONNECTOR_KEYS)))
         }),
     });
-    let uses = section
-        .text("uses")
-        .and_then(|uses| match ConnectorName::parse(uses) {
-            Ok(uses) => Some(uses.to_string()),
-            Err(error) => {
-                section.wrong("uses", format!("`uses` names no connector: {error}"));
-                None
-            }
-        });
-    let states = [
-        ConnectorState::Enabled,
-        ConnectorState::Paused,
-        ConnectorState::Disabled,
-    ];
+    let uses = section.text("uses").and_then(|uses| match ConnectorName::parse(uses) {
+        Ok(uses) => Some(uses.to_string()),
+        Err(error) => {
+            section.wrong("uses", format!("`uses` names no connector: {error}"));
+            None
+        }
+    });
+    let states = [ConnectorState::Enabled, ConnectorState::Paused, ConnectorState::Disabled];
     let states = states.map(|state| (state.as_str(), state));
     ConnectorConfig {
         display_name: display_name(section).map_or_else(|| name.to_string(), str::to_owned),
@@ -326,33 +276,22 @@ fn processing(section: &Section<'_>, connector: &str) -> Processing {
     let before = section.mistakes();
     section.only(PROCESSING_KEYS, |key| home(key, connector));
     let default = Processing::default();
-    let max_attempts = section
-        .whole(&range::MAX_ATTEMPTS)
-        .and_then(|attempts| u32::try_from(attempts).ok());
+    let max_attempts = section.whole(&range::MAX_ATTEMPTS).and_then(|attempts| u32::try_from(attempts).ok());
     let multiplier = section.number(range::RETRY_MULTIPLIER, range::multiplier_fault);
     let processing = Processing {
         max_attempts: max_attempts.unwrap_or(default.max_attempts),
-        retry_initial_ms: section
-            .whole(&range::RETRY_INITIAL_MS)
-            .unwrap_or(default.retry_initial_ms),
+        retry_initial_ms: section.whole(&range::RETRY_INITIAL_MS).unwrap_or(default.retry_initial_ms),
         retry_multiplier: multiplier.unwrap_or(default.retry_multiplier),
-        retry_max_ms: section
-            .whole(&range::RETRY_MAX_MS)
-            .unwrap_or(default.retry_max_ms),
-        call_timeout_ms: section
-            .whole(&range::CALL_TIMEOUT_MS)
-            .unwrap_or(default.call_timeout_ms),
-        wait_deadline_ms: section
-            .whole(&range::WAIT_DEADLINE_MS)
-            .unwrap_or(default.wait_deadline_ms),
+        retry_max_ms: section.whole(&range::RETRY_MAX_MS).unwrap_or(default.retry_max_ms),
+        call_timeout_ms: section.whole(&range::CALL_TIMEOUT_MS).unwrap_or(default.call_timeout_ms),
+        wait_deadline_ms: section.whole(&range::WAIT_DEADLINE_MS).unwrap_or(default.wait_deadline_ms),
     };
     // What is still wrong now is wrong only together; beside a wrong value it would be a second report of that.
     if section.mistakes() == before
         && let Err(faults) = processing.check()
     {
-        let key = [range::RETRY_MAX_MS.key, range::RETRY_INITIAL_MS.key]
-            .into_iter()
-            .find(|key| section.has(key));
+        let key =
+            [range::RETRY_MAX_MS.key, range::RETRY_INITIAL_MS.key].into_iter().find(|key| section.has(key));
         for fault in faults {
             section.wrong(key.unwrap_or_default(), fault);
         }

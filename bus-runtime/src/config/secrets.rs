@@ -21,17 +21,9 @@ pub(crate) fn resolve(
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Value, Vec<String>> {
-    let mut resolver = Resolver {
-        folder,
-        env,
-        faults: Vec::new(),
-    };
+    let mut resolver = Resolver { folder, env, faults: Vec::new() };
     let settings = resolver.value(settings, "settings");
-    if resolver.faults.is_empty() {
-        Ok(settings)
-    } else {
-        Err(resolver.faults)
-    }
+    if resolver.faults.is_empty() { Ok(settings) } else { Err(resolver.faults) }
 }
 
 struct Resolver<'a> {
@@ -47,10 +39,7 @@ impl Resolver<'_> {
                 let secret = match Reference::read(object) {
                     None => {
                         let inner = |(key, value): (&String, &Value)| {
-                            (
-                                key.clone(),
-                                self.value(value, &format!("{place}.{}", key.escape_debug())),
-                            )
+                            (key.clone(), self.value(value, &format!("{place}.{}", key.escape_debug())))
                         };
                         return Value::Object(object.iter().map(inner).collect());
                     }
@@ -95,9 +84,7 @@ fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, 
     let shown = name.escape_debug();
     // The system's calls panic on these; none of them can be a variable.
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(format!(
-            "`{shown}` cannot be the name of an environment variable; write another"
-        ));
+        return Err(format!("`{shown}` cannot be the name of an environment variable; write another"));
     }
     match env(name) {
         None => Err(format!(
@@ -134,9 +121,7 @@ fn from_file(path: &str, folder: &Path) -> Result<String, String> {
         }
     }
     if secret.is_empty() {
-        return Err(format!(
-            "the file {shown} is empty; write the secret into it, or name another"
-        ));
+        return Err(format!("the file {shown} is empty; write the secret into it, or name another"));
     }
     Ok(secret)
 }
@@ -191,10 +176,7 @@ mod tests {
             "deep": [{ "list": ["from a file", "from a file"] }],
             "absolute": " two\nlines\n",
         });
-        assert_eq!(
-            resolved, expected,
-            "a variable is taken as it is, a file without its last newline"
-        );
+        assert_eq!(resolved, expected, "a variable is taken as it is, a file without its last newline");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, Identified, IncomingCall, IncomingRoute, Instance, ObjectParts, PreparedObject};
 use bus_core::connector::ReceivedFacts;
+use bus_core::descriptor::{
+    ConnectorDescriptor, Identified, IncomingCall, IncomingRoute, Instance, ObjectParts, PreparedObject,
+};
 use bus_core::{ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{
-    Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement, StoreError,
-    StoreErrorKind,
+    Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement,
+    StoreError, StoreErrorKind,
 };
 
 use super::call::{self, CallEnd};
@@ -146,7 +148,10 @@ impl Application<'_> {
         }
         Err(ended(
             claimed,
-            format!("each time that {} is prepared it is another object; mend `prepare_internal_object`", claimed.key),
+            format!(
+                "each time that {} is prepared it is another object; mend `prepare_internal_object`",
+                claimed.key
+            ),
         ))
     }
 
@@ -216,8 +221,9 @@ impl Application<'_> {
     /// The existing object that the external one is, where no binding says so: same site, same parent, and the same
     /// GUID or code name; the GUID wins.
     async fn matching(&self, claimed: &Claimed, parts: &ObjectParts) -> Result<Option<Stored>, NotApplied> {
-        let translated = (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: uuid::Uuid::max() })
-            .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
+        let translated =
+            (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: uuid::Uuid::max() })
+                .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
         let object_type =
             ObjectType::parse(parts.object_type).map_err(|error| ended(claimed, error.to_string()))?;
         let site = translated.site.map(SiteName::parse).transpose();
@@ -264,7 +270,8 @@ impl Application<'_> {
                 guid: self.shared.new_uuid(),
             },
         };
-        let mut after = (parts.identify)(&parts.payload, identity).map_err(|error| unwritable(error.to_string()))?;
+        let mut after =
+            (parts.identify)(&parts.payload, identity).map_err(|error| unwritable(error.to_string()))?;
         if let (Some((own_type, own_id)), Some(id)) = (own, after.id.clone()) {
             let mut to_itself = false;
             for reference in &mut after.payload.references {
@@ -278,7 +285,8 @@ impl Application<'_> {
             if to_itself {
                 let payload = after.payload.with_targets_written();
                 let identity = Identified::Existing { id, guid: after.guid };
-                after = (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
+                after =
+                    (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
             }
         }
         Stored::of(after).map_err(|error| unwritable(error.to_string()))
@@ -296,7 +304,12 @@ impl Application<'_> {
         self.logged(claimed, applied, HostChange::deleted(stored, Some(connector))).await
     }
 
-    async fn logged(&self, claimed: &Claimed, mut applied: Applied, change: HostChange) -> Result<Applied, NotApplied> {
+    async fn logged(
+        &self,
+        claimed: &Claimed,
+        mut applied: Applied,
+        change: HostChange,
+    ) -> Result<Applied, NotApplied> {
         match task_log::record(self.shared, &change).await {
             Ok(None) => {}
             Ok(Some(task)) => {
@@ -308,7 +321,9 @@ impl Application<'_> {
                     BusErrorKind::Stopped => StoreErrorKind::Closed,
                     _ => StoreErrorKind::Unavailable,
                 };
-                return Err(NotApplied::Store(StoreError::new(kind, "log", error.to_string()).with_source(error)));
+                return Err(NotApplied::Store(
+                    StoreError::new(kind, "log", error.to_string()).with_source(error),
+                ));
             }
             Err(error) => return Err(ended(claimed, error.to_string())),
         }

@@ -3,7 +3,8 @@
 use bus_core::descriptor::ObjectParts;
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName,
+    ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType,
+    ReferenceTarget, SiteName,
 };
 use bus_store::ObjectRecord;
 
@@ -20,7 +21,8 @@ impl Stored {
     /// Reads a record of the built-in object store.
     pub(crate) fn read(record: ObjectRecord) -> Result<Self, BusError> {
         let payload = serde_json::from_slice(&record.data).map_err(|error| {
-            let message = format!("the stored object {} cannot be read; look at its record in the store", record.key);
+            let message =
+                format!("the stored object {} cannot be read; look at its record in the store", record.key);
             BusError::new(BusErrorKind::Malformed, message).with_source(error)
         })?;
         Ok(Self { record, payload })
@@ -30,11 +32,16 @@ impl Stored {
     pub(crate) fn of(parts: ObjectParts) -> Result<Self, BusError> {
         let object_type = parts.object_type;
         let malformed = |what: &str, error: String| {
-            BusError::new(BusErrorKind::Malformed, format!("an object of type {object_type} has {what}: {error}"))
+            BusError::new(
+                BusErrorKind::Malformed,
+                format!("an object of type {object_type} has {what}: {error}"),
+            )
         };
-        let id = parts.id.ok_or_else(|| malformed("no id", "save it through the bus, or give it one".to_owned()))?;
-        let object_type =
-            ObjectType::parse(parts.object_type).map_err(|error| malformed("a bad type", error.to_string()))?;
+        let id = parts
+            .id
+            .ok_or_else(|| malformed("no id", "save it through the bus, or give it one".to_owned()))?;
+        let object_type = ObjectType::parse(parts.object_type)
+            .map_err(|error| malformed("a bad type", error.to_string()))?;
         let site = parts.site.map(SiteName::parse).transpose();
         let site = site.map_err(|error| malformed("a bad site", error.to_string()))?;
         let data = serde_json::to_vec(&parts.payload)
@@ -87,7 +94,11 @@ pub(crate) struct HostChange {
 
 impl HostChange {
     /// An object was written. `None` when nothing about it is different.
-    pub(crate) fn saved(before: Option<&Stored>, after: &Stored, origin: Option<&ConnectorName>) -> Option<Self> {
+    pub(crate) fn saved(
+        before: Option<&Stored>,
+        after: &Stored,
+        origin: Option<&ConnectorName>,
+    ) -> Option<Self> {
         let Some(before) = before else {
             return Some(Self {
                 before: None,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use bus_core::ObjectKey;
 use bus_core::change::{Bound, ChangeFacts};
 use bus_core::descriptor::{ConnectorDescriptor, Instance, OutgoingRoute};
-use bus_core::ObjectKey;
 use bus_store::Claimed;
 
 use super::call::{self, CallEnd};
@@ -14,7 +14,10 @@ use crate::registry::Enlisted;
 use crate::shared::Shared;
 
 /// The line that delivers this type: the one written for it before one for any object.
-pub(crate) fn route_of(linked: &'static ConnectorDescriptor, object_type: &str) -> Option<&'static OutgoingRoute> {
+pub(crate) fn route_of(
+    linked: &'static ConnectorDescriptor,
+    object_type: &str,
+) -> Option<&'static OutgoingRoute> {
     linked.outgoing().find(|route| route.exact_type == Some(object_type)).or_else(|| {
         linked.outgoing().find(|route| {
             route.exact_type.is_none() && matches_pattern(route.subscription.object_type, object_type)

@@ -19,7 +19,10 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     if !(switches.bus && switches.log_incoming) {
         return Err(BusError::new(
             BusErrorKind::SwitchedOff,
-            format!("the logging of incoming tasks is switched off; switch `log_incoming` (and `bus`) on, then send the {} again", task.kind),
+            format!(
+                "the logging of incoming tasks is switched off; switch `log_incoming` (and `bus`) on, then send the {} again",
+                task.kind
+            ),
         ));
     }
     let roster = shared.roster();
@@ -30,7 +33,9 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(BusError::new(
             BusErrorKind::UnknownConnector,
-            format!("no connector `{name}` is registered; add [connectors.{name}] to bus.toml (registered: {known})"),
+            format!(
+                "no connector `{name}` is registered; add [connectors.{name}] to bus.toml (registered: {known})"
+            ),
         ));
     };
     let route = route_of(enlisted, &task.kind)?;
@@ -42,7 +47,8 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     })?;
     check_size(shared, &what, body.len())?;
     if task.content_type == "application/json" {
-        check_json(&body).map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
+        check_json(&body)
+            .map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
     }
     let key = match task.key {
         Some(key) => Ok(Some(key)),
@@ -52,13 +58,18 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         Ok(Some(key)) if key.len() > KEY_BYTES_MAX => {
             return Err(BusError::new(
                 BusErrorKind::TooLarge,
-                format!("the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key", key.len()),
+                format!(
+                    "the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key",
+                    key.len()
+                ),
             ));
         }
         Ok(Some(key)) if key.is_empty() => {
             return Err(BusError::new(
                 BusErrorKind::Malformed,
-                format!("the key of {what} is empty, so nothing tells it from others; send what identifies it"),
+                format!(
+                    "the key of {what} is empty, so nothing tells it from others; send what identifies it"
+                ),
             ));
         }
         Ok(key) => key,
@@ -91,7 +102,10 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let committed = shared.store.commit(commit).await;
     let committed = committed.map_err(|error| BusError::store(&format!("log {what}"), error))?;
     committed.tasks.first().copied().ok_or_else(|| {
-        BusError::new(BusErrorKind::Store, format!("the store accepted {what} without giving it an id; report this"))
+        BusError::new(
+            BusErrorKind::Store,
+            format!("the store accepted {what} without giving it an id; report this"),
+        )
     })
 }
 
@@ -183,7 +197,10 @@ mod tests {
     #[test]
     fn a_key_gives_its_external_id_back() {
         let own = uuid::Uuid::nil();
-        assert_eq!(external_id_of_key("contact", &incoming_key("contact", Some("a=b#c"), own)), Some("a=b#c"));
+        assert_eq!(
+            external_id_of_key("contact", &incoming_key("contact", Some("a=b#c"), own)),
+            Some("a=b#c")
+        );
         assert_eq!(external_id_of_key("contact", &incoming_key("contact", None, own)), None);
     }
 }

@@ -23,10 +23,7 @@ struct Reserve {
 impl Numbers {
     /// At most so many new objects are to be expected.
     pub(crate) async fn expect(&self, new_objects: usize) {
-        *self.0.lock().await = Reserve {
-            numbers: BTreeSet::new(),
-            at_once: new_objects,
-        };
+        *self.0.lock().await = Reserve { numbers: BTreeSet::new(), at_once: new_objects };
     }
 
     /// The next one, in order.

@@ -26,7 +26,10 @@ impl Rules<'_> {
         // Only attempts that broke off (a process that ended) get here: one that answered was parked in time.
         if claimed.attempt > self.processing.max_attempts {
             let charged = self.processing.max_attempts;
-            return Some(ended(claimed, format!("{INTERRUPTED_ERROR}; so ended the last of {charged} attempts")));
+            return Some(ended(
+                claimed,
+                format!("{INTERRUPTED_ERROR}; so ended the last of {charged} attempts"),
+            ));
         }
         let first_turn = claimed.attempt == 1 && claimed.asks == 0 && !claimed.aside;
         (claimed.policy == ErrorPolicy::SkipOnce && first_turn).then(|| Outcome::Aside {

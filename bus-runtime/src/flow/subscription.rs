@@ -41,11 +41,7 @@ impl<K> Matcher<K> {
             Vec::new()
         } else {
             let before = before.filter(|_| after.operation == ObjectOperation::Update);
-            [Some(after), before]
-                .into_iter()
-                .flatten()
-                .map(State::of)
-                .collect()
+            [Some(after), before].into_iter().flatten().map(State::of).collect()
         };
         let operation = after.operation;
         candidates
@@ -76,31 +72,16 @@ impl<K> Matcher<K> {
 impl<K> FromIterator<(K, Subscription)> for Matcher<K> {
     fn from_iter<I: IntoIterator<Item = (K, Subscription)>>(subscriptions: I) -> Self {
         let entries: Vec<(K, Subscription)> = subscriptions.into_iter().collect();
-        let criteria = entries
-            .iter()
-            .map(|(_, subscription)| Criteria::of(subscription))
-            .collect();
+        let criteria = entries.iter().map(|(_, subscription)| Criteria::of(subscription)).collect();
         let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
         let mut patterns: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, (_, subscription)) in entries.iter().enumerate() {
             let object_type = fold(subscription.object_type);
-            let lists = if object_type.contains(WILDCARD) {
-                &mut patterns
-            } else {
-                &mut exact
-            };
+            let lists = if object_type.contains(WILDCARD) { &mut patterns } else { &mut exact };
             lists.entry(object_type).or_default().push(index);
         }
-        let patterns = patterns
-            .into_iter()
-            .map(|(text, indices)| (Pattern::of(&text), indices))
-            .collect();
-        Self {
-            entries,
-            criteria,
-            exact,
-            patterns,
-        }
+        let patterns = patterns.into_iter().map(|(text, indices)| (Pattern::of(&text), indices)).collect();
+        Self { entries, criteria, exact, patterns }
     }
 }
 
@@ -191,11 +172,7 @@ enum Pattern {
     /// No `%`: the whole text.
     Exact(String),
     /// What stands before the first `%`, between each two, and after the last.
-    Pieces {
-        first: String,
-        middle: Vec<String>,
-        last: String,
-    },
+    Pieces { first: String, middle: Vec<String>, last: String },
 }
 
 impl Pattern {
@@ -206,11 +183,9 @@ impl Pattern {
         let first = pieces.next().unwrap_or_default();
         match pieces.next_back() {
             None => Self::Exact(first),
-            Some(last) => Self::Pieces {
-                first,
-                middle: pieces.filter(|piece| !piece.is_empty()).collect(),
-                last,
-            },
+            Some(last) => {
+                Self::Pieces { first, middle: pieces.filter(|piece| !piece.is_empty()).collect(), last }
+            }
         }
     }
 
@@ -219,9 +194,8 @@ impl Pattern {
         match self {
             Self::Exact(text) => folded == text,
             Self::Pieces { first, middle, last } => {
-                let inner = folded
-                    .strip_prefix(first.as_str())
-                    .and_then(|rest| rest.strip_suffix(last.as_str()));
+                let inner =
+                    folded.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()));
                 // The earliest place for each piece leaves the most for those that follow, so none is ever revised.
                 inner.is_some_and(|inner| {
                     middle
@@ -244,10 +218,7 @@ pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
 /// Lower case, character by character, so that a piece of a text folds as it does within the text: Rust's
 /// `to_lowercase` of a whole text writes a final sigma in its own way, which therefore counts as the usual one.
 fn fold(text: &str) -> String {
-    text.chars()
-        .flat_map(char::to_lowercase)
-        .map(|letter| if letter == 'ς' { 'σ' } else { letter })
-        .collect()
+    text.chars().flat_map(char::to_lowercase).map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
 #[cfg(test)]

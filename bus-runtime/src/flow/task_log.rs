@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget, TranslationRecord,
+    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget,
+    TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord};
 
@@ -20,9 +21,14 @@ const TITLE_CHARS_MAX: usize = 450;
 pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, DataType> {
     let mut told = BTreeMap::new();
     for (subscriber, subscription) in roster.matcher().matching(change.before.as_ref(), &change.summary) {
-        let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else { continue };
+        let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else {
+            continue;
+        };
         let is_echo = change.summary.origin.as_ref() == Some(&subscriber.connector);
-        if is_echo || !change.concerns(subscription.data_type) || !enlisted.wants(subscriber.route, &change.summary) {
+        if is_echo
+            || !change.concerns(subscription.data_type)
+            || !enlisted.wants(subscriber.route, &change.summary)
+        {
             continue;
         }
         let data_type = told.entry(subscriber.connector.clone()).or_insert(subscription.data_type);
@@ -40,7 +46,9 @@ pub(crate) async fn record(shared: &Shared, change: &HostChange) -> Result<Optio
     let told = subscribers(&shared.roster(), change);
     let Some(most) = told.values().copied().max() else { return Ok(None) };
     for listener in &shared.listeners {
-        listener.before_logging(&change.summary).map_err(|veto| vetoed(&change.summary, &veto.to_string()))?;
+        listener
+            .before_logging(&change.summary)
+            .map_err(|veto| vetoed(&change.summary, &veto.to_string()))?;
     }
     let mut payload = change.payload.clone().reduced_to(most);
     if most.translates() {
@@ -92,7 +100,9 @@ pub(crate) fn check_size(shared: &Shared, what: &str, bytes: usize) -> Result<()
     }
     Err(BusError::new(
         BusErrorKind::TooLarge,
-        format!("{what} is {bytes} bytes, more than the {limit} of `payload_bytes_max`; send less, or raise the limit"),
+        format!(
+            "{what} is {bytes} bytes, more than the {limit} of `payload_bytes_max`; send less, or raise the limit"
+        ),
     ))
 }
 
@@ -123,7 +133,8 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
 
 /// For people: `Create User Ada Lovelace`.
 fn title(shared: &Shared, change: &ChangeSummary) -> String {
-    let display = shared.registry.object_type(change.object_type.as_str()).map_or("", |object| object.display);
+    let display =
+        shared.registry.object_type(change.object_type.as_str()).map_or("", |object| object.display);
     let display = if display.is_empty() { change.object_type.as_str() } else { display };
     let name = change.display_name.clone().or_else(|| change.code_name.clone());
     let name = name.unwrap_or_else(|| change.id.to_string());

@@ -8,8 +8,8 @@ use bus_core::descriptor::{ConnectorDescriptor, Instance};
 use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
-    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams, ObjectType,
-    ReferenceTarget, ReferencedObject, SiteName,
+    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
+    ObjectType, ReferenceTarget, ReferencedObject, SiteName,
 };
 use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, StoreError};
 
@@ -137,7 +137,8 @@ impl Translator<'_> {
             }
             if !asked.contains_key(&key) {
                 let record = reference.record.clone().unwrap_or_default();
-                let answer = self.ask_external_id(ReferencedObject { key: key.clone(), record }, operation).await?;
+                let answer =
+                    self.ask_external_id(ReferencedObject { key: key.clone(), record }, operation).await?;
                 if let Some(external_id) = &answer {
                     known.bind(key.clone(), external_id.clone());
                 }
@@ -148,7 +149,11 @@ impl Translator<'_> {
                 // What is being deleted need not have its references in order.
                 None if operation == ObjectOperation::Delete => {}
                 None => missing.add(
-                    format!("{key} ({}), which connector {} does not know yet", reference.at, self.connector()),
+                    format!(
+                        "{key} ({}), which connector {} does not know yet",
+                        reference.at,
+                        self.connector()
+                    ),
                     [Awaited::Bound {
                         connector: self.connector().clone(),
                         object_type: key.object_type,
@@ -303,7 +308,10 @@ impl Translator<'_> {
         Ok(Some(object.key.id))
     }
 
-    async fn ask_params(&self, external: &(ObjectType, String)) -> Result<Option<ObjectParams>, Untranslated> {
+    async fn ask_params(
+        &self,
+        external: &(ObjectType, String),
+    ) -> Result<Option<ObjectParams>, Untranslated> {
         let instance = Arc::clone(self.instance);
         let cx = self.shared.cx(self.connector());
         let (object_type, external_id) = external.clone();
@@ -335,7 +343,9 @@ impl Translator<'_> {
     ) -> Result<Option<ObjectQuery>, Untranslated> {
         let site = params.site.map(SiteName::parse).transpose();
         let site = site.map_err(|error| {
-            Untranslated::Failed(Failure::reject(format!("`internal_object_params` answered a bad site: {error}")))
+            Untranslated::Failed(Failure::reject(format!(
+                "`internal_object_params` answered a bad site: {error}"
+            )))
         })?;
         let mut relative = [None, None];
         let asked = [(ReferenceRole::Parent, params.parent), (ReferenceRole::Group, params.group)];
@@ -352,8 +362,13 @@ impl Translator<'_> {
                 )));
             }
             let external = (relative_type, external_id);
-            let known =
-                self.shared.store.host_ids(self.connector(), std::slice::from_ref(&external)).await?.pop().flatten();
+            let known = self
+                .shared
+                .store
+                .host_ids(self.connector(), std::slice::from_ref(&external))
+                .await?
+                .pop()
+                .flatten();
             let id = match known {
                 Some(id) => Some(id),
                 None => Box::pin(self.find(&external, missing, depth + 1)).await?,

@@ -88,11 +88,15 @@ impl Problem {
                 uses.replace('-', "_")
             ),
             Self::Settings { .. } => "set what is named here under [connectors.<name>.settings]".to_owned(),
-            Self::Processing { .. } => "set what is named here under [connectors.<name>.processing]".to_owned(),
+            Self::Processing { .. } => {
+                "set what is named here under [connectors.<name>.processing]".to_owned()
+            }
             Self::MissingHandle { type_name } => {
                 format!("add `.provide(...)` with a `{type_name}` to `Bus::builder`")
             }
-            Self::NoDirection => "add `#[outgoing(T)]` or `#[incoming(E, key = ...)]` lines to the struct".to_owned(),
+            Self::NoDirection => {
+                "add `#[outgoing(T)]` or `#[incoming(E, key = ...)]` lines to the struct".to_owned()
+            }
             Self::Connect { .. } => {
                 "see that the external system answers; the bus goes on trying, nothing is lost".to_owned()
             }
@@ -118,7 +122,12 @@ impl fmt::Display for Problem {
 }
 
 /// Brings a registered connector to life.
-pub(crate) fn enlist(registry: &Registry, handles: &Handles, folder: &Path, record: ConnectorRecord) -> Enlisted {
+pub(crate) fn enlist(
+    registry: &Registry,
+    handles: &Handles,
+    folder: &Path,
+    record: ConnectorRecord,
+) -> Enlisted {
     let linked = registry.connector(&record.uses);
     let (processing, faults) = read_processing(&record.processing);
     let settings = match linked {
@@ -198,7 +207,8 @@ impl Enlisted {
 
     /// What the connector's own filter says to a change; yes where it cannot be asked, so that nothing is lost.
     pub(crate) fn wants(&self, route: usize, change: &ChangeSummary) -> bool {
-        let filter = self.linked.and_then(|linked| linked.outgoing().nth(route)).and_then(|route| route.filter);
+        let filter =
+            self.linked.and_then(|linked| linked.outgoing().nth(route)).and_then(|route| route.filter);
         let (Some(filter), Some(settings)) = (filter, &self.filter_settings) else { return true };
         // The connector's code runs here on the path of whoever changed the object: its panic is not theirs.
         let wants = std::panic::catch_unwind(AssertUnwindSafe(|| filter(change, &**settings)));
@@ -235,4 +245,3 @@ impl fmt::Debug for Enlisted {
             .finish_non_exhaustive()
     }
 }
-

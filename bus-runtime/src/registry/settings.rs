@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::suggest::{list, nearest};
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::{Map, Value};
-use crate::suggest::{list, nearest};
 
 /// The most faults that are reported.
 const FAULTS_MAX: usize = 50;
@@ -31,10 +31,8 @@ pub(crate) fn check(schema: &Value, settings: &Value) -> Result<(), Vec<String>>
             "settings: the connector describes its settings wrongly ({reason}); its author has to repair it"
         )]
     })?;
-    let mut faults: Vec<String> = validator
-        .iter_errors(settings)
-        .flat_map(|error| Fault::new(schema, &error).lines())
-        .collect();
+    let mut faults: Vec<String> =
+        validator.iter_errors(settings).flat_map(|error| Fault::new(schema, &error).lines()).collect();
     if faults.is_empty() {
         return Ok(());
     }
@@ -61,11 +59,7 @@ impl<'e> Fault<'e> {
         let is_secret = [error.schema_path(), error.evaluation_path()]
             .into_iter()
             .any(|path| leads_by_secret(root, path));
-        Self {
-            error,
-            schema,
-            is_secret,
-        }
+        Self { error, schema, is_secret }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -85,10 +79,8 @@ impl<'e> Fault<'e> {
     }
 
     fn unknown(&self, key: &str) -> String {
-        let known: Vec<&str> = self
-            .properties()
-            .map(|all| all.keys().map(String::as_str).collect())
-            .unwrap_or_default();
+        let known: Vec<&str> =
+            self.properties().map(|all| all.keys().map(String::as_str).collect()).unwrap_or_default();
         let remedy = match nearest(key, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
             None if known.is_empty() => "there are none here, remove it".to_owned(),
@@ -99,20 +91,12 @@ impl<'e> Fault<'e> {
 
     fn missing(&self, name: &str) -> String {
         let schema = self.properties().and_then(|all| all.get(name));
-        let kind = schema
-            .and_then(|schema| schema.get("type"))
-            .and_then(Value::as_str)
-            .map_or("it", type_name);
+        let kind =
+            schema.and_then(|schema| schema.get("type")).and_then(Value::as_str).map_or("it", type_name);
         let is_secret = schema.is_some_and(is_marked_secret);
-        let kind = if is_secret {
-            "a secret, best as { env = \"NAME\" } or { file = \"path\" }"
-        } else {
-            kind
-        };
-        let help = schema
-            .and_then(|schema| schema.get("description"))
-            .and_then(Value::as_str)
-            .map(help);
+        let kind =
+            if is_secret { "a secret, best as { env = \"NAME\" } or { file = \"path\" }" } else { kind };
+        let help = schema.and_then(|schema| schema.get("description")).and_then(Value::as_str).map(help);
         let help = help.map(|help| format!(": {help}")).unwrap_or_default();
         format!("it is missing; add {kind}{help}")
     }
@@ -150,16 +134,9 @@ impl<'e> Fault<'e> {
                 format!("{given} is not less than {limit}; write less than {limit}")
             }
             ValidationErrorKind::Enum { options } => {
-                let options: Vec<String> = options
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(ToString::to_string)
-                    .collect();
-                format!(
-                    "{given} is not one of the choices; write {}",
-                    options.join(" or ")
-                )
+                let options: Vec<String> =
+                    options.as_array().into_iter().flatten().map(ToString::to_string).collect();
+                format!("{given} is not one of the choices; write {}", options.join(" or "))
             }
             ValidationErrorKind::Constant { expected_value } => {
                 format!("{given} is not the only choice; write {expected_value}")
@@ -187,10 +164,7 @@ impl<'e> Fault<'e> {
                 format!("{given} is none of what it may be; see the connector's description of it")
             }
             // The words of the library, with what was given left out of them.
-            _ => format!(
-                "{}; see the connector's description of it",
-                self.error.masked_with(given)
-            ),
+            _ => format!("{}; see the connector's description of it", self.error.masked_with(given)),
         }
     }
 
@@ -226,15 +200,11 @@ impl<'e> Fault<'e> {
 fn leads_by_secret(root: &Value, path: &Location) -> bool {
     let path = path.as_str();
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    ends.filter_map(|end| root.pointer(&path[..end]))
-        .any(is_marked_secret)
+    ends.filter_map(|end| root.pointer(&path[..end])).any(is_marked_secret)
 }
 
 fn is_marked_secret(schema: &Value) -> bool {
-    schema
-        .get("x-bus-secret")
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    schema.get("x-bus-secret").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The JSON Schema's word for a type, in ours.
@@ -254,11 +224,7 @@ fn type_name(schema_type: &str) -> &'static str {
 fn help(description: &str) -> String {
     let line = description.trim().lines().next().unwrap_or_default();
     let head: String = line.chars().take(HELP_CHARS_MAX).collect();
-    if head.len() < line.len() {
-        format!("{head}…")
-    } else {
-        head
-    }
+    if head.len() < line.len() { format!("{head}…") } else { head }
 }
 
 /// `settings.pages[3].path`.

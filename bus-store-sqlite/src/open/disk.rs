@@ -86,9 +86,7 @@ fn file_system_of(path: &Path, mounts: &str) -> Option<String> {
 fn unescape(name: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
-        .fold(name.to_owned(), |name, (escaped, plain)| {
-            name.replace(escaped, plain)
-        })
+        .fold(name.to_owned(), |name, (escaped, plain)| name.replace(escaped, plain))
 }
 
 #[cfg(test)]
@@ -116,11 +114,7 @@ mod tests {
             ("/host/bus.db", "9p"),
         ];
         for (path, expected) in cases {
-            assert_eq!(
-                file_system_of(Path::new(path), MOUNTS).as_deref(),
-                Some(expected),
-                "{path}"
-            );
+            assert_eq!(file_system_of(Path::new(path), MOUNTS).as_deref(), Some(expected), "{path}");
         }
     }
 

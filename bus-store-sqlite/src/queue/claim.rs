@@ -38,14 +38,8 @@ impl Write for ClaimWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Claim>, Fault> {
         let queue = owned(session, &self.ownership)?;
-        let mut turn = Turn {
-            session,
-            queue,
-            now: self.now,
-            claimed: Vec::new(),
-            keys: HashSet::new(),
-            moved: 0,
-        };
+        let mut turn =
+            Turn { session, queue, now: self.now, claimed: Vec::new(), keys: HashSet::new(), moved: 0 };
         turn.discard_superseded()?;
         turn.claim(self.limit)?;
         turn.write_cursor()?;
@@ -53,10 +47,7 @@ impl Write for ClaimWrite {
             return Ok(Progress::Again);
         }
         let next_due = turn.next_due()?;
-        Ok(Progress::Done(Claim {
-            deliveries: turn.claimed,
-            next_due,
-        }))
+        Ok(Progress::Done(Claim { deliveries: turn.claimed, next_due }))
     }
 }
 
@@ -92,10 +83,7 @@ impl Turn<'_, '_> {
             return self.claim_side(first.seq);
         }
         let half = (limit / 2).max(1).min(limit);
-        let mut rest = due
-            .into_iter()
-            .take_while(|due| !due.is_solitary)
-            .collect::<Vec<_>>();
+        let mut rest = due.into_iter().take_while(|due| !due.is_solitary).collect::<Vec<_>>();
         let later = rest.split_off(rest.len().min(half));
         self.claim_due(rest, limit)?;
         self.claim_fresh_at_the_side(limit)?;
@@ -124,12 +112,7 @@ impl Turn<'_, '_> {
     /// What is due, in the order of due times: heads of lanes, and what stepped aside.
     fn due(&mut self, limit: usize) -> Result<Vec<Due>, Fault> {
         let read = |row: &Row<'_>| {
-            Ok(Due {
-                at: row.get(0)?,
-                seq: row.get(1)?,
-                key: row.get(2)?,
-                is_solitary: row.get(3)?,
-            })
+            Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_solitary: row.get(3)? })
         };
         let (queue, now, limit) = (self.queue, self.now.as_micros(), sql_limit(limit));
         let mut due = Vec::new();
@@ -181,15 +164,7 @@ impl Turn<'_, '_> {
                 .session
                 .prepare(sql)?
                 .query_row([self.queue.id, seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            end(
-                self.session,
-                seq,
-                &Taken {
-                    task,
-                    is_shared,
-                    is_from_line: false,
-                },
-            )?;
+            end(self.session, seq, &Taken { task, is_shared, is_from_line: false })?;
             count_aside(self.session, &mut self.queue, -1)?;
             self.session.tally(self.queue.id).discarded += 1;
         }
@@ -200,10 +175,7 @@ impl Turn<'_, '_> {
     fn claim_side(&mut self, seq: i64) -> Result<(), Fault> {
         let queue = self.queue.id;
         let sql = "SELECT awaited FROM bus_side WHERE queue = ?1 AND seq = ?2";
-        let awaited: Option<String> = self
-            .session
-            .prepare(sql)?
-            .query_row([queue, seq], |row| row.get(0))?;
+        let awaited: Option<String> = self.session.prepare(sql)?.query_row([queue, seq], |row| row.get(0))?;
         if let Some(awaited) = awaited {
             end_waiting(self.session, (queue, seq), &awaited)?;
         }
@@ -247,11 +219,7 @@ impl Turn<'_, '_> {
                 "SELECT seq, state FROM bus_side WHERE queue = ?1 AND key = ?2 AND aside = 0 AND seq > ?3
                        ORDER BY seq LIMIT 1";
             let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
-            let behind = self
-                .session
-                .prepare(sql)?
-                .query_row(params![queue, key, seq], read)
-                .optional()?;
+            let behind = self.session.prepare(sql)?.query_row(params![queue, key, seq], read).optional()?;
             if let Some((behind, 0)) = behind {
                 heads.push(Reverse((behind, key)));
             }
@@ -342,9 +310,7 @@ impl Turn<'_, '_> {
 
     fn write_cursor(&mut self) -> Result<(), Fault> {
         let sql = "UPDATE bus_queue SET claimed_to = ?2 WHERE id = ?1 AND claimed_to <> ?2";
-        self.session
-            .prepare(sql)?
-            .execute([self.queue.id, self.queue.claimed_to])?;
+        self.session.prepare(sql)?.execute([self.queue.id, self.queue.claimed_to])?;
         Ok(())
     }
 
@@ -352,11 +318,8 @@ impl Turn<'_, '_> {
     fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
         let (queue, now) = (self.queue, self.now.as_micros());
         let sql = "SELECT due FROM bus_lane WHERE queue = ?1 AND kind = 1 AND due > ?2 ORDER BY due LIMIT 1";
-        let head: Option<i64> = self
-            .session
-            .prepare(sql)?
-            .query_row([queue.id, now], |row| row.get(0))
-            .optional()?;
+        let head: Option<i64> =
+            self.session.prepare(sql)?.query_row([queue.id, now], |row| row.get(0)).optional()?;
         let mut aside: Option<i64> = None;
         if queue.asides > 0 {
             let sql = format!(
@@ -365,11 +328,7 @@ impl Turn<'_, '_> {
                  ORDER BY s.due LIMIT 1"
             );
             let parameters = [queue.id, queue.claimed_to, now];
-            aside = self
-                .session
-                .prepare(&sql)?
-                .query_row(parameters, |row| row.get(0))
-                .optional()?;
+            aside = self.session.prepare(&sql)?.query_row(parameters, |row| row.get(0)).optional()?;
         }
         Ok(head.into_iter().chain(aside).min().map(Timestamp::from_micros))
     }

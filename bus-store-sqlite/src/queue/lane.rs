@@ -33,15 +33,11 @@ pub(crate) enum Lane {
 /// Derives the lane of a key from what stands at the side.
 pub(crate) fn refresh_lane(session: &Session<'_>, queue: i64, key: &str) -> Result<Lane, Fault> {
     let sql = "SELECT EXISTS (SELECT 1 FROM bus_side WHERE queue = ?1 AND key = ?2 AND state = 1)";
-    let is_running: bool = session
-        .prepare(sql)?
-        .query_row(params![queue, key], |row| row.get(0))?;
+    let is_running: bool = session.prepare(sql)?.query_row(params![queue, key], |row| row.get(0))?;
     let sql = "SELECT seq, state, due FROM bus_side WHERE queue = ?1 AND key = ?2 AND aside = 0 ORDER BY seq LIMIT 1";
     let head: Option<(i64, i64, i64)> = session
         .prepare(sql)?
-        .query_row(params![queue, key], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
+        .query_row(params![queue, key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let lane = match &head {
         _ if is_running => Lane::Held,
@@ -86,9 +82,7 @@ fn write_lane(
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO bus_lane (queue, key, kind, head, due) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (queue, key) DO UPDATE SET kind = excluded.kind, head = excluded.head, due = excluded.due";
-    session
-        .prepare(sql)?
-        .execute(params![queue, key, kind.to_code(), head, due])?;
+    session.prepare(sql)?.execute(params![queue, key, kind.to_code(), head, due])?;
     Ok(())
 }
 
@@ -111,8 +105,6 @@ pub(crate) fn move_aside(session: &Session<'_>, queue: i64, seq: i64) -> Result<
              idempotency_key FROM bus_pending WHERE queue = ?1 AND seq = ?2"
     );
     session.prepare(&sql)?.execute([queue, seq])?;
-    session
-        .prepare("DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2")?
-        .execute([queue, seq])?;
+    session.prepare("DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2")?.execute([queue, seq])?;
     Ok(())
 }

@@ -30,9 +30,7 @@ pub(crate) fn record(
 
 /// Forgets those of a delivery that has ended.
 pub(crate) fn forget(session: &Session<'_>, seq: i64) -> Result<(), Fault> {
-    session
-        .prepare("DELETE FROM bus_attempt WHERE seq = ?1")?
-        .execute([seq])?;
+    session.prepare("DELETE FROM bus_attempt WHERE seq = ?1")?.execute([seq])?;
     Ok(())
 }
 
@@ -41,11 +39,7 @@ pub(crate) fn of_delivery(db: &Connection, seq: i64) -> Result<Vec<Attempt>, Fau
     let sql = "SELECT at, charged, error FROM bus_attempt WHERE seq = ?1 ORDER BY number";
     let mut find = db.prepare_cached(sql)?;
     let attempts = find.query_map([seq], |row| {
-        Ok(Attempt {
-            at: Timestamp::from_micros(row.get(0)?),
-            charged: row.get(1)?,
-            error: row.get(2)?,
-        })
+        Ok(Attempt { at: Timestamp::from_micros(row.get(0)?), charged: row.get(1)?, error: row.get(2)? })
     })?;
     Ok(attempts.collect::<Result<_, _>>()?)
 }

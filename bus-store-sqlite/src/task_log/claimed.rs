@@ -43,10 +43,8 @@ pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId
     if seq <= queue.claimed_to {
         let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2
                    RETURNING seq, key, task, shared, data_type, policy, idempotency_key";
-        let from_line = session
-            .prepare(sql)?
-            .query_row([queue.id, seq], |row| Claimed::read(row, true))
-            .optional()?;
+        let from_line =
+            session.prepare(sql)?.query_row([queue.id, seq], |row| Claimed::read(row, true)).optional()?;
         if let Some(claimed) = from_line {
             return Ok(claimed);
         }
@@ -54,10 +52,8 @@ pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId
     let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
                RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
                    aside, solitary, stepped_aside, superseded_by, reason";
-    let from_side = session
-        .prepare(sql)?
-        .query_row([queue.id, seq], |row| Claimed::read(row, false))
-        .optional()?;
+    let from_side =
+        session.prepare(sql)?.query_row([queue.id, seq], |row| Claimed::read(row, false)).optional()?;
     from_side.ok_or_else(|| {
         let message = format!("delivery {delivery} is not claimed any more; drop what became of it");
         refusal(StoreErrorKind::Stale, message)
@@ -69,11 +65,7 @@ impl Claimed {
         let mut claimed = Self {
             seq: row.get(0)?,
             key: row.get(1)?,
-            taken: Taken {
-                task: row.get(2)?,
-                is_shared: row.get(3)?,
-                is_from_line,
-            },
+            taken: Taken { task: row.get(2)?, is_shared: row.get(3)?, is_from_line },
             data_type: row.get(4)?,
             policy: row.get(5)?,
             idempotency_key: row.get(6)?,
@@ -132,12 +124,8 @@ pub(crate) fn end(session: &Session<'_>, seq: i64, taken: &Taken) -> Result<(), 
         if open > 0 {
             return Ok(());
         }
-        session
-            .prepare("DELETE FROM bus_task_share WHERE task = ?1")?
-            .execute([taken.task])?;
+        session.prepare("DELETE FROM bus_task_share WHERE task = ?1")?.execute([taken.task])?;
     }
-    session
-        .prepare("DELETE FROM bus_task WHERE id = ?1")?
-        .execute([taken.task])?;
+    session.prepare("DELETE FROM bus_task WHERE id = ?1")?.execute([taken.task])?;
     Ok(())
 }

@@ -50,12 +50,7 @@ pub(crate) fn settle(
             finish(session, queue, &claimed, true)
         }
         Outcome::Discarded { error } => {
-            tracing::info!(
-                delivery = claimed.seq,
-                key = claimed.key,
-                error,
-                "discarded by policy"
-            );
+            tracing::info!(delivery = claimed.seq, key = claimed.key, error, "discarded by policy");
             session.tally(queue.id).discarded += 1;
             finish(session, queue, &claimed, false)
         }
@@ -70,18 +65,12 @@ pub(crate) fn settle(
         }
         Outcome::Aside { due, error, charged } => {
             claimed.note(session, now, *charged, error.as_ref())?;
-            let place = Place {
-                is_aside: true,
-                ..Place::after(*due, error.is_some())
-            };
+            let place = Place { is_aside: true, ..Place::after(*due, error.is_some()) };
             put_back(session, queue, &claimed, &place)
         }
         Outcome::Parked { error, aside } => {
             claimed.note(session, now, true, Some(error))?;
-            let place = Place {
-                is_aside: *aside,
-                ..Place::due(SideState::Parked, Timestamp::EPOCH)
-            };
+            let place = Place { is_aside: *aside, ..Place::due(SideState::Parked, Timestamp::EPOCH) };
             put_back(session, queue, &claimed, &place)
         }
         Outcome::Waiting { awaited, due, reason } => {
@@ -94,15 +83,9 @@ pub(crate) fn settle(
             }
             begin_waiting(session, waiter, awaited)?;
             let awaited = Some(write_awaited(awaited));
-            let place = Place {
-                awaited,
-                ..Place::due(SideState::Waiting, *due)
-            };
+            let place = Place { awaited, ..Place::due(SideState::Waiting, *due) };
             let settled = put_back(session, queue, &claimed, &place)?;
-            Ok(Settled {
-                waiter: Some(waiter),
-                ..settled
-            })
+            Ok(Settled { waiter: Some(waiter), ..settled })
         }
     }
 }
@@ -110,33 +93,19 @@ pub(crate) fn settle(
 /// One more, or one less, has stepped aside.
 pub(crate) fn count_aside(session: &Session<'_>, queue: &mut QueueRow, more: i64) -> Result<(), Fault> {
     queue.asides += more;
-    session
-        .prepare("UPDATE bus_queue SET asides = asides + ?2 WHERE id = ?1")?
-        .execute([queue.id, more])?;
+    session.prepare("UPDATE bus_queue SET asides = asides + ?2 WHERE id = ?1")?.execute([queue.id, more])?;
     Ok(())
 }
 
 impl Place {
     fn due(state: SideState, due: Timestamp) -> Self {
-        Self {
-            state,
-            due,
-            is_aside: false,
-            awaited: None,
-        }
+        Self { state, due, is_aside: false, awaited: None }
     }
 
     /// Put off without a decision: people see a failure when there was one and time has to pass.
     fn after(due: Timestamp, has_failed: bool) -> Self {
         let is_retryable = has_failed && due > Timestamp::EPOCH;
-        Self::due(
-            if is_retryable {
-                SideState::Retry
-            } else {
-                SideState::Ready
-            },
-            due,
-        )
+        Self::due(if is_retryable { SideState::Retry } else { SideState::Ready }, due)
     }
 }
 
@@ -178,9 +147,7 @@ fn supersede(session: &Session<'_>, queue: &QueueRow, claimed: &Claimed) -> Resu
     if is_at_the_side {
         let sql = "UPDATE bus_side SET superseded_by = ?3
                    WHERE queue = ?1 AND key = ?2 AND aside IN (0, 1) AND seq < ?3";
-        session
-            .prepare(sql)?
-            .execute(params![queue.id, claimed.key, claimed.seq])?;
+        session.prepare(sql)?.execute(params![queue.id, claimed.key, claimed.seq])?;
     }
     Ok(())
 }
@@ -209,10 +176,7 @@ fn put_back(
     }
     let lane = refresh_lane(session, queue.id, &claimed.key)?;
     ring_if_ready(session, queue.id, lane)?;
-    Ok(Settled {
-        displaced,
-        waiter: None,
-    })
+    Ok(Settled { displaced, waiter: None })
 }
 
 fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> Result<(), Fault> {
@@ -267,19 +231,11 @@ fn displace_in_line(
              data_type, policy, idempotency_key
          FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq"
     );
-    session
-        .prepare(&sql)?
-        .execute(params![queue.id, queue.claimed_to, claimed.key, claimed.seq])?;
+    session.prepare(&sql)?.execute(params![queue.id, queue.claimed_to, claimed.key, claimed.seq])?;
     let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3";
-    session
-        .prepare(sql)?
-        .execute(params![queue.id, queue.claimed_to, claimed.key])?;
+    session.prepare(sql)?.execute(params![queue.id, queue.claimed_to, claimed.key])?;
     hold_lane(session, queue.id, &claimed.key)?;
-    Ok(others
-        .into_iter()
-        .filter(|seq| *seq > claimed.seq)
-        .map(DeliveryId)
-        .collect())
+    Ok(others.into_iter().filter(|seq| *seq > claimed.seq).map(DeliveryId).collect())
 }
 
 fn displace_at_the_side(

@@ -53,26 +53,14 @@ impl Write for Fails {
     }
 }
 
-async fn open() -> (
-    TempDir,
-    SqliteStore,
-    Sender<()>,
-    tokio::task::JoinHandle<Result<(), StoreError>>,
-) {
+async fn open() -> (TempDir, SqliteStore, Sender<()>, tokio::task::JoinHandle<Result<(), StoreError>>) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("bus.db"), SqliteOptions::default()).unwrap();
     let (let_go, held) = channel();
     let (begun, has_begun) = oneshot::channel();
     let holding = tokio::spawn({
         let store = store.clone();
-        async move {
-            store
-                .write(Hold {
-                    begun: Some(begun),
-                    held,
-                })
-                .await
-        }
+        async move { store.write(Hold { begun: Some(begun), held }).await }
     });
     has_begun.await.unwrap();
     (folder, store, let_go, holding)
@@ -113,11 +101,10 @@ async fn what_is_too_large_fails_its_own_caller_and_nobody_else() {
 async fn a_full_disk_fails_all_who_share_the_transaction_and_the_store_goes_on() {
     let (_folder, store, let_go, holding) = open().await;
     let one = queue("one");
-    let (before, full, ()) = tokio::join!(
-        store.acquire(&one, Timestamp::EPOCH),
-        store.write(Fails(ffi::SQLITE_FULL)),
-        async { let_go.send(()).unwrap() },
-    );
+    let (before, full, ()) =
+        tokio::join!(store.acquire(&one, Timestamp::EPOCH), store.write(Fails(ffi::SQLITE_FULL)), async {
+            let_go.send(()).unwrap();
+        },);
     holding.await.unwrap().unwrap();
     assert_eq!(before.unwrap_err().kind(), StoreErrorKind::Unavailable);
     assert_eq!(full.unwrap_err().kind(), StoreErrorKind::Unavailable);

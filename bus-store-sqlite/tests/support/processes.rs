@@ -37,9 +37,7 @@ impl Process {
     pub(crate) fn start_as_nobody(test: &str, file: &Path) -> Self {
         let me = std::env::current_exe().expect("the path of this test");
         let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(me);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(me);
         Self::spawn(command.args(["--exact", test, "--nocapture"]), file)
     }
 
@@ -59,10 +57,7 @@ impl Process {
         let mut line = String::new();
         while self.lines.read_line(&mut line).expect("a line of the child") > 0 {
             // What was cut off by the end of the child was never said.
-            if let Some(said) = line
-                .strip_suffix('\n')
-                .and_then(|line| line.split_once("child: "))
-            {
+            if let Some(said) = line.strip_suffix('\n').and_then(|line| line.split_once("child: ")) {
                 return Some(said.1.to_owned());
             }
             line.clear();
@@ -123,10 +118,7 @@ pub(crate) async fn open_deliveries(store: &SqliteStore) -> Vec<DeliverySummary>
     let mut all: Vec<DeliverySummary> = Vec::new();
     loop {
         let after: Option<DeliveryId> = all.last().map(|last| last.delivery);
-        let filter = DeliveryFilter {
-            after,
-            ..DeliveryFilter::default()
-        };
+        let filter = DeliveryFilter { after, ..DeliveryFilter::default() };
         let page = store.deliveries(&queue(), &filter).await.expect("deliveries");
         if page.is_empty() {
             return all;

@@ -60,11 +60,7 @@ pub async fn only_a_later_success_supersedes(rig: &dyn Rig) {
     bench.settle(fourth, aside(6)).await;
     bench.settle(fifth, parked_aside()).await;
     bench.settle(other, Outcome::Completed).await;
-    assert_eq!(
-        bench.claim(10, at(6)).await,
-        [fourth],
-        "another key's success is none of its business"
-    );
+    assert_eq!(bench.claim(10, at(6)).await, [fourth], "another key's success is none of its business");
 }
 
 /// What stepped aside does not run while another one of its key does, nor lets another one run beside it.
@@ -75,11 +71,7 @@ pub async fn what_stepped_aside_never_runs_beside_its_key(rig: &dyn Rig) {
     bench.settle(old, aside(5)).await;
     assert_eq!(bench.claim(1, at(0)).await, [new]);
     assert_eq!(bench.claim(10, at(5)).await, [], "the later one runs");
-    assert_eq!(
-        bench.state(old).await,
-        DeliveryState::Available,
-        "beside its key, it is not blocked"
-    );
+    assert_eq!(bench.state(old).await, DeliveryState::Available, "beside its key, it is not blocked");
     bench.settle(new, discarded()).await;
     assert_eq!(bench.claim(10, at(5)).await, [old]);
     let [newest] = bench.log(["x"]).await;
@@ -100,11 +92,7 @@ pub async fn what_stepped_aside_does_not_overtake_what_holds_the_key(rig: &dyn R
     assert_eq!((claim.deliveries.len(), claim.next_due), (0, Some(at(9))));
     assert_eq!(bench.claim(10, at(9)).await, [first]);
     bench.settle(first, Outcome::Completed).await;
-    assert_eq!(
-        bench.claim(10, at(9)).await,
-        [second],
-        "an earlier success supersedes nothing"
-    );
+    assert_eq!(bench.claim(10, at(9)).await, [second], "an earlier success supersedes nothing");
 }
 
 /// An outcome that holds the key puts what had stepped aside back to its place.

@@ -34,35 +34,21 @@ impl Bench {
         let store = open(rig).await;
         let queue = outgoing("crm");
         let owner = store.acquire(&queue, at(0)).await.expect("acquire");
-        Self {
-            store,
-            queue,
-            owner,
-            latest: AtomicI64::new(0),
-        }
+        Self { store, queue, owner, latest: AtomicI64::new(0) }
     }
 
     /// Logs a task for each of these keys, in one commit.
     pub(super) async fn log<const N: usize>(&self, keys: [&str; N]) -> [DeliveryId; N] {
         let tasks = keys.map(|key| task(&self.queue, key)).into();
-        let logged = self
-            .commit(Commit {
-                tasks,
-                ..Commit::at(at(0))
-            })
-            .await
-            .tasks;
+        let logged = self.commit(Commit { tasks, ..Commit::at(at(0)) }).await.tasks;
         let before = DeliveryId(self.latest.load(Ordering::Relaxed));
         let open = self.open_deliveries_after(Some(before)).await;
         let mut ids = logged.iter().map(|task| {
             let delivery = open.iter().find(|summary| summary.task == *task);
-            delivery
-                .unwrap_or_else(|| panic!("task {task} was acknowledged and is not there"))
-                .delivery
+            delivery.unwrap_or_else(|| panic!("task {task} was acknowledged and is not there")).delivery
         });
         let ids = std::array::from_fn(|_| ids.next().expect("a commit answers all of its tasks"));
-        self.latest
-            .store(ids.last().map_or(0, |latest| latest.0), Ordering::Relaxed);
+        self.latest.store(ids.last().map_or(0, |latest| latest.0), Ordering::Relaxed);
         ids
     }
 
@@ -71,11 +57,7 @@ impl Bench {
         let keys: Vec<String> = (0..count).map(|number| format!("{prefix} {number}")).collect();
         for keys in keys.chunks(1_000) {
             let tasks = keys.iter().map(|key| task(&self.queue, key)).collect();
-            self.commit(Commit {
-                tasks,
-                ..Commit::at(at(0))
-            })
-            .await;
+            self.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
         }
     }
 
@@ -86,31 +68,16 @@ impl Bench {
     /// Saves new objects.
     pub(super) async fn save<const N: usize>(&self, records: [ObjectRecord; N]) {
         let objects = records.map(save_new).into();
-        self.commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+        self.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     }
 
     pub(super) async fn delete(&self, key: &ObjectKey, version: i64) {
-        let objects = vec![ObjectWrite::Delete {
-            key: key.clone(),
-            expected: Expected::Version(version),
-        }];
-        self.commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+        let objects = vec![ObjectWrite::Delete { key: key.clone(), expected: Expected::Version(version) }];
+        self.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     }
 
     pub(super) async fn bind(&self, binding: Binding) {
-        self.commit(Commit {
-            bindings: vec![binding],
-            ..Commit::at(at(0))
-        })
-        .await;
+        self.commit(Commit { bindings: vec![binding], ..Commit::at(at(0)) }).await;
     }
 
     /// Claims, and answers what was claimed.
@@ -125,12 +92,7 @@ impl Bench {
     /// Claims what must be exactly one delivery, and answers all about it.
     pub(super) async fn claim_one(&self, now: Timestamp) -> Claimed {
         let mut claim = self.claim_whole(100, now).await;
-        assert_eq!(
-            claim.deliveries.len(),
-            1,
-            "expected to claim one delivery: {:?}",
-            ids(&claim)
-        );
+        assert_eq!(claim.deliveries.len(), 1, "expected to claim one delivery: {:?}", ids(&claim));
         claim.deliveries.remove(0)
     }
 
@@ -146,10 +108,7 @@ impl Bench {
         now: Timestamp,
     ) -> Vec<DeliveryId> {
         let settlements = vec![Settlement { delivery, outcome }];
-        let committed = self
-            .try_settle(&self.owner, settlements, now)
-            .await
-            .expect("settle");
+        let committed = self.try_settle(&self.owner, settlements, now).await.expect("settle");
         self.counters().await;
         committed.displaced
     }
@@ -162,13 +121,7 @@ impl Bench {
         now: Timestamp,
     ) -> Result<Committed, StoreError> {
         let ownership = Some(owner.clone());
-        self.store
-            .commit(Commit {
-                settlements,
-                ownership,
-                ..Commit::at(now)
-            })
-            .await
+        self.store.commit(Commit { settlements, ownership, ..Commit::at(now) }).await
     }
 
     /// Claims the one delivery that is ready, and settles it.
@@ -196,11 +149,7 @@ impl Bench {
     }
 
     pub(super) async fn detail(&self, delivery: DeliveryId) -> DeliveryDetail {
-        self.store
-            .delivery(delivery)
-            .await
-            .expect("delivery")
-            .expect("it is open")
+        self.store.delivery(delivery).await.expect("delivery").expect("it is open")
     }
 
     pub(super) async fn is_open(&self, delivery: DeliveryId) -> bool {
@@ -219,15 +168,8 @@ impl Bench {
     async fn open_deliveries_after(&self, mut after: Option<DeliveryId>) -> Vec<DeliverySummary> {
         let mut all = Vec::new();
         loop {
-            let filter = DeliveryFilter {
-                after,
-                ..DeliveryFilter::default()
-            };
-            let page = self
-                .store
-                .deliveries(&self.queue, &filter)
-                .await
-                .expect("deliveries");
+            let filter = DeliveryFilter { after, ..DeliveryFilter::default() };
+            let page = self.store.deliveries(&self.queue, &filter).await.expect("deliveries");
             let Some(last) = page.last() else { return all };
             after = Some(last.delivery);
             all.extend(page);
@@ -235,29 +177,17 @@ impl Bench {
     }
 
     pub(super) async fn find(&self, query: &ObjectQuery) -> Option<ObjectKey> {
-        self.store
-            .find_object(query)
-            .await
-            .expect("find object")
-            .map(|record| record.key)
+        self.store.find_object(query).await.expect("find object").map(|record| record.key)
     }
 
     pub(super) async fn host_id(&self, external_id: &str) -> Option<ObjectId> {
         let external = [(user_type(), external_id.to_owned())];
-        self.store
-            .host_ids(&connector("crm"), &external)
-            .await
-            .expect("host ids")
-            .remove(0)
+        self.store.host_ids(&connector("crm"), &external).await.expect("host ids").remove(0)
     }
 
     pub(super) async fn external_id(&self, object: &ObjectKey) -> Option<String> {
         let objects = std::slice::from_ref(object);
-        self.store
-            .external_ids(&connector("crm"), objects)
-            .await
-            .expect("external ids")
-            .remove(0)
+        self.store.external_ids(&connector("crm"), objects).await.expect("external ids").remove(0)
     }
 }
 
@@ -269,20 +199,8 @@ pub(super) async fn open(rig: &dyn Rig) -> Arc<dyn Store> {
 }
 
 pub(super) fn assert_balanced(counters: &Counters) {
-    let Counters {
-        logged,
-        open,
-        completed,
-        skipped,
-        discarded,
-        cancelled,
-        ..
-    } = *counters;
-    assert_eq!(
-        logged,
-        open + completed + skipped + discarded + cancelled,
-        "the books: {counters:?}"
-    );
+    let Counters { logged, open, completed, skipped, discarded, cancelled, .. } = *counters;
+    assert_eq!(logged, open + completed + skipped + discarded + cancelled, "the books: {counters:?}");
 }
 
 /// This many seconds after the laws began, and a bit: whole seconds would hide lost precision.
@@ -340,24 +258,15 @@ pub(super) fn settlement(delivery: DeliveryId, outcome: Outcome) -> Settlement {
 }
 
 pub(super) fn retry(seconds: i64) -> Outcome {
-    Outcome::Retry {
-        due: at(seconds),
-        error: "the peer answered 500".to_owned(),
-    }
+    Outcome::Retry { due: at(seconds), error: "the peer answered 500".to_owned() }
 }
 
 pub(super) fn released(seconds: i64) -> Outcome {
-    Outcome::Released {
-        due: at(seconds),
-        error: None,
-    }
+    Outcome::Released { due: at(seconds), error: None }
 }
 
 pub(super) fn released_at_once() -> Outcome {
-    Outcome::Released {
-        due: Timestamp::EPOCH,
-        error: None,
-    }
+    Outcome::Released { due: Timestamp::EPOCH, error: None }
 }
 
 /// Waits for something that never arrives, unless it is said what.
@@ -366,39 +275,23 @@ pub(super) fn waiting(seconds: i64) -> Outcome {
 }
 
 pub(super) fn waiting_for(awaited: Awaited, seconds: i64) -> Outcome {
-    Outcome::Waiting {
-        awaited: vec![awaited],
-        due: at(seconds),
-        reason: "company 404 is missing".to_owned(),
-    }
+    Outcome::Waiting { awaited: vec![awaited], due: at(seconds), reason: "company 404 is missing".to_owned() }
 }
 
 pub(super) fn aside(seconds: i64) -> Outcome {
-    Outcome::Aside {
-        due: at(seconds),
-        error: None,
-        charged: false,
-    }
+    Outcome::Aside { due: at(seconds), error: None, charged: false }
 }
 
 pub(super) fn parked() -> Outcome {
-    Outcome::Parked {
-        error: "the peer answered 422".to_owned(),
-        aside: false,
-    }
+    Outcome::Parked { error: "the peer answered 422".to_owned(), aside: false }
 }
 
 pub(super) fn parked_aside() -> Outcome {
-    Outcome::Parked {
-        error: "the peer answered 422".to_owned(),
-        aside: true,
-    }
+    Outcome::Parked { error: "the peer answered 422".to_owned(), aside: true }
 }
 
 pub(super) fn discarded() -> Outcome {
-    Outcome::Discarded {
-        error: "by policy".to_owned(),
-    }
+    Outcome::Discarded { error: "by policy".to_owned() }
 }
 
 /// The four outcomes that let later deliveries of the key pass.
@@ -407,10 +300,7 @@ pub(super) fn passing(seconds: i64) -> [Outcome; 4] {
 }
 
 pub(super) fn user_key(number: i64) -> ObjectKey {
-    ObjectKey {
-        object_type: user_type(),
-        id: ObjectId::Number(number),
-    }
+    ObjectKey { object_type: user_type(), id: ObjectId::Number(number) }
 }
 
 pub(super) fn user(number: i64) -> ObjectRecord {
@@ -428,51 +318,28 @@ pub(super) fn user(number: i64) -> ObjectRecord {
 }
 
 pub(super) fn save_new(record: ObjectRecord) -> ObjectWrite {
-    ObjectWrite::Save {
-        record,
-        expected: Expected::Absent,
-    }
+    ObjectWrite::Save { record, expected: Expected::Absent }
 }
 
 pub(super) fn save_over(record: ObjectRecord, version: i64) -> ObjectWrite {
-    ObjectWrite::Save {
-        record,
-        expected: Expected::Version(version),
-    }
+    ObjectWrite::Save { record, expected: Expected::Version(version) }
 }
 
 pub(super) fn binding(number: i64, external_id: &str) -> Binding {
-    Binding {
-        connector: connector("crm"),
-        object: user_key(number),
-        external_id: external_id.to_owned(),
-    }
+    Binding { connector: connector("crm"), object: user_key(number), external_id: external_id.to_owned() }
 }
 
 pub(super) fn by_guid(guid: Uuid) -> ObjectQuery {
-    ObjectQuery {
-        object_type: user_type(),
-        by: FoundBy::Guid(guid),
-        site: None,
-        parent: None,
-        group: None,
-    }
+    ObjectQuery { object_type: user_type(), by: FoundBy::Guid(guid), site: None, parent: None, group: None }
 }
 
 pub(super) fn by_code_name(code_name: &str) -> ObjectQuery {
-    ObjectQuery {
-        by: FoundBy::CodeName(code_name.to_owned()),
-        ..by_guid(Uuid::nil())
-    }
+    ObjectQuery { by: FoundBy::CodeName(code_name.to_owned()), ..by_guid(Uuid::nil()) }
 }
 
 /// Until the external system knows this user.
 pub(super) fn bound_to(number: i64) -> Awaited {
-    Awaited::Bound {
-        connector: connector("crm"),
-        object_type: user_type(),
-        object: ObjectId::Number(number),
-    }
+    Awaited::Bound { connector: connector("crm"), object_type: user_type(), object: ObjectId::Number(number) }
 }
 
 /// Until the host knows this external id.

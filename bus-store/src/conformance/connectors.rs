@@ -24,11 +24,7 @@ pub async fn records_come_back_as_they_were_saved(rig: &dyn Rig) {
     store.save_connector(shop.clone()).await.unwrap();
     store.save_connector(crm.clone()).await.unwrap();
     assert_eq!(store.connectors().await.unwrap(), [crm.clone(), shop]);
-    let shop = ConnectorRecord {
-        settings: json!(null),
-        owner: RecordOwner::File,
-        ..record("shop")
-    };
+    let shop = ConnectorRecord { settings: json!(null), owner: RecordOwner::File, ..record("shop") };
     store.save_connector(shop.clone()).await.unwrap();
     assert_eq!(store.connectors().await.unwrap(), [crm, shop]);
 }
@@ -38,24 +34,12 @@ pub async fn a_connector_changes_its_state(rig: &dyn Rig) {
     let store = open(rig).await;
     store.save_connector(record("crm")).await.unwrap();
     store.save_connector(record("shop")).await.unwrap();
-    for state in [
-        ConnectorState::Disabled,
-        ConnectorState::Paused,
-        ConnectorState::Enabled,
-    ] {
+    for state in [ConnectorState::Disabled, ConnectorState::Paused, ConnectorState::Enabled] {
         store.set_connector_state(&connector("crm"), state).await.unwrap();
-        let expected = [
-            ConnectorRecord {
-                state,
-                ..record("crm")
-            },
-            record("shop"),
-        ];
+        let expected = [ConnectorRecord { state, ..record("crm") }, record("shop")];
         assert_eq!(store.connectors().await.unwrap(), expected);
     }
-    let nobody = store
-        .set_connector_state(&connector("erp"), ConnectorState::Paused)
-        .await;
+    let nobody = store.set_connector_state(&connector("erp"), ConnectorState::Paused).await;
     assert_eq!(kind_of(nobody), Some(StoreErrorKind::NotFound));
     assert_eq!(store.connectors().await.unwrap().len(), 2);
 }
@@ -68,22 +52,10 @@ pub async fn the_switches_are_kept(rig: &dyn Rig) {
     for switches in [
         on,
         Switches { bus: false, ..on },
-        Switches {
-            log_outgoing: false,
-            ..on
-        },
-        Switches {
-            process_outgoing: false,
-            ..on
-        },
-        Switches {
-            log_incoming: false,
-            ..on
-        },
-        Switches {
-            process_incoming: false,
-            ..on
-        },
+        Switches { log_outgoing: false, ..on },
+        Switches { process_outgoing: false, ..on },
+        Switches { log_incoming: false, ..on },
+        Switches { process_incoming: false, ..on },
     ] {
         store.set_switches(switches).await.unwrap();
         assert_eq!(store.switches().await.unwrap(), Some(switches));

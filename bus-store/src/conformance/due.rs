@@ -9,11 +9,7 @@ use crate::queue::Outcome;
 /// Only what is settled as failed, or interrupted, uses up an attempt.
 pub async fn only_charged_outcomes_use_up_attempts(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let stepped = |charged| Outcome::Aside {
-        due: at(0),
-        error: None,
-        charged,
-    };
+    let stepped = |charged| Outcome::Aside { due: at(0), error: None, charged };
     let [id] = bench.log(["x"]).await;
     for (outcome, attempt) in [
         (released_at_once(), 1),
@@ -48,25 +44,15 @@ pub async fn what_is_due_is_claimed_not_before(rig: &dyn Rig) {
 pub async fn the_next_due_time_is_the_earliest_to_come(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let mut settled = Vec::new();
-    for (key, outcome) in [
-        ("w", retry(8)),
-        ("x", released(6)),
-        ("y", waiting(7)),
-        ("z", aside(5)),
-    ] {
+    for (key, outcome) in [("w", retry(8)), ("x", released(6)), ("y", waiting(7)), ("z", aside(5))] {
         settled.extend(bench.log([key]).await);
         bench.claim_and_settle(at(0), outcome).await;
     }
-    let [retried, released, waits, stepped] = settled[..] else {
-        panic!("four were logged")
-    };
+    let [retried, released, waits, stepped] = settled[..] else { panic!("four were logged") };
     assert_eq!(bench.claim_whole(10, at(0)).await.next_due, Some(at(5)));
-    for (second, id, next) in [
-        (5, stepped, Some(6)),
-        (6, released, Some(7)),
-        (7, waits, Some(8)),
-        (8, retried, None),
-    ] {
+    for (second, id, next) in
+        [(5, stepped, Some(6)), (6, released, Some(7)), (7, waits, Some(8)), (8, retried, None)]
+    {
         let claim = bench.claim_whole(10, at(second)).await;
         assert_eq!((ids(&claim), claim.next_due), (vec![id], next.map(at)));
     }
@@ -105,10 +91,7 @@ pub async fn what_is_due_takes_at_most_half_while_there_is_fresh_work(rig: &dyn 
     bench.log_keys("fresh", 12).await;
     let is_due = |id: &DeliveryId| due.contains(id);
     let mut claimed = bench.claim(8, at(1)).await;
-    assert_eq!(
-        (claimed.len(), claimed.iter().filter(|id| is_due(id)).count()),
-        (8, 4)
-    );
+    assert_eq!((claimed.len(), claimed.iter().filter(|id| is_due(id)).count()), (8, 4));
     assert!(claimed[..4].iter().all(is_due), "what is due comes first");
     let one = bench.claim(1, at(1)).await;
     assert!(one.iter().all(is_due), "at least one");
@@ -119,10 +102,7 @@ pub async fn what_is_due_takes_at_most_half_while_there_is_fresh_work(rig: &dyn 
     }
     let rest = bench.claim(100, at(1)).await;
     assert_eq!(rest.len(), 24 - claimed.len());
-    assert!(
-        rest.iter().all(is_due),
-        "without fresh work, what is due takes all of the slots"
-    );
+    assert!(rest.iter().all(is_due), "without fresh work, what is due takes all of the slots");
 }
 
 /// What is due comes in the order of its due times.
@@ -145,20 +125,13 @@ pub async fn a_waiting_delivery_knows_how_long_and_how_often(rig: &dyn Rig) {
     assert_eq!((claimed.asks, claimed.waiting_since), (0, None));
     for ask in 1..=3 {
         claimed = bench.claim_and_settle(at(10 * ask), waiting(10 * ask + 1)).await;
-        assert_eq!(
-            (i64::from(claimed.asks), claimed.waiting_since),
-            (ask, Some(at(0)))
-        );
+        assert_eq!((i64::from(claimed.asks), claimed.waiting_since), (ask, Some(at(0))));
     }
     assert_eq!(bench.counters().await.waited, 1, "it began to wait once");
     claimed = bench.claim_and_settle(at(40), retry(41)).await;
     assert_eq!((claimed.asks, claimed.waiting_since), (4, Some(at(0))));
     claimed = bench.claim_and_settle(at(50), waiting(51)).await;
-    assert_eq!(
-        (claimed.asks, claimed.waiting_since),
-        (0, None),
-        "any other outcome ends the wait"
-    );
+    assert_eq!((claimed.asks, claimed.waiting_since), (0, None), "any other outcome ends the wait");
     claimed = bench.claim_and_settle(at(60), Outcome::Completed).await;
     assert_eq!((claimed.asks, claimed.waiting_since), (1, Some(at(50))));
     assert_eq!(bench.counters().await.waited, 2);

@@ -45,12 +45,7 @@ pub async fn an_external_id_has_one_object_the_newest(rig: &dyn Rig) {
 pub async fn a_binding_can_take_the_place_of_two(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let bindings = vec![binding(17, "003a"), binding(18, "003b"), binding(17, "003b")];
-    bench
-        .commit(Commit {
-            bindings,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { bindings, ..Commit::at(at(0)) }).await;
     assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
     bench.bind(binding(17, "003b")).await;
     assert_eq!(all_of(&bench).await, [binding(17, "003b")], "said again");
@@ -60,18 +55,10 @@ pub async fn a_binding_can_take_the_place_of_two(rig: &dyn Rig) {
 pub async fn bindings_belong_to_one_connector_and_type(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.save([user(17)]).await;
-    let company = ObjectKey {
-        object_type: ObjectType::parse("app.company").unwrap(),
-        id: ObjectId::Number(17),
-    };
-    let of_company = Binding {
-        object: company.clone(),
-        ..binding(17, "003a")
-    };
-    let of_shop = Binding {
-        connector: connector("shop"),
-        ..binding(17, "003b")
-    };
+    let company =
+        ObjectKey { object_type: ObjectType::parse("app.company").unwrap(), id: ObjectId::Number(17) };
+    let of_company = Binding { object: company.clone(), ..binding(17, "003a") };
+    let of_shop = Binding { connector: connector("shop"), ..binding(17, "003b") };
     for new in [binding(17, "003a"), of_company.clone(), of_shop] {
         bench.bind(new).await;
     }
@@ -79,11 +66,7 @@ pub async fn bindings_belong_to_one_connector_and_type(rig: &dyn Rig) {
     assert_eq!(bench.external_id(&company).await.as_deref(), Some("003a"));
     assert_eq!(bench.host_id("003b").await, None);
     assert_eq!(all_of(&bench).await, [of_company, binding(17, "003a")]);
-    let of_shop = bench
-        .store
-        .external_ids(&connector("shop"), &[user_key(17)])
-        .await
-        .unwrap();
+    let of_shop = bench.store.external_ids(&connector("shop"), &[user_key(17)]).await.unwrap();
     assert_eq!(of_shop, [Some("003b".to_owned())]);
 }
 
@@ -100,14 +83,8 @@ pub async fn answers_come_in_the_order_asked(rig: &dyn Rig) {
     assert_eq!(external, expected);
     let external = ["003b", "nobody", "003a", "003b"].map(|id| (user_type(), id.to_owned()));
     let host = bench.store.host_ids(&crm, &external).await.unwrap();
-    assert_eq!(
-        host,
-        [Some(18), None, Some(17), Some(18)].map(|id| id.map(ObjectId::Number))
-    );
-    assert_eq!(
-        bench.store.external_ids(&crm, &[]).await.unwrap(),
-        Vec::<Option<String>>::new()
-    );
+    assert_eq!(host, [Some(18), None, Some(17), Some(18)].map(|id| id.map(ObjectId::Number)));
+    assert_eq!(bench.store.external_ids(&crm, &[]).await.unwrap(), Vec::<Option<String>>::new());
     assert_eq!(bench.store.host_ids(&crm, &[]).await.unwrap(), []);
 }
 
@@ -120,17 +97,8 @@ pub async fn a_gone_object_is_unknown_but_keeps_its_external_id(rig: &dyn Rig) {
     assert_eq!(bench.host_id("003a").await, None);
     assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003a"));
     let unbound = vec![(connector("crm"), user_key(17))];
-    bench
-        .commit(Commit {
-            unbound,
-            ..Commit::at(at(0))
-        })
-        .await;
-    assert_eq!(
-        bench.external_id(&user_key(17)).await,
-        None,
-        "its delete was delivered"
-    );
+    bench.commit(Commit { unbound, ..Commit::at(at(0)) }).await;
+    assert_eq!(bench.external_id(&user_key(17)).await, None, "its delete was delivered");
 }
 
 /// Bindings that end in a commit end before its new ones begin; ending one that is not there is no error.
@@ -139,13 +107,7 @@ pub async fn bindings_end_before_new_ones_begin(rig: &dyn Rig) {
     bench.bind(binding(17, "003a")).await;
     let unbound = vec![(connector("crm"), user_key(17)), (connector("crm"), user_key(99))];
     let bindings = vec![binding(17, "003b")];
-    bench
-        .commit(Commit {
-            bindings,
-            unbound,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { bindings, unbound, ..Commit::at(at(0)) }).await;
     assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
 }
 
@@ -155,22 +117,10 @@ pub async fn a_binding_can_be_unlinked(rig: &dyn Rig) {
     bench.save([user(17)]).await;
     bench.bind(binding(17, "003a")).await;
     let crm = connector("crm");
-    assert!(
-        !bench
-            .store
-            .unlink(&connector("shop"), &user_key(17))
-            .await
-            .unwrap()
-    );
+    assert!(!bench.store.unlink(&connector("shop"), &user_key(17)).await.unwrap());
     assert!(bench.store.unlink(&crm, &user_key(17)).await.unwrap());
     assert!(!bench.store.unlink(&crm, &user_key(17)).await.unwrap());
-    assert_eq!(
-        (
-            bench.external_id(&user_key(17)).await,
-            bench.host_id("003a").await
-        ),
-        (None, None)
-    );
+    assert_eq!((bench.external_id(&user_key(17)).await, bench.host_id("003a").await), (None, None));
     assert_eq!(all_of(&bench).await, []);
 }
 
@@ -178,20 +128,11 @@ pub async fn a_binding_can_be_unlinked(rig: &dyn Rig) {
 pub async fn pages_of_bindings_are_stable_under_writes(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let crm = connector("crm");
-    let bindings = (0..10)
-        .map(|number| binding(number, &format!("ext {number}")))
-        .collect();
-    bench
-        .commit(Commit {
-            bindings,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let bindings = (0..10).map(|number| binding(number, &format!("ext {number}"))).collect();
+    bench.commit(Commit { bindings, ..Commit::at(at(0)) }).await;
     let mut seen: Vec<Binding> = Vec::new();
     for page in 0.. {
-        let after = seen
-            .last()
-            .map(|last| (last.object.object_type.clone(), last.external_id.clone()));
+        let after = seen.last().map(|last| (last.object.object_type.clone(), last.external_id.clone()));
         let rows = bench.store.bindings(&crm, after, 3).await.unwrap();
         assert!(rows.len() <= 3);
         if rows.is_empty() {
@@ -201,11 +142,7 @@ pub async fn pages_of_bindings_are_stable_under_writes(rig: &dyn Rig) {
         // One before everything, and the last one seen is gone, or is still there.
         bench.bind(binding(100 + page, &format!("earlier {page}"))).await;
         if page % 2 == 0 {
-            bench
-                .store
-                .unlink(&crm, &seen[seen.len() - 1].object)
-                .await
-                .unwrap();
+            bench.store.unlink(&crm, &seen[seen.len() - 1].object).await.unwrap();
         }
     }
     let external: Vec<&str> = seen.iter().map(|binding| binding.external_id.as_str()).collect();
@@ -227,43 +164,20 @@ pub async fn ids_of_every_kind_can_be_bound(rig: &dyn Rig) {
         ObjectId::Text("Ünter den Linden 'x' \"y\" %_\\".to_owned()),
     ];
     for (number, id) in ids.into_iter().enumerate() {
-        let key = ObjectKey {
-            object_type: user_type(),
-            id,
-        };
-        bench
-            .save([crate::ObjectRecord {
-                key: key.clone(),
-                ..user(0)
-            }])
-            .await;
+        let key = ObjectKey { object_type: user_type(), id };
+        bench.save([crate::ObjectRecord { key: key.clone(), ..user(0) }]).await;
         let external_id = format!("ext 'ü' {number}");
-        bench
-            .bind(Binding {
-                object: key.clone(),
-                ..binding(0, &external_id)
-            })
-            .await;
+        bench.bind(Binding { object: key.clone(), ..binding(0, &external_id) }).await;
         let host = bench.host_id(&external_id).await;
-        assert_eq!(
-            host.as_ref().map(std::mem::discriminant),
-            Some(std::mem::discriminant(&key.id))
-        );
+        assert_eq!(host.as_ref().map(std::mem::discriminant), Some(std::mem::discriminant(&key.id)));
         assert_eq!(host, Some(key.id.clone()));
         assert_eq!(bench.external_id(&key).await, Some(external_id));
         let stored = bench.store.object(&key).await.unwrap().expect("it was saved");
-        assert_eq!(
-            std::mem::discriminant(&stored.key.id),
-            std::mem::discriminant(&key.id)
-        );
+        assert_eq!(std::mem::discriminant(&stored.key.id), std::mem::discriminant(&key.id));
         assert_eq!(stored.key, key);
     }
 }
 
 async fn all_of(bench: &Bench) -> Vec<Binding> {
-    bench
-        .store
-        .bindings(&connector("crm"), None, 1_000)
-        .await
-        .unwrap()
+    bench.store.bindings(&connector("crm"), None, 1_000).await.unwrap()
 }

@@ -30,35 +30,13 @@ pub async fn an_object_comes_back_as_it_was_saved(rig: &dyn Rig) {
     };
     bench.save([record.clone()]).await;
     record.version = 1;
-    assert_eq!(
-        bench.store.object(&user_key(17)).await.unwrap().as_ref(),
-        Some(&record)
-    );
+    assert_eq!(bench.store.object(&user_key(17)).await.unwrap().as_ref(), Some(&record));
     for version in 1..4 {
-        record = ObjectRecord {
-            code_name: None,
-            site: None,
-            data: Vec::new(),
-            ..record
-        };
-        let objects = vec![save_over(
-            ObjectRecord {
-                version: 50,
-                ..record.clone()
-            },
-            version,
-        )];
-        bench
-            .commit(Commit {
-                objects,
-                ..Commit::at(at(0))
-            })
-            .await;
+        record = ObjectRecord { code_name: None, site: None, data: Vec::new(), ..record };
+        let objects = vec![save_over(ObjectRecord { version: 50, ..record.clone() }, version)];
+        bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
         record.version = version + 1;
-        assert_eq!(
-            bench.store.object(&user_key(17)).await.unwrap().as_ref(),
-            Some(&record)
-        );
+        assert_eq!(bench.store.object(&user_key(17)).await.unwrap().as_ref(), Some(&record));
     }
     assert_eq!(bench.store.object(&user_key(18)).await.unwrap(), None);
 }
@@ -66,78 +44,37 @@ pub async fn an_object_comes_back_as_it_was_saved(rig: &dyn Rig) {
 /// One commit can write an object several times; each write expects what the one before it left.
 pub async fn one_commit_can_write_an_object_several_times(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let delete = ObjectWrite::Delete {
-        key: user_key(1),
-        expected: Expected::Version(2),
-    };
-    let objects = vec![
-        save_new(user(1)),
-        save_over(user(1), 1),
-        delete,
-        save_new(user(1)),
-    ];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
-    assert_eq!(
-        bench.store.object(&user_key(1)).await.unwrap().unwrap().version,
-        1
-    );
+    let delete = ObjectWrite::Delete { key: user_key(1), expected: Expected::Version(2) };
+    let objects = vec![save_new(user(1)), save_over(user(1), 1), delete, save_new(user(1))];
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
+    assert_eq!(bench.store.object(&user_key(1)).await.unwrap().unwrap().version, 1);
 }
 
 /// A deleted object is gone from everywhere, leaves its names to others, and begins anew when it comes back.
 pub async fn a_deleted_object_is_gone(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Uuid::from_u128(1);
-    let named = |number| ObjectRecord {
-        guid: Some(guid),
-        code_name: Some("jane".to_owned()),
-        ..user(number)
-    };
+    let named =
+        |number| ObjectRecord { guid: Some(guid), code_name: Some("jane".to_owned()), ..user(number) };
     bench.save([named(17)]).await;
     let objects = vec![save_over(named(17), 1)];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     bench.delete(&user_key(17), 2).await;
     assert_eq!(bench.store.object(&user_key(17)).await.unwrap(), None);
-    assert_eq!(
-        (
-            bench.find(&by_guid(guid)).await,
-            bench.find(&by_code_name("jane")).await
-        ),
-        (None, None)
-    );
+    assert_eq!((bench.find(&by_guid(guid)).await, bench.find(&by_code_name("jane")).await), (None, None));
     assert_eq!(listed(&bench, None, 10).await, []);
     assert_eq!(bench.store.count_objects(&user_type()).await.unwrap(), 0);
     bench.save([named(18)]).await;
     assert_eq!(bench.find(&by_code_name("jane")).await, Some(user_key(18)));
     bench.save([user(17)]).await;
-    assert_eq!(
-        bench.store.object(&user_key(17)).await.unwrap().unwrap().version,
-        1
-    );
+    assert_eq!(bench.store.object(&user_key(17)).await.unwrap().unwrap().version, 1);
 }
 
 /// To delete what nobody expects to be there is no error.
 pub async fn deleting_what_is_not_there_is_no_error(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let objects = vec![ObjectWrite::Delete {
-        key: user_key(17),
-        expected: Expected::Absent,
-    }];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let objects = vec![ObjectWrite::Delete { key: user_key(17), expected: Expected::Absent }];
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_eq!(bench.store.count_objects(&user_type()).await.unwrap(), 0);
 }
 
@@ -145,29 +82,14 @@ pub async fn deleting_what_is_not_there_is_no_error(rig: &dyn Rig) {
 pub async fn a_guid_finds_an_object_wherever_it_belongs(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Uuid::from_u128(1);
-    let belongs = ObjectRecord {
-        site: Some(site("corp")),
-        parent: Some(ObjectId::Number(3)),
-        ..user(17)
-    };
-    bench
-        .save([ObjectRecord {
-            guid: Some(guid),
-            ..belongs
-        }])
-        .await;
+    let belongs = ObjectRecord { site: Some(site("corp")), parent: Some(ObjectId::Number(3)), ..user(17) };
+    bench.save([ObjectRecord { guid: Some(guid), ..belongs }]).await;
     assert_eq!(bench.find(&by_guid(guid)).await, Some(user_key(17)));
-    let elsewhere = ObjectQuery {
-        site: Some(site("other")),
-        group: Some(ObjectId::Number(9)),
-        ..by_guid(guid)
-    };
+    let elsewhere =
+        ObjectQuery { site: Some(site("other")), group: Some(ObjectId::Number(9)), ..by_guid(guid) };
     assert_eq!(bench.find(&elsewhere).await, Some(user_key(17)));
     assert_eq!(bench.find(&by_guid(Uuid::from_u128(2))).await, None);
-    let other_type = ObjectQuery {
-        object_type: company_type(),
-        ..by_guid(guid)
-    };
+    let other_type = ObjectQuery { object_type: company_type(), ..by_guid(guid) };
     assert_eq!(bench.find(&other_type).await, None);
 }
 
@@ -176,36 +98,17 @@ pub async fn a_guid_finds_an_object_wherever_it_belongs(rig: &dyn Rig) {
 pub async fn a_code_name_finds_an_object_where_it_belongs(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let (parent, group) = (Some(ObjectId::Number(3)), Some(ObjectId::Number(9)));
-    let named = |number| ObjectRecord {
-        code_name: Some("jane".to_owned()),
-        ..user(number)
-    };
+    let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
     let jane = by_code_name("jane");
     bench
         .save([
             named(1),
-            ObjectRecord {
-                site: Some(site("corp")),
-                ..named(2)
-            },
-            ObjectRecord {
-                parent: parent.clone(),
-                group: group.clone(),
-                ..named(3)
-            },
-            ObjectRecord {
-                site: Some(site("corp")),
-                parent: parent.clone(),
-                ..named(4)
-            },
+            ObjectRecord { site: Some(site("corp")), ..named(2) },
+            ObjectRecord { parent: parent.clone(), group: group.clone(), ..named(3) },
+            ObjectRecord { site: Some(site("corp")), parent: parent.clone(), ..named(4) },
         ])
         .await;
-    let query = |site, parent, group| ObjectQuery {
-        site,
-        parent,
-        group,
-        ..jane.clone()
-    };
+    let query = |site, parent, group| ObjectQuery { site, parent, group, ..jane.clone() };
     for (query, found) in [
         (query(None, None, None), Some(1)),
         (query(None, None, group.clone()), None),
@@ -220,41 +123,19 @@ pub async fn a_code_name_finds_an_object_where_it_belongs(rig: &dyn Rig) {
         assert_eq!(bench.find(&query).await, found.map(user_key), "{query:?}");
     }
     assert_eq!(bench.find(&by_code_name("john")).await, None);
-    assert_eq!(
-        bench
-            .find(&ObjectQuery {
-                object_type: company_type(),
-                ..jane
-            })
-            .await,
-        None
-    );
+    assert_eq!(bench.find(&ObjectQuery { object_type: company_type(), ..jane }).await, None);
 }
 
 /// What is searched for follows the object when its names change.
 pub async fn a_changed_object_is_found_by_its_new_names_only(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let record = |guid, name: &str| ObjectRecord {
-        guid: Some(guid),
-        code_name: Some(name.to_owned()),
-        ..user(17)
-    };
+    let record =
+        |guid, name: &str| ObjectRecord { guid: Some(guid), code_name: Some(name.to_owned()), ..user(17) };
     bench.save([record(old, "jane")]).await;
     let objects = vec![save_over(record(new, "joan"), 1)];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
-    assert_eq!(
-        (
-            bench.find(&by_guid(old)).await,
-            bench.find(&by_code_name("jane")).await
-        ),
-        (None, None)
-    );
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
+    assert_eq!((bench.find(&by_guid(old)).await, bench.find(&by_code_name("jane")).await), (None, None));
     for query in [by_guid(new), by_code_name("joan")] {
         assert_eq!(bench.find(&query).await, Some(user_key(17)));
     }
@@ -265,101 +146,41 @@ pub async fn a_changed_object_is_found_by_its_new_names_only(rig: &dyn Rig) {
 pub async fn names_are_unique_only_where_they_must_be(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Some(Uuid::from_u128(1));
-    let named = |number| ObjectRecord {
-        code_name: Some("jane".to_owned()),
-        ..user(number)
-    };
-    let company = ObjectKey {
-        object_type: company_type(),
-        id: ObjectId::Number(1),
-    };
+    let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
+    let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(1) };
     bench
         .save([
             ObjectRecord { guid, ..named(1) },
-            ObjectRecord {
-                site: Some(site("corp")),
-                ..named(2)
-            },
-            ObjectRecord {
-                parent: Some(ObjectId::Number(1)),
-                ..named(3)
-            },
-            ObjectRecord {
-                key: company,
-                guid,
-                ..named(0)
-            },
+            ObjectRecord { site: Some(site("corp")), ..named(2) },
+            ObjectRecord { parent: Some(ObjectId::Number(1)), ..named(3) },
+            ObjectRecord { key: company, guid, ..named(0) },
             user(4),
             user(5),
         ])
         .await;
     // The group does not make a difference.
-    let objects = vec![save_new(ObjectRecord {
-        group: Some(ObjectId::Number(9)),
-        ..named(6)
-    })];
-    let refused = bench
-        .store
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let objects = vec![save_new(ObjectRecord { group: Some(ObjectId::Number(9)), ..named(6) })];
+    let refused = bench.store.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_eq!(kind_of(refused), Some(StoreErrorKind::Conflict));
     // An object is not in its own way.
     let objects = vec![save_over(ObjectRecord { guid, ..named(1) }, 1)];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
 }
 
 /// Objects are listed in the order in which they were saved first; an update keeps the place.
 pub async fn objects_are_listed_in_the_order_they_were_saved(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let by_text = ObjectKey {
-        object_type: user_type(),
-        id: ObjectId::Text("a".to_owned()),
-    };
-    let company = ObjectKey {
-        object_type: company_type(),
-        id: ObjectId::Number(1),
-    };
+    let by_text = ObjectKey { object_type: user_type(), id: ObjectId::Text("a".to_owned()) };
+    let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(1) };
     bench.save([user(30), user(10)]).await;
-    bench
-        .save([ObjectRecord {
-            key: company,
-            ..user(0)
-        }])
-        .await;
-    bench
-        .save([
-            ObjectRecord {
-                key: by_text.clone(),
-                ..user(0)
-            },
-            user(20),
-        ])
-        .await;
+    bench.save([ObjectRecord { key: company, ..user(0) }]).await;
+    bench.save([ObjectRecord { key: by_text.clone(), ..user(0) }, user(20)]).await;
     let objects = vec![save_over(user(30), 1)];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     let expected = [user_key(30), user_key(10), by_text, user_key(20)];
     assert_eq!(listed(&bench, None, 10).await, expected);
-    assert_eq!(
-        listed(&bench, Some(expected[1].id.clone()), 10).await,
-        expected[2..]
-    );
-    assert_eq!(
-        listed(&bench, Some(expected[0].id.clone()), 2).await,
-        expected[1..3]
-    );
+    assert_eq!(listed(&bench, Some(expected[1].id.clone()), 10).await, expected[2..]);
+    assert_eq!(listed(&bench, Some(expected[0].id.clone()), 2).await, expected[1..3]);
     assert_eq!(bench.store.count_objects(&user_type()).await.unwrap(), 4);
     assert_eq!(bench.store.count_objects(&company_type()).await.unwrap(), 1);
 }
@@ -381,10 +202,7 @@ pub async fn pages_of_objects_are_stable_under_writes(rig: &dyn Rig) {
     }
     let distinct: BTreeSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "{seen:?}");
-    assert!(
-        (0..10).all(|number| distinct.contains(&user_key(number))),
-        "{seen:?}"
-    );
+    assert!((0..10).all(|number| distinct.contains(&user_key(number))), "{seen:?}");
 }
 
 /// Whoever goes on after an object that is gone is told so, instead of beginning again, or ending, without a word.
@@ -392,10 +210,7 @@ pub async fn going_on_after_a_gone_object_is_refused(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.save([user(1), user(2)]).await;
     bench.delete(&user_key(1), 1).await;
-    let refused = bench
-        .store
-        .list_objects(&user_type(), Some(ObjectId::Number(1)), 10)
-        .await;
+    let refused = bench.store.list_objects(&user_type(), Some(ObjectId::Number(1)), 10).await;
     assert_eq!(kind_of(refused), Some(StoreErrorKind::NotFound));
 }
 
@@ -405,28 +220,14 @@ pub async fn a_new_number_was_never_used(rig: &dyn Rig) {
     let first = bench.store.new_object_number().await.unwrap();
     assert!(first > 0);
     assert!(bench.store.new_object_number().await.unwrap() > first);
-    let company = ObjectKey {
-        object_type: company_type(),
-        id: ObjectId::Number(5_000),
-    };
-    bench
-        .save([
-            ObjectRecord {
-                key: company,
-                ..user(0)
-            },
-            user(-3),
-        ])
-        .await;
+    let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(5_000) };
+    bench.save([ObjectRecord { key: company, ..user(0) }, user(-3)]).await;
     assert!(bench.store.new_object_number().await.unwrap() > 5_000);
     bench.save([user(7_000)]).await;
     bench.delete(&user_key(7_000), 1).await;
     assert!(bench.store.new_object_number().await.unwrap() > 7_000);
     // Ids are compared by their text, so a text can be a number, too.
-    let text = ObjectKey {
-        object_type: user_type(),
-        id: ObjectId::Text("9000".to_owned()),
-    };
+    let text = ObjectKey { object_type: user_type(), id: ObjectId::Text("9000".to_owned()) };
     bench.save([ObjectRecord { key: text, ..user(0) }]).await;
     assert!(bench.store.new_object_number().await.unwrap() > 9_000);
 }
@@ -460,17 +261,9 @@ pub async fn of_concurrent_writers_one_wins(rig: &dyn Rig) {
     let write = |number: i64| {
         let store = Arc::clone(&bench.store);
         tokio::spawn(async move {
-            let record = ObjectRecord {
-                display_name: Some(number.to_string()),
-                ..user(1)
-            };
+            let record = ObjectRecord { display_name: Some(number.to_string()), ..user(1) };
             let objects = vec![save_over(record, 1)];
-            store
-                .commit(Commit {
-                    objects,
-                    ..Commit::at(at(0))
-                })
-                .await
+            store.commit(Commit { objects, ..Commit::at(at(0)) }).await
         })
     };
     let writers: Vec<_> = (0..8).map(write).collect();
@@ -486,11 +279,7 @@ pub async fn of_concurrent_writers_one_wins(rig: &dyn Rig) {
 }
 
 async fn listed(bench: &Bench, after: Option<ObjectId>, limit: usize) -> Vec<ObjectKey> {
-    let records = bench
-        .store
-        .list_objects(&user_type(), after, limit)
-        .await
-        .expect("list objects");
+    let records = bench.store.list_objects(&user_type(), after, limit).await.expect("list objects");
     records.into_iter().map(|record| record.key).collect()
 }
 

@@ -17,23 +17,12 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
     needs_reopening!(bench.store);
     let [_, failed, waits, asideling, stuck, fresh] = bench.log(["a", "b", "c", "d", "e", "f"]).await;
     bench.claim(5, at(0)).await;
-    let outcomes = [
-        Outcome::Completed,
-        retry(9),
-        waiting_for(bound_to(4), 9),
-        aside(9),
-        parked(),
-    ];
+    let outcomes = [Outcome::Completed, retry(9), waiting_for(bound_to(4), 9), aside(9), parked()];
     let there = bench.open_deliveries().await;
     for (summary, outcome) in there.iter().zip(outcomes) {
         bench.settle(summary.delivery, outcome).await;
     }
-    bench
-        .save([ObjectRecord {
-            code_name: Some("jane".to_owned()),
-            ..user(17)
-        }])
-        .await;
+    bench.save([ObjectRecord { code_name: Some("jane".to_owned()), ..user(17) }]).await;
     bench.bind(binding(17, "003a")).await;
     let record = ConnectorRecord {
         name: connector("crm"),
@@ -45,16 +34,9 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
         owner: RecordOwner::Operator,
     };
     bench.store.save_connector(record.clone()).await.unwrap();
-    let switches = Switches {
-        log_incoming: false,
-        ..Switches::default()
-    };
+    let switches = Switches { log_incoming: false, ..Switches::default() };
     bench.store.set_switches(switches).await.unwrap();
-    let before = (
-        bench.counters().await,
-        bench.counts().await,
-        bench.open_deliveries().await,
-    );
+    let before = (bench.counters().await, bench.counts().await, bench.open_deliveries().await);
     let details = [failed, waits, asideling, stuck, fresh];
     let mut details_before = Vec::new();
     for id in details {
@@ -63,14 +45,7 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
 
     bench.store.close().await;
     bench.store = open(rig).await;
-    assert_eq!(
-        (
-            bench.counters().await,
-            bench.counts().await,
-            bench.open_deliveries().await
-        ),
-        before
-    );
+    assert_eq!((bench.counters().await, bench.counts().await, bench.open_deliveries().await), before);
     for detail in details_before {
         assert_eq!(bench.detail(detail.summary.delivery).await, detail);
     }
@@ -82,11 +57,7 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
     assert!(bench.owner.epoch > former.epoch, "an epoch is never given twice");
     assert_eq!(bench.claim(10, at(0)).await, [fresh]);
     bench.bind(binding(4, "003b")).await;
-    assert_eq!(
-        bench.claim(10, at(0)).await,
-        [waits],
-        "what waited before is woken"
-    );
+    assert_eq!(bench.claim(10, at(0)).await, [waits], "what waited before is woken");
     Verdict::Kept
 }
 
@@ -123,9 +94,7 @@ pub async fn what_was_claimed_before_reopening_is_charged_and_claimed_alone(rig:
     let former = bench.acquire_again().await;
     let claim = bench.claim_whole(10, at(0)).await;
     assert_eq!((ids(&claim), claim.deliveries[0].attempt), (vec![a], 2));
-    let late = bench
-        .try_settle(&former, vec![settlement(b, Outcome::Completed)], at(0))
-        .await;
+    let late = bench.try_settle(&former, vec![settlement(b, Outcome::Completed)], at(0)).await;
     assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
     let claim = bench.claim_whole(10, at(0)).await;
     assert_eq!((ids(&claim), claim.deliveries[0].attempt), (vec![b], 2));
@@ -142,80 +111,28 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     store.close().await;
     let closed = Some(StoreErrorKind::Closed);
     assert_eq!(kind_of(store.commit(Commit::at(at(0))).await), closed, "commit");
-    assert_eq!(
-        kind_of(store.wait_for_ownership().await),
-        closed,
-        "wait for ownership"
-    );
-    assert_eq!(
-        kind_of(store.acquire(&bench.queue, at(0)).await),
-        closed,
-        "acquire"
-    );
-    assert_eq!(
-        kind_of(store.claim(&bench.owner, 1, at(0)).await),
-        closed,
-        "claim"
-    );
-    assert_eq!(
-        kind_of(store.external_ids(&crm, &[user_key(1)]).await),
-        closed,
-        "external ids"
-    );
-    assert_eq!(
-        kind_of(store.host_ids(&crm, &[(user_type(), String::new())]).await),
-        closed,
-        "host ids"
-    );
+    assert_eq!(kind_of(store.wait_for_ownership().await), closed, "wait for ownership");
+    assert_eq!(kind_of(store.acquire(&bench.queue, at(0)).await), closed, "acquire");
+    assert_eq!(kind_of(store.claim(&bench.owner, 1, at(0)).await), closed, "claim");
+    assert_eq!(kind_of(store.external_ids(&crm, &[user_key(1)]).await), closed, "external ids");
+    assert_eq!(kind_of(store.host_ids(&crm, &[(user_type(), String::new())]).await), closed, "host ids");
     assert_eq!(kind_of(store.bindings(&crm, None, 1).await), closed, "bindings");
     assert_eq!(kind_of(store.unlink(&crm, &user_key(1)).await), closed, "unlink");
     assert_eq!(kind_of(store.object(&user_key(1)).await), closed, "object");
-    assert_eq!(
-        kind_of(store.find_object(&by_code_name("x")).await),
-        closed,
-        "find object"
-    );
-    assert_eq!(
-        kind_of(store.list_objects(&user_type(), None, 1).await),
-        closed,
-        "list objects"
-    );
-    assert_eq!(
-        kind_of(store.count_objects(&user_type()).await),
-        closed,
-        "count objects"
-    );
-    assert_eq!(
-        kind_of(store.new_object_number().await),
-        closed,
-        "new object number"
-    );
+    assert_eq!(kind_of(store.find_object(&by_code_name("x")).await), closed, "find object");
+    assert_eq!(kind_of(store.list_objects(&user_type(), None, 1).await), closed, "list objects");
+    assert_eq!(kind_of(store.count_objects(&user_type()).await), closed, "count objects");
+    assert_eq!(kind_of(store.new_object_number().await), closed, "new object number");
     assert_eq!(kind_of(store.connectors().await), closed, "connectors");
     let state = ConnectorState::Enabled;
-    assert_eq!(
-        kind_of(store.set_connector_state(&crm, state).await),
-        closed,
-        "set connector state"
-    );
+    assert_eq!(kind_of(store.set_connector_state(&crm, state).await), closed, "set connector state");
     assert_eq!(kind_of(store.switches().await), closed, "switches");
-    assert_eq!(
-        kind_of(store.set_switches(Switches::default()).await),
-        closed,
-        "set switches"
-    );
+    assert_eq!(kind_of(store.set_switches(Switches::default()).await), closed, "set switches");
     assert_eq!(kind_of(store.queues().await), closed, "queues");
     assert_eq!(kind_of(store.counters(&bench.queue).await), closed, "counters");
-    assert_eq!(
-        kind_of(store.queue_counts(&bench.queue).await),
-        closed,
-        "queue counts"
-    );
+    assert_eq!(kind_of(store.queue_counts(&bench.queue).await), closed, "queue counts");
     let filter = DeliveryFilter::default();
-    assert_eq!(
-        kind_of(store.deliveries(&bench.queue, &filter).await),
-        closed,
-        "deliveries"
-    );
+    assert_eq!(kind_of(store.deliveries(&bench.queue, &filter).await), closed, "deliveries");
     assert_eq!(kind_of(store.delivery(delivery).await), closed, "delivery");
     // The doorbell cannot fail; it must not panic either.
     store.ring(&bench.queue);

@@ -54,15 +54,9 @@ pub async fn the_books_balance_after_every_outcome(rig: &dyn Rig) {
 /// Every state is seen as what it is, in the list, in the details, and in the counts.
 pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let failed = |due| Outcome::Released {
-        due,
-        error: Some("refused".to_owned()),
-    };
-    let stepped = |error: Option<&str>| Outcome::Aside {
-        due: at(9),
-        error: error.map(str::to_owned),
-        charged: true,
-    };
+    let failed = |due| Outcome::Released { due, error: Some("refused".to_owned()) };
+    let stepped =
+        |error: Option<&str>| Outcome::Aside { due: at(9), error: error.map(str::to_owned), charged: true };
     let mut expected = Vec::new();
     for (number, (outcome, state, due)) in [
         (retry(9), DeliveryState::Retryable, Some(at(9))),
@@ -82,14 +76,7 @@ pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
         // What was released at once comes first each time, and goes back.
         for claimed in bench.claim(10, at(0)).await {
             bench
-                .settle(
-                    claimed,
-                    if claimed == id {
-                        outcome.clone()
-                    } else {
-                        failed(Timestamp::EPOCH)
-                    },
-                )
+                .settle(claimed, if claimed == id { outcome.clone() } else { failed(Timestamp::EPOCH) })
                 .await;
         }
         expected.push((id, state, due));
@@ -109,23 +96,14 @@ pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
         (behind_fresh, DeliveryState::Available, None),
     ]);
     let seen = bench.open_deliveries().await;
-    let seen: Vec<_> = seen
-        .into_iter()
-        .map(|summary| (summary.delivery, summary.state, summary.due))
-        .collect();
+    let seen: Vec<_> =
+        seen.into_iter().map(|summary| (summary.delivery, summary.state, summary.due)).collect();
     assert_eq!(seen, expected);
     for (id, state, due) in expected {
         let summary = bench.detail(id).await.summary;
         assert_eq!((summary.state, summary.due), (state, due));
     }
-    let counts = QueueCounts {
-        available: 4,
-        running: 2,
-        retryable: 3,
-        waiting: 1,
-        blocked: 2,
-        parked: 2,
-    };
+    let counts = QueueCounts { available: 4, running: 2, retryable: 3, waiting: 1, blocked: 2, parked: 2 };
     assert_eq!(bench.counts().await, counts);
     assert_eq!(bench.counters().await.open, 14);
 }
@@ -150,11 +128,8 @@ pub async fn a_list_can_be_of_one_state(rig: &dyn Rig) {
     let claimed = bench.claim(100, at(0)).await;
     let (mut parked_ids, mut retried_ids) = (Vec::new(), Vec::new());
     for (number, id) in claimed.into_iter().enumerate() {
-        let (outcome, of) = if number % 3 == 0 {
-            (parked(), &mut parked_ids)
-        } else {
-            (retry(5), &mut retried_ids)
-        };
+        let (outcome, of) =
+            if number % 3 == 0 { (parked(), &mut parked_ids) } else { (retry(5), &mut retried_ids) };
         bench.settle(id, outcome).await;
         of.push(id);
     }
@@ -165,11 +140,7 @@ pub async fn a_list_can_be_of_one_state(rig: &dyn Rig) {
     ] {
         let mut seen: Vec<DeliveryId> = Vec::new();
         loop {
-            let filter = DeliveryFilter {
-                state,
-                after: seen.last().copied(),
-                limit: 4,
-            };
+            let filter = DeliveryFilter { state, after: seen.last().copied(), limit: 4 };
             let page = bench.store.deliveries(&bench.queue, &filter).await.unwrap();
             assert!(page.len() <= 4);
             if page.is_empty() {
@@ -185,19 +156,11 @@ pub async fn a_list_can_be_of_one_state(rig: &dyn Rig) {
 pub async fn pages_of_deliveries_are_stable_under_writes(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.log_keys("x", 10).await;
-    let there: Vec<DeliveryId> = bench
-        .open_deliveries()
-        .await
-        .iter()
-        .map(|summary| summary.delivery)
-        .collect();
+    let there: Vec<DeliveryId> =
+        bench.open_deliveries().await.iter().map(|summary| summary.delivery).collect();
     let mut seen: Vec<DeliveryId> = Vec::new();
     while seen.len() < 10 {
-        let filter = DeliveryFilter {
-            after: seen.last().copied(),
-            limit: 3,
-            ..DeliveryFilter::default()
-        };
+        let filter = DeliveryFilter { after: seen.last().copied(), limit: 3, ..DeliveryFilter::default() };
         let page = bench.store.deliveries(&bench.queue, &filter).await.unwrap();
         assert_eq!(page.len(), 3);
         seen.extend(page.into_iter().map(|summary| summary.delivery));
@@ -214,10 +177,7 @@ pub async fn a_page_has_a_largest_size(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.log_keys("x", PAGE_ROWS_MAX + 5).await;
     for limit in [0, PAGE_ROWS_MAX + 5, usize::MAX] {
-        let filter = DeliveryFilter {
-            limit,
-            ..DeliveryFilter::default()
-        };
+        let filter = DeliveryFilter { limit, ..DeliveryFilter::default() };
         let page = bench.store.deliveries(&bench.queue, &filter).await.unwrap();
         assert_eq!(page.len(), PAGE_ROWS_MAX, "asked for {limit}");
     }
@@ -230,51 +190,13 @@ pub async fn what_went_wrong_is_kept(rig: &dyn Rig) {
     let [id] = bench.log(["x"]).await;
     let error = |text: &str| Some(text.to_owned());
     for (second, outcome) in [
-        (
-            1,
-            Outcome::Retry {
-                due: at(1),
-                error: "one".to_owned(),
-            },
-        ),
-        (
-            2,
-            Outcome::Released {
-                due: at(1),
-                error: error("two"),
-            },
-        ),
-        (
-            3,
-            Outcome::Released {
-                due: at(1),
-                error: None,
-            },
-        ),
-        (
-            4,
-            Outcome::Aside {
-                due: at(1),
-                error: error("four"),
-                charged: true,
-            },
-        ),
-        (
-            5,
-            Outcome::Aside {
-                due: at(1),
-                error: error("five"),
-                charged: false,
-            },
-        ),
+        (1, Outcome::Retry { due: at(1), error: "one".to_owned() }),
+        (2, Outcome::Released { due: at(1), error: error("two") }),
+        (3, Outcome::Released { due: at(1), error: None }),
+        (4, Outcome::Aside { due: at(1), error: error("four"), charged: true }),
+        (5, Outcome::Aside { due: at(1), error: error("five"), charged: false }),
         (6, waiting_for(bound_to(4), 1)),
-        (
-            7,
-            Outcome::Parked {
-                error: "seven".to_owned(),
-                aside: false,
-            },
-        ),
+        (7, Outcome::Parked { error: "seven".to_owned(), aside: false }),
     ] {
         bench.claim_and_settle(at(second), outcome).await;
         if second == 6 {
@@ -284,11 +206,7 @@ pub async fn what_went_wrong_is_kept(rig: &dyn Rig) {
         }
     }
     let detail = bench.detail(id).await;
-    let attempt = |second, charged, error: &str| Attempt {
-        at: at(second),
-        charged,
-        error: error.to_owned(),
-    };
+    let attempt = |second, charged, error: &str| Attempt { at: at(second), charged, error: error.to_owned() };
     let expected = [
         attempt(1, true, "one"),
         attempt(2, false, "two"),
@@ -297,10 +215,7 @@ pub async fn what_went_wrong_is_kept(rig: &dyn Rig) {
         attempt(7, true, "seven"),
     ];
     assert_eq!(detail.attempts, expected);
-    assert_eq!(
-        (detail.summary.attempts, detail.summary.reason.as_deref()),
-        (3, Some("seven"))
-    );
+    assert_eq!((detail.summary.attempts, detail.summary.reason.as_deref()), (3, Some("seven")));
     assert_eq!(detail.awaited, [], "it waits for a person, not for an object");
 }
 
@@ -310,15 +225,11 @@ pub async fn the_latest_attempts_are_kept(rig: &dyn Rig) {
     let [id] = bench.log(["x"]).await;
     for number in 0..ATTEMPTS_KEPT_MAX + 5 {
         let error = number.to_string();
-        bench
-            .claim_and_settle(at(0), Outcome::Retry { due: at(0), error })
-            .await;
+        bench.claim_and_settle(at(0), Outcome::Retry { due: at(0), error }).await;
     }
     let detail = bench.detail(id).await;
     let kept: Vec<String> = detail.attempts.into_iter().map(|attempt| attempt.error).collect();
-    let expected: Vec<String> = (5..ATTEMPTS_KEPT_MAX + 5)
-        .map(|number| number.to_string())
-        .collect();
+    let expected: Vec<String> = (5..ATTEMPTS_KEPT_MAX + 5).map(|number| number.to_string()).collect();
     assert_eq!(kept, expected);
     assert_eq!(detail.summary.attempts as usize, ATTEMPTS_KEPT_MAX + 5);
 }
@@ -329,49 +240,16 @@ pub async fn long_errors_are_cut_between_characters(rig: &dyn Rig) {
     let [id] = bench.log(["x"]).await;
     // Three bytes a character, so that the limit falls into one.
     let long = "€".repeat(ERROR_BYTES_MAX);
-    bench
-        .claim_and_settle(
-            at(0),
-            Outcome::Retry {
-                due: at(0),
-                error: long.clone(),
-            },
-        )
-        .await;
-    let reason = Outcome::Waiting {
-        awaited: vec![bound_to(4)],
-        due: at(0),
-        reason: long.clone(),
-    };
+    bench.claim_and_settle(at(0), Outcome::Retry { due: at(0), error: long.clone() }).await;
+    let reason = Outcome::Waiting { awaited: vec![bound_to(4)], due: at(0), reason: long.clone() };
     bench.claim_and_settle(at(0), reason).await;
-    let kept = bench
-        .detail(id)
-        .await
-        .summary
-        .reason
-        .expect("it was said why it waits");
-    assert!(
-        kept.len() <= ERROR_BYTES_MAX && kept.ends_with('…'),
-        "{}",
-        kept.len()
-    );
+    let kept = bench.detail(id).await.summary.reason.expect("it was said why it waits");
+    assert!(kept.len() <= ERROR_BYTES_MAX && kept.ends_with('…'), "{}", kept.len());
     let just_fits = "e".repeat(ERROR_BYTES_MAX);
-    bench
-        .claim_and_settle(
-            at(0),
-            Outcome::Parked {
-                error: just_fits.clone(),
-                aside: false,
-            },
-        )
-        .await;
+    bench.claim_and_settle(at(0), Outcome::Parked { error: just_fits.clone(), aside: false }).await;
     let attempts = bench.detail(id).await.attempts;
     let kept = &attempts[0].error;
-    assert!(
-        kept.len() <= ERROR_BYTES_MAX && kept.len() > ERROR_BYTES_MAX - 8,
-        "{}",
-        kept.len()
-    );
+    assert!(kept.len() <= ERROR_BYTES_MAX && kept.len() > ERROR_BYTES_MAX - 8, "{}", kept.len());
     assert!(kept.ends_with('…') && long.starts_with(kept.trim_end_matches('…')));
     assert_eq!(attempts[1].error, just_fits);
 }
@@ -381,12 +259,7 @@ pub async fn queues_are_listed(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let incoming = QueueId::new(connector("shop"), Direction::Incoming);
     let tasks = vec![task(&incoming, "x"), task(&outgoing("erp"), "x")];
-    bench
-        .commit(Commit {
-            tasks,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
     let mut queues = bench.store.queues().await.unwrap();
     queues.sort();
     assert_eq!(queues, [outgoing("crm"), outgoing("erp"), incoming]);
@@ -397,18 +270,8 @@ pub async fn what_nobody_heard_of_is_empty(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let nobody = outgoing("nobody");
     assert_eq!(bench.store.counters(&nobody).await.unwrap(), Counters::default());
-    assert_eq!(
-        bench.store.queue_counts(&nobody).await.unwrap(),
-        QueueCounts::default()
-    );
-    assert_eq!(
-        bench
-            .store
-            .deliveries(&nobody, &DeliveryFilter::default())
-            .await
-            .unwrap(),
-        []
-    );
+    assert_eq!(bench.store.queue_counts(&nobody).await.unwrap(), QueueCounts::default());
+    assert_eq!(bench.store.deliveries(&nobody, &DeliveryFilter::default()).await.unwrap(), []);
     assert_eq!(bench.store.delivery(DeliveryId(404)).await.unwrap(), None);
     // A delivery that has ended is not open any more.
     let [id] = bench.log(["x"]).await;

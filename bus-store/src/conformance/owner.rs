@@ -19,13 +19,8 @@ pub async fn what_is_not_claimed_cannot_be_settled(rig: &dyn Rig) {
     bench.settle(done, Outcome::Completed).await;
     bench.settle(stuck, parked()).await;
     let before = (bench.counters().await, bench.open_deliveries().await);
-    for (number, id) in [done, stuck, fresh, DeliveryId(4_040_404)]
-        .into_iter()
-        .enumerate()
-    {
-        let refused = bench
-            .try_settle(&bench.owner, vec![settlement(id, Outcome::Completed)], at(0))
-            .await;
+    for (number, id) in [done, stuck, fresh, DeliveryId(4_040_404)].into_iter().enumerate() {
+        let refused = bench.try_settle(&bench.owner, vec![settlement(id, Outcome::Completed)], at(0)).await;
         assert_eq!(kind_of(refused), Some(StoreErrorKind::Stale), "{id}");
         let mut counters = bench.counters().await;
         assert_eq!(counters.stale, number as u64 + 1);
@@ -41,10 +36,7 @@ pub async fn a_delivery_is_settled_once(rig: &dyn Rig) {
     bench.claim(1, at(0)).await;
     for outcome in [Outcome::Completed, retry(5)] {
         let twice = vec![settlement(a, outcome), settlement(a, Outcome::Completed)];
-        assert_eq!(
-            kind_of(bench.try_settle(&bench.owner, twice, at(0)).await),
-            Some(StoreErrorKind::Stale)
-        );
+        assert_eq!(kind_of(bench.try_settle(&bench.owner, twice, at(0)).await), Some(StoreErrorKind::Stale));
     }
     bench.settle(a, Outcome::Completed).await;
 }
@@ -55,9 +47,7 @@ pub async fn the_owner_of_another_queue_cannot_settle(rig: &dyn Rig) {
     let shop = bench.store.acquire(&outgoing("shop"), at(0)).await.unwrap();
     let [a] = bench.log(["x"]).await;
     bench.claim(1, at(0)).await;
-    let refused = bench
-        .try_settle(&shop, vec![settlement(a, Outcome::Completed)], at(0))
-        .await;
+    let refused = bench.try_settle(&shop, vec![settlement(a, Outcome::Completed)], at(0)).await;
     assert_eq!(kind_of(refused), Some(StoreErrorKind::Stale));
     assert!(bench.is_open(a).await);
 }
@@ -78,10 +68,7 @@ pub async fn a_former_owner_changes_nothing(rig: &dyn Rig) {
     let [a, b] = bench.log(["x", "y"]).await;
     bench.claim(1, at(0)).await;
     let former = bench.acquire_again().await;
-    assert_eq!(
-        kind_of(bench.store.claim(&former, 1, at(0)).await),
-        Some(StoreErrorKind::Stale)
-    );
+    assert_eq!(kind_of(bench.store.claim(&former, 1, at(0)).await), Some(StoreErrorKind::Stale));
     let settled = vec![settlement(a, Outcome::Completed)];
     let late = bench.try_settle(&former, settled.clone(), at(0)).await;
     assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
@@ -127,11 +114,7 @@ pub async fn what_was_interrupted_is_available(rig: &dyn Rig) {
         assert_eq!(bench.claim(10, at(1)).await, [id]);
         bench.acquire_again().await;
         let summary = bench.detail(id).await.summary;
-        assert_eq!(
-            (summary.state, summary.due),
-            (DeliveryState::Available, None),
-            "{key}"
-        );
+        assert_eq!((summary.state, summary.due), (DeliveryState::Available, None), "{key}");
         bench.claim_and_settle(at(1), Outcome::Completed).await;
     }
 }
@@ -167,10 +150,7 @@ pub async fn an_interruption_does_not_end_a_wait(rig: &dyn Rig) {
     bench.claim_one(at(1)).await;
     bench.acquire_again().await;
     let claimed = bench.claim_one(at(2)).await;
-    assert_eq!(
-        (claimed.asks, claimed.waiting_since, claimed.attempt),
-        (2, Some(at(0)), 2)
-    );
+    assert_eq!((claimed.asks, claimed.waiting_since, claimed.attempt), (2, Some(at(0)), 2));
 }
 
 /// A new owner finds what was not claimed as it was: due times, waits and what is parked.

@@ -123,32 +123,15 @@ impl Program {
     }
 
     async fn log(&mut self) {
-        let keys: Vec<String> = (0..self.dice.up_to(3))
-            .map(|_| format!("key {}", self.dice.roll(KEYS)))
-            .collect();
+        let keys: Vec<String> =
+            (0..self.dice.up_to(3)).map(|_| format!("key {}", self.dice.roll(KEYS))).collect();
         self.tell(&format!("log {keys:?}"));
         let tasks = keys.iter().map(|key| task(&self.queue, key)).collect();
-        self.store
-            .commit(Commit {
-                tasks,
-                ..Commit::at(at(self.now))
-            })
-            .await
-            .expect("log");
-        let filter = DeliveryFilter {
-            after: self.latest,
-            ..DeliveryFilter::default()
-        };
-        let new = self
-            .store
-            .deliveries(&self.queue, &filter)
-            .await
-            .expect("deliveries");
+        self.store.commit(Commit { tasks, ..Commit::at(at(self.now)) }).await.expect("log");
+        let filter = DeliveryFilter { after: self.latest, ..DeliveryFilter::default() };
+        let new = self.store.deliveries(&self.queue, &filter).await.expect("deliveries");
         let new_keys: Vec<_> = new.iter().map(|summary| summary.key.clone()).collect();
-        self.expect(
-            new_keys == keys,
-            &format!("what was logged is there: {new_keys:?}"),
-        );
+        self.expect(new_keys == keys, &format!("what was logged is there: {new_keys:?}"));
         for summary in new {
             self.latest = Some(summary.delivery);
             let row = Row {
@@ -201,11 +184,7 @@ impl Program {
     }
 
     fn is_superseded(&self, id: DeliveryId, row: &Row) -> bool {
-        !row.place.is_in_line()
-            && self
-                .completed_to
-                .get(&row.key)
-                .is_some_and(|completed| *completed > id)
+        !row.place.is_in_line() && self.completed_to.get(&row.key).is_some_and(|completed| *completed > id)
     }
 
     /// What may be claimed by itself now.
@@ -226,37 +205,25 @@ impl Program {
 
     /// Whether an earlier one of its key is in line.
     fn stands_behind(&self, id: DeliveryId, row: &Row) -> bool {
-        self.open
-            .range(..id)
-            .any(|(_, earlier)| earlier.key == row.key && earlier.place.is_in_line())
+        self.open.range(..id).any(|(_, earlier)| earlier.key == row.key && earlier.place.is_in_line())
     }
 
     /// Marks one of a claim's deliveries as claimed, if that was right.
     fn take(&mut self, delivery: &Claimed, together: &[DeliveryId]) {
         let id = delivery.delivery;
-        let Some(row) = self.open.get(&id).cloned() else {
-            self.fail(&format!("{id} is not open"))
-        };
+        let Some(row) = self.open.get(&id).cloned() else { self.fail(&format!("{id} is not open")) };
         self.expect(!row.claimed, &format!("{id} was claimed before"));
         self.expect(
             row.place.due().is_some_and(|due| due <= at(self.now)),
             &format!("{id} is not due: {row:?}"),
         );
         self.expect(!self.is_superseded(id, &row), &format!("{id} was superseded"));
-        self.expect(
-            !row.alone || together.len() == 1,
-            &format!("{id} is to be claimed alone"),
-        );
+        self.expect(!row.alone || together.len() == 1, &format!("{id} is to be claimed alone"));
         self.expect(delivery.key == row.key, &format!("{id} changed its key"));
-        self.expect(
-            delivery.attempt == row.charged + 1,
-            &format!("{id}: attempt {}", delivery.attempt),
-        );
+        self.expect(delivery.attempt == row.charged + 1, &format!("{id}: attempt {}", delivery.attempt));
         // Others of its key may be claimed, or stand before it, only if all of them are fresh and came with it.
-        for (other, earlier) in self
-            .open
-            .iter()
-            .filter(|(other, earlier)| **other != id && earlier.key == row.key)
+        for (other, earlier) in
+            self.open.iter().filter(|(other, earlier)| **other != id && earlier.key == row.key)
         {
             let matters = earlier.claimed || (*other < id && earlier.place.is_in_line());
             let is_batch = together.contains(other)
@@ -264,10 +231,7 @@ impl Program {
                 && earlier.claimed
                 && earlier.place == Place::Fresh
                 && row.place == Place::Fresh;
-            self.expect(
-                !matters || is_batch,
-                &format!("{id} was claimed in spite of {other}: {earlier:?}"),
-            );
+            self.expect(!matters || is_batch, &format!("{id} was claimed in spite of {other}: {earlier:?}"));
         }
         let row = self.open.get_mut(&id).expect("it is open");
         row.claimed = true;
@@ -282,23 +246,15 @@ impl Program {
             later(row).filter(|_| !self.stands_behind(*id, row) && !self.is_key_claimed(&row.key))
         };
         let earliest = self.open.iter().filter_map(certain).min();
-        let is_known = claim
-            .next_due
-            .is_none_or(|next| self.open.values().any(|row| later(row) == Some(next)));
+        let is_known =
+            claim.next_due.is_none_or(|next| self.open.values().any(|row| later(row) == Some(next)));
         let in_time = earliest.is_none_or(|due| claim.next_due.is_some_and(|next| next <= due));
-        self.expect(
-            is_known && in_time,
-            &format!("next due {:?}, expected {earliest:?}", claim.next_due),
-        );
+        self.expect(is_known && in_time, &format!("next due {:?}, expected {earliest:?}", claim.next_due));
     }
 
     async fn settle(&mut self) {
-        let claimed: Vec<DeliveryId> = self
-            .open
-            .iter()
-            .filter(|(_, row)| row.claimed)
-            .map(|(id, _)| *id)
-            .collect();
+        let claimed: Vec<DeliveryId> =
+            self.open.iter().filter(|(_, row)| row.claimed).map(|(id, _)| *id).collect();
         if claimed.is_empty() {
             return;
         }
@@ -348,10 +304,7 @@ impl Program {
             }
             self.open.insert(id, row);
         }
-        self.expect(
-            displaced == expected,
-            &format!("displaced {displaced:?}, expected {expected:?}"),
-        );
+        self.expect(displaced == expected, &format!("displaced {displaced:?}, expected {expected:?}"));
     }
 
     /// Whoever owned the queue before cannot settle anything.
@@ -374,65 +327,36 @@ impl Program {
         let object = user_key(number);
         if self.bound.remove(&number) {
             self.tell(&format!("unlink {number}"));
-            self.store
-                .unlink(&self.queue.connector, &object)
-                .await
-                .expect("unlink");
+            self.store.unlink(&self.queue.connector, &object).await.expect("unlink");
             return;
         }
         self.tell(&format!("bind {number}"));
         let external_id = format!("ext {number}");
-        let bindings = vec![Binding {
-            connector: self.queue.connector.clone(),
-            object,
-            external_id,
-        }];
-        self.store
-            .commit(Commit {
-                bindings,
-                ..Commit::at(at(self.now))
-            })
-            .await
-            .expect("bind");
+        let bindings = vec![Binding { connector: self.queue.connector.clone(), object, external_id }];
+        self.store.commit(Commit { bindings, ..Commit::at(at(self.now)) }).await.expect("bind");
         self.bound.insert(number);
-        for row in self
-            .open
-            .values_mut()
-            .filter(|row| row.awaits == Some(number) && !row.claimed)
-        {
+        for row in self.open.values_mut().filter(|row| row.awaits == Some(number) && !row.claimed) {
             row.place = Place::Held(Timestamp::EPOCH);
         }
     }
 
     async fn interrupt(&mut self) {
         self.tell("interrupt");
-        let owner = self
-            .store
-            .acquire(&self.queue, at(self.now))
-            .await
-            .expect("acquire");
+        let owner = self.store.acquire(&self.queue, at(self.now)).await.expect("acquire");
         self.former = Some(std::mem::replace(&mut self.owner, owner));
         for row in self.open.values_mut().filter(|row| row.claimed) {
             row.claimed = false;
             row.alone = true;
             let at_once = Timestamp::EPOCH;
-            row.place = if row.place.is_in_line() {
-                Place::Held(at_once)
-            } else {
-                Place::Beside(at_once)
-            };
+            row.place = if row.place.is_in_line() { Place::Held(at_once) } else { Place::Beside(at_once) };
         }
     }
 
     /// Lets everything succeed, at a time when all is due: nothing is left but what is parked, and what it holds.
     async fn drain(&mut self) {
         self.now += 1_000;
-        let running: Vec<DeliveryId> = self
-            .open
-            .iter()
-            .filter(|(_, row)| row.claimed)
-            .map(|(id, _)| *id)
-            .collect();
+        let running: Vec<DeliveryId> =
+            self.open.iter().filter(|(_, row)| row.claimed).map(|(id, _)| *id).collect();
         for id in running {
             self.settle_as(id, Outcome::Completed).await;
         }
@@ -448,10 +372,7 @@ impl Program {
         self.check_books().await;
         for (id, row) in &self.open {
             let is_parked = matches!(row.place, Place::Parked | Place::ParkedAside);
-            self.expect(
-                is_parked || self.stands_behind(*id, row),
-                &format!("{id} is left: {row:?}"),
-            );
+            self.expect(is_parked || self.stands_behind(*id, row), &format!("{id} is left: {row:?}"));
         }
     }
 
@@ -461,11 +382,7 @@ impl Program {
         let right = counters.logged == self.logged && counters.open == self.open.len() as u64;
         self.expect(
             right,
-            &format!(
-                "{counters:?}, expected {} logged, {} open",
-                self.logged,
-                self.open.len()
-            ),
+            &format!("{counters:?}, expected {} logged, {} open", self.logged, self.open.len()),
         );
     }
 
@@ -496,10 +413,7 @@ fn is_charged(outcome: &Outcome) -> bool {
 
 fn object_number(awaited: &Awaited) -> Option<i64> {
     match awaited {
-        Awaited::Bound {
-            object: ObjectId::Number(number),
-            ..
-        } => Some(*number),
+        Awaited::Bound { object: ObjectId::Number(number), .. } => Some(*number),
         _ => None,
     }
 }
@@ -534,33 +448,16 @@ impl Dice {
             0..6 => Outcome::Completed,
             6 | 7 => Outcome::Retry { due, error: error() },
             8 => Outcome::Released { due, error: None },
-            9 => Outcome::Released {
-                due: Timestamp::EPOCH,
-                error: None,
-            },
+            9 => Outcome::Released { due: Timestamp::EPOCH, error: None },
             10 | 11 => {
                 let object = ObjectId::Number(self.up_to_signed(OBJECTS));
-                let awaited = vec![Awaited::Bound {
-                    connector: connector.clone(),
-                    object_type: user_type(),
-                    object,
-                }];
-                Outcome::Waiting {
-                    awaited,
-                    due,
-                    reason: error(),
-                }
+                let awaited =
+                    vec![Awaited::Bound { connector: connector.clone(), object_type: user_type(), object }];
+                Outcome::Waiting { awaited, due, reason: error() }
             }
-            12 | 13 => Outcome::Aside {
-                due,
-                error: Some(error()),
-                charged: self.roll(2) == 0,
-            },
+            12 | 13 => Outcome::Aside { due, error: Some(error()), charged: self.roll(2) == 0 },
             14 => Outcome::Discarded { error: error() },
-            _ => Outcome::Parked {
-                error: error(),
-                aside: self.roll(2) == 0,
-            },
+            _ => Outcome::Parked { error: error(), aside: self.roll(2) == 0 },
         }
     }
 }

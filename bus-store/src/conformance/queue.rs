@@ -84,11 +84,7 @@ async fn holds_its_key(rig: &dyn Rig, outcome: Outcome) {
     let [first] = bench.log(["x"]).await;
     bench.claim_and_settle(at(0), outcome).await;
     let [second, other] = bench.log(["x", "y"]).await;
-    assert_eq!(
-        bench.claim(10, at(4)).await,
-        [other],
-        "only the other key goes on"
-    );
+    assert_eq!(bench.claim(10, at(4)).await, [other], "only the other key goes on");
     assert_eq!(bench.claim(10, at(5)).await, [first], "due, alone of its key");
     assert_eq!(bench.claim(10, at(5)).await, [], "it runs");
     bench.settle(first, Outcome::Completed).await;
@@ -130,11 +126,7 @@ pub async fn a_key_with_an_exception_gives_one_at_a_time(rig: &dyn Rig) {
         bench.settle(first, outcome.clone()).await;
         assert_eq!(bench.claim(10, at(2)).await, [first], "{outcome:?}");
         bench.settle(first, Outcome::Completed).await;
-        assert_eq!(
-            bench.claim(10, at(2)).await,
-            [second, third],
-            "fresh ones come together again"
-        );
+        assert_eq!(bench.claim(10, at(2)).await, [second, third], "fresh ones come together again");
         bench.settle(second, discarded()).await;
         bench.settle(third, discarded()).await;
     }
@@ -144,15 +136,8 @@ pub async fn a_key_with_an_exception_gives_one_at_a_time(rig: &dyn Rig) {
 /// overtaken, nothing runs beside another one of its key, and everything that is not parked ends.
 pub async fn order_survives_every_combination_of_outcomes(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let outcomes = [
-        retry(1),
-        released(1),
-        waiting(1),
-        parked(),
-        Outcome::Completed,
-        aside(1),
-        parked_aside(),
-    ];
+    let outcomes =
+        [retry(1), released(1), waiting(1), parked(), Outcome::Completed, aside(1), parked_aside()];
     let mut number = 0;
     for first in &outcomes {
         for second in &outcomes {
@@ -177,10 +162,7 @@ async fn run_with_outcomes(bench: &Bench, key: &str, planned: [&Outcome; 3]) {
             break;
         }
         assert!(step < 19, "{key} never ends");
-        assert!(
-            claimed.is_sorted_by_key(|claimed| claimed.delivery),
-            "{key}: {claimed:?}"
-        );
+        assert!(claimed.is_sorted_by_key(|claimed| claimed.delivery), "{key}: {claimed:?}");
         let mut displaced: Vec<DeliveryId> = Vec::new();
         for claimed in &claimed {
             assert_eq!(claimed.key, key);
@@ -189,10 +171,7 @@ async fn run_with_outcomes(bench: &Bench, key: &str, planned: [&Outcome; 3]) {
                 continue;
             }
             let overtaken = in_line[..index].contains(&true);
-            assert!(
-                !overtaken,
-                "{key}: the delivery at place {index} overtook one that holds the key"
-            );
+            assert!(!overtaken, "{key}: the delivery at place {index} overtook one that holds the key");
             let outcome = planned[index].take().cloned().unwrap_or(Outcome::Completed);
             in_line[index] = match outcome {
                 Outcome::Retry { .. } | Outcome::Released { .. } | Outcome::Waiting { .. } => true,
@@ -226,12 +205,7 @@ pub async fn ten_thousand_blocked_keys_do_not_hide_a_free_one(rig: &dyn Rig) {
     }
     bench.log_keys("blocked", KEYS).await;
     let tasks = vec![task(&bench.queue, "free")];
-    bench
-        .commit(Commit {
-            tasks,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
     // A store may put blocked ones out of the way a bounded number at a time.
     for _ in 0..KEYS.div_ceil(100) {
         let claim = bench.claim_whole(10, at(0)).await;
@@ -262,10 +236,7 @@ pub async fn what_holds_a_key_displaces_what_is_claimed_behind_it(rig: &dyn Rig)
         bench.settle(a, Outcome::Completed).await;
         let claim = bench.claim_whole(10, at(5)).await;
         assert_eq!(ids(&claim), [b, c]);
-        assert!(
-            claim.deliveries.iter().all(|claimed| claimed.attempt == 1),
-            "they were not called"
-        );
+        assert!(claim.deliveries.iter().all(|claimed| claimed.attempt == 1), "they were not called");
         bench.settle(b, Outcome::Completed).await;
         bench.settle(c, Outcome::Completed).await;
     }
@@ -283,11 +254,7 @@ pub async fn what_does_not_hold_its_key_displaces_nothing(rig: &dyn Rig) {
         let [a, b] = bench.log([&key, &key]).await;
         assert_eq!(bench.claim(10, at(0)).await, [a, b]);
         assert_eq!(bench.settle(a, outcome.clone()).await, [], "{outcome:?}");
-        assert_eq!(
-            bench.settle(b, Outcome::Completed).await,
-            [],
-            "it was claimed still"
-        );
+        assert_eq!(bench.settle(b, Outcome::Completed).await, [], "it was claimed still");
     }
 }
 
@@ -318,9 +285,7 @@ pub async fn what_was_displaced_cannot_be_settled(rig: &dyn Rig) {
     let [c, d] = bench.log(["y", "y"]).await;
     bench.claim(10, at(0)).await;
     assert_eq!(bench.settle(c, retry(5)).await, [d]);
-    let late = bench
-        .try_settle(&bench.owner, vec![settlement(d, Outcome::Completed)], at(0))
-        .await;
+    let late = bench.try_settle(&bench.owner, vec![settlement(d, Outcome::Completed)], at(0)).await;
     assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
     assert_eq!(bench.counters().await.stale, 2);
 }

@@ -26,15 +26,7 @@ pub async fn what_is_logged_later_has_the_larger_id(rig: &dyn Rig) {
     let mut logged = Vec::new();
     for key in ["x", "y", "x"] {
         let tasks = vec![task(&bench.queue, key), task(&bench.queue, key)];
-        logged.extend(
-            bench
-                .commit(Commit {
-                    tasks,
-                    ..Commit::at(at(0))
-                })
-                .await
-                .tasks,
-        );
+        logged.extend(bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await.tasks);
     }
     assert!(logged.is_sorted_by(|one, two| one < two), "{logged:?}");
 }
@@ -48,10 +40,7 @@ pub async fn ids_are_never_given_twice(rig: &dyn Rig) {
         let [delivery] = bench.log(["x"]).await;
         let claimed = bench.claim_and_settle(at(0), Outcome::Completed).await;
         assert_eq!(claimed.delivery, delivery);
-        assert!(
-            seen.insert(delivery) && tasks.insert(claimed.task),
-            "{delivery} was given before"
-        );
+        assert!(seen.insert(delivery) && tasks.insert(claimed.task), "{delivery} was given before");
         assert_eq!(seen.last(), Some(&delivery));
     }
 }
@@ -61,18 +50,10 @@ pub async fn a_commit_answers_its_tasks_in_the_order_given(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let keys = ["c", "a", "b"];
     let tasks = keys.map(|key| task(&bench.queue, key)).into();
-    let committed = bench
-        .commit(Commit {
-            tasks,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let committed = bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
     let claim = bench.claim_whole(10, at(0)).await;
-    let claimed: Vec<_> = claim
-        .deliveries
-        .iter()
-        .map(|claimed| (claimed.task, claimed.key.as_str()))
-        .collect();
+    let claimed: Vec<_> =
+        claim.deliveries.iter().map(|claimed| (claimed.task, claimed.key.as_str())).collect();
     let expected: Vec<_> = committed.tasks.iter().copied().zip(keys).collect();
     assert_eq!(claimed, expected);
 }
@@ -104,10 +85,7 @@ pub async fn objects_tasks_bindings_and_outcomes_become_true_together(rig: &dyn 
 pub async fn a_commit_is_all_or_nothing_when_an_object_is_not_as_expected(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.save([user(17)]).await;
-    let delete = |number, expected| ObjectWrite::Delete {
-        key: user_key(number),
-        expected,
-    };
+    let delete = |number, expected| ObjectWrite::Delete { key: user_key(number), expected };
     for wrong in [
         save_new(user(17)),
         save_over(user(17), 2),
@@ -118,15 +96,7 @@ pub async fn a_commit_is_all_or_nothing_when_an_object_is_not_as_expected(rig: &
     ] {
         assert_refused_whole(&bench, wrong, StoreErrorKind::Conflict).await;
     }
-    assert_eq!(
-        bench
-            .store
-            .object(&user_key(17))
-            .await
-            .unwrap()
-            .map(|record| record.version),
-        Some(1)
-    );
+    assert_eq!(bench.store.object(&user_key(17)).await.unwrap().map(|record| record.version), Some(1));
 }
 
 /// Nothing of a commit is true when it gives an object the GUID of another one of its type.
@@ -134,27 +104,15 @@ pub async fn a_commit_is_all_or_nothing_when_a_guid_is_taken(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Some(Uuid::from_u128(1));
     bench.save([ObjectRecord { guid, ..user(17) }, user(18)]).await;
-    assert_refused_whole(
-        &bench,
-        save_new(ObjectRecord { guid, ..user(19) }),
-        StoreErrorKind::Conflict,
-    )
-    .await;
-    assert_refused_whole(
-        &bench,
-        save_over(ObjectRecord { guid, ..user(18) }, 1),
-        StoreErrorKind::Conflict,
-    )
-    .await;
+    assert_refused_whole(&bench, save_new(ObjectRecord { guid, ..user(19) }), StoreErrorKind::Conflict).await;
+    assert_refused_whole(&bench, save_over(ObjectRecord { guid, ..user(18) }, 1), StoreErrorKind::Conflict)
+        .await;
 }
 
 /// Nothing of a commit is true when it gives an object the code name of another one in the same place.
 pub async fn a_commit_is_all_or_nothing_when_a_code_name_is_taken(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let named = |number| ObjectRecord {
-        code_name: Some("jane".to_owned()),
-        ..user(number)
-    };
+    let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
     bench.save([named(17), user(18)]).await;
     assert_refused_whole(&bench, save_new(named(19)), StoreErrorKind::Conflict).await;
     assert_refused_whole(&bench, save_over(named(18), 1), StoreErrorKind::Conflict).await;
@@ -164,17 +122,9 @@ pub async fn a_commit_is_all_or_nothing_when_a_code_name_is_taken(rig: &dyn Rig)
 pub async fn a_commit_is_all_or_nothing_when_it_contradicts_itself_in_its_objects(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Some(Uuid::from_u128(1));
-    let objects = vec![
-        save_new(ObjectRecord { guid, ..user(17) }),
-        save_new(ObjectRecord { guid, ..user(18) }),
-    ];
-    let refused = bench
-        .store
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let objects =
+        vec![save_new(ObjectRecord { guid, ..user(17) }), save_new(ObjectRecord { guid, ..user(18) })];
+    let refused = bench.store.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_eq!(kind_of(refused), Some(StoreErrorKind::Conflict));
     assert_eq!(bench.store.count_objects(&user_type()).await.unwrap(), 0);
 }
@@ -186,10 +136,7 @@ pub async fn a_commit_is_all_or_nothing_when_a_settlement_is_stale(rig: &dyn Rig
     bench.claim(1, at(0)).await;
     let mut commit = everything(&bench, claimed);
     commit.settlements.push(settlement(fresh, Outcome::Completed));
-    assert_eq!(
-        kind_of(bench.store.commit(commit).await),
-        Some(StoreErrorKind::Stale)
-    );
+    assert_eq!(kind_of(bench.store.commit(commit).await), Some(StoreErrorKind::Stale));
     assert_nothing_of_everything(&bench).await;
     assert!(bench.is_open(claimed).await && bench.is_open(fresh).await);
     bench.settle(claimed, Outcome::Completed).await;
@@ -203,10 +150,7 @@ pub async fn a_commit_is_all_or_nothing_when_its_owner_is_a_former_one(rig: &dyn
     let commit = everything(&bench, claimed);
     bench.acquire_again().await;
     assert_eq!(bench.claim(1, at(0)).await, [claimed], "the new owner has it");
-    assert_eq!(
-        kind_of(bench.store.commit(commit).await),
-        Some(StoreErrorKind::Stale)
-    );
+    assert_eq!(kind_of(bench.store.commit(commit).await), Some(StoreErrorKind::Stale));
     assert_nothing_of_everything(&bench).await;
     assert!(bench.is_open(claimed).await);
 }
@@ -216,26 +160,14 @@ pub async fn a_commit_that_contradicts_itself_is_refused(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let [claimed] = bench.log(["x"]).await;
     bench.claim(1, at(0)).await;
-    let nobodys = Commit {
-        ownership: None,
-        ..everything(&bench, claimed)
-    };
+    let nobodys = Commit { ownership: None, ..everything(&bench, claimed) };
     let mut for_nobody = everything(&bench, claimed);
-    for_nobody.tasks.push(NewTask {
-        deliveries: Vec::new(),
-        ..task(&bench.queue, "z")
-    });
+    for_nobody.tasks.push(NewTask { deliveries: Vec::new(), ..task(&bench.queue, "z") });
     let mut for_nothing = everything(&bench, claimed);
-    for_nothing.settlements[0].outcome = Outcome::Waiting {
-        awaited: Vec::new(),
-        due: at(1),
-        reason: String::new(),
-    };
+    for_nothing.settlements[0].outcome =
+        Outcome::Waiting { awaited: Vec::new(), due: at(1), reason: String::new() };
     for commit in [nobodys, for_nobody, for_nothing] {
-        assert_eq!(
-            kind_of(bench.store.commit(commit).await),
-            Some(StoreErrorKind::Unsupported)
-        );
+        assert_eq!(kind_of(bench.store.commit(commit).await), Some(StoreErrorKind::Unsupported));
         assert_nothing_of_everything(&bench).await;
     }
     bench.settle(claimed, Outcome::Completed).await;
@@ -253,15 +185,8 @@ pub async fn a_conflict_names_both_objects(rig: &dyn Rig) {
     bench.save([record(1117, guid, Some("jane"))]).await;
     for taken in [record(1118, guid, None), record(1118, None, Some("jane"))] {
         let objects = vec![save_new(taken)];
-        let error = bench
-            .store
-            .commit(Commit {
-                objects,
-                ..Commit::at(at(0))
-            })
-            .await
-            .unwrap_err()
-            .to_string();
+        let error =
+            bench.store.commit(Commit { objects, ..Commit::at(at(0)) }).await.unwrap_err().to_string();
         assert!(error.contains("1117") && error.contains("1118"), "{error}");
     }
 }
@@ -272,23 +197,10 @@ pub async fn one_task_goes_to_several_queues(rig: &dyn Rig) {
     let shop = outgoing("shop");
     let shop_owner = bench.store.acquire(&shop, at(0)).await.unwrap();
     let deliveries = vec![delivery_for(&connector("crm")), delivery_for(&connector("shop"))];
-    let tasks = vec![NewTask {
-        deliveries,
-        ..task(&bench.queue, "x")
-    }];
-    let committed = bench
-        .commit(Commit {
-            tasks,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let tasks = vec![NewTask { deliveries, ..task(&bench.queue, "x") }];
+    let committed = bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
     let of_crm = bench.claim_one(at(0)).await;
-    let of_shop = bench
-        .store
-        .claim(&shop_owner, 10, at(0))
-        .await
-        .unwrap()
-        .deliveries;
+    let of_shop = bench.store.claim(&shop_owner, 10, at(0)).await.unwrap().deliveries;
     assert_eq!(of_shop.len(), 1);
     assert_eq!([of_crm.task, of_shop[0].task], [committed.tasks[0]; 2]);
     assert_ne!(of_crm.delivery, of_shop[0].delivery);
@@ -306,22 +218,8 @@ pub async fn the_two_directions_are_two_queues(rig: &dyn Rig) {
     let owner = bench.store.acquire(&incoming, at(0)).await.unwrap();
     bench.log(["x"]).await;
     bench.claim_and_settle(at(0), parked()).await;
-    bench
-        .commit(Commit {
-            tasks: vec![task(&incoming, "x")],
-            ..Commit::at(at(0))
-        })
-        .await;
-    assert_eq!(
-        bench
-            .store
-            .claim(&owner, 10, at(0))
-            .await
-            .unwrap()
-            .deliveries
-            .len(),
-        1
-    );
+    bench.commit(Commit { tasks: vec![task(&incoming, "x")], ..Commit::at(at(0)) }).await;
+    assert_eq!(bench.store.claim(&owner, 10, at(0)).await.unwrap().deliveries.len(), 1);
     assert_eq!(bench.counters().await.logged, 1);
 }
 
@@ -338,21 +236,9 @@ pub async fn concurrent_commits_get_ids_of_their_own_and_lose_nothing(rig: &dyn 
             for number in 0..COMMITS {
                 let key = format!("{writer} {number}");
                 let tasks = vec![task(&queue, &key)];
-                logged.extend(
-                    store
-                        .commit(Commit {
-                            tasks,
-                            ..Commit::at(at(0))
-                        })
-                        .await
-                        .unwrap()
-                        .tasks,
-                );
+                logged.extend(store.commit(Commit { tasks, ..Commit::at(at(0)) }).await.unwrap().tasks);
             }
-            assert!(
-                logged.is_sorted_by(|one, two| one < two),
-                "one writer's ids grow: {logged:?}"
-            );
+            assert!(logged.is_sorted_by(|one, two| one < two), "one writer's ids grow: {logged:?}");
             logged
         }));
     }
@@ -370,11 +256,7 @@ pub async fn concurrent_commits_get_ids_of_their_own_and_lose_nothing(rig: &dyn 
             break;
         }
         for delivery in claim.deliveries {
-            assert!(
-                claimed.insert(delivery.task),
-                "task {} was claimed twice",
-                delivery.task
-            );
+            assert!(claimed.insert(delivery.task), "task {} was claimed twice", delivery.task);
             bench.settle(delivery.delivery, Outcome::Completed).await;
         }
     }
@@ -410,32 +292,19 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
             logged_at: at(5),
             deliveries: vec![delivery.clone()],
         };
-        bench
-            .commit(Commit {
-                tasks: vec![task.clone()],
-                ..Commit::at(at(5))
-            })
-            .await;
+        bench.commit(Commit { tasks: vec![task.clone()], ..Commit::at(at(5)) }).await;
         let claim = bench.store.claim(&owner, 1, at(5)).await.unwrap();
         let claimed = &claim.deliveries[0];
         assert_eq!(claimed.key, task.key);
         assert_eq!(claimed.subject, task.subject);
-        assert_eq!(
-            (claimed.operation, claimed.data_type, claimed.policy),
-            (operation, data_type, policy)
-        );
+        assert_eq!((claimed.operation, claimed.data_type, claimed.policy), (operation, data_type, policy));
         assert_eq!(claimed.data, task.data);
         assert_eq!(claimed.content_type, task.content_type);
         assert_eq!((&claimed.site, &claimed.origin), (&task.site, &task.origin));
         assert_eq!(claimed.idempotency_key, delivery.idempotency_key);
         assert_eq!(claimed.logged_at, task.logged_at);
         assert_eq!(
-            (
-                claimed.attempt,
-                claimed.asks,
-                claimed.waiting_since,
-                claimed.aside
-            ),
+            (claimed.attempt, claimed.asks, claimed.waiting_since, claimed.aside),
             (1, 0, None, false)
         );
         let detail = bench.detail(claimed.delivery).await;
@@ -456,16 +325,8 @@ pub async fn bytes_survive_as_they_are(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let all: Vec<u8> = (0..=255).chain([0xff, 0xfe, 0x00, 0xc3]).collect();
     for data in [all, Vec::new(), vec![0], "no JSON: {".into()] {
-        let new = NewTask {
-            data: data.clone(),
-            ..task(&bench.queue, "x")
-        };
-        bench
-            .commit(Commit {
-                tasks: vec![new],
-                ..Commit::at(at(0))
-            })
-            .await;
+        let new = NewTask { data: data.clone(), ..task(&bench.queue, "x") };
+        bench.commit(Commit { tasks: vec![new], ..Commit::at(at(0)) }).await;
         let claimed = bench.claim_one(at(0)).await;
         assert_eq!(claimed.data, data);
         assert_eq!(bench.detail(claimed.delivery).await.data, data);
@@ -476,28 +337,12 @@ pub async fn bytes_survive_as_they_are(rig: &dyn Rig) {
 /// The largest payload that is allowed without being asked for survives.
 pub async fn a_mebibyte_survives(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let data: Vec<u8> = (0..1024 * 1024_u32)
-        .map(|number| number.to_le_bytes()[(number % 3) as usize])
-        .collect();
-    let new = NewTask {
-        data: data.clone(),
-        ..task(&bench.queue, "x")
-    };
-    let objects = vec![save_new(ObjectRecord {
-        data: data.clone(),
-        ..user(1)
-    })];
-    bench
-        .commit(Commit {
-            tasks: vec![new],
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
-    assert!(
-        bench.claim_one(at(0)).await.data == data,
-        "a task's mebibyte came back different"
-    );
+    let data: Vec<u8> =
+        (0..1024 * 1024_u32).map(|number| number.to_le_bytes()[(number % 3) as usize]).collect();
+    let new = NewTask { data: data.clone(), ..task(&bench.queue, "x") };
+    let objects = vec![save_new(ObjectRecord { data: data.clone(), ..user(1) })];
+    bench.commit(Commit { tasks: vec![new], objects, ..Commit::at(at(0)) }).await;
+    assert!(bench.claim_one(at(0)).await.data == data, "a task's mebibyte came back different");
     let object = bench.store.object(&user_key(1)).await.unwrap().unwrap();
     assert!(object.data == data, "an object's mebibyte came back different");
 }
@@ -507,28 +352,15 @@ pub async fn time_survives_to_the_microsecond(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     for micros in [0, 1, 1_795_424_400_123_457, i64::MAX] {
         let logged_at = Timestamp::from_micros(micros);
-        let new = NewTask {
-            logged_at,
-            ..task(&bench.queue, "x")
-        };
-        bench
-            .commit(Commit {
-                tasks: vec![new],
-                ..Commit::at(at(0))
-            })
-            .await;
+        let new = NewTask { logged_at, ..task(&bench.queue, "x") };
+        bench.commit(Commit { tasks: vec![new], ..Commit::at(at(0)) }).await;
         let claimed = bench.claim_one(at(0)).await;
         assert_eq!(claimed.logged_at, logged_at);
         let error = "later".to_owned();
         let due = Timestamp::from_micros(micros.max(2));
-        bench
-            .settle_at(claimed.delivery, Outcome::Retry { due, error }, logged_at)
-            .await;
+        bench.settle_at(claimed.delivery, Outcome::Retry { due, error }, logged_at).await;
         let detail = bench.detail(claimed.delivery).await;
-        assert_eq!(
-            (detail.summary.due, detail.attempts[0].at),
-            (Some(due), logged_at)
-        );
+        assert_eq!((detail.summary.due, detail.attempts[0].at), (Some(due), logged_at));
         let again = bench.claim_one(due).await;
         bench.settle(again.delivery, Outcome::Completed).await;
     }
@@ -547,21 +379,10 @@ fn everything(bench: &Bench, delivery: bus_core::DeliveryId) -> Commit {
 }
 
 async fn assert_nothing_of_everything(bench: &Bench) {
-    assert_eq!(
-        bench.store.object(&user_key(1)).await.unwrap(),
-        None,
-        "an object was written"
-    );
-    assert_eq!(
-        bench.external_id(&user_key(1)).await,
-        None,
-        "a binding was written"
-    );
+    assert_eq!(bench.store.object(&user_key(1)).await.unwrap(), None, "an object was written");
+    assert_eq!(bench.external_id(&user_key(1)).await, None, "a binding was written");
     let open = bench.open_deliveries().await;
-    assert!(
-        open.iter().all(|summary| summary.key != "new"),
-        "a task was logged"
-    );
+    assert!(open.iter().all(|summary| summary.key != "new"), "a task was logged");
     assert_eq!(bench.counters().await.completed, 0, "an outcome was written");
 }
 
@@ -575,9 +396,5 @@ async fn assert_refused_whole(bench: &Bench, wrong: ObjectWrite, kind: StoreErro
     assert_nothing_of_everything(bench).await;
     // It is still claimed, and by the same owner. (Discarded, so that `completed` stays at zero.)
     bench.settle(claimed, discarded()).await;
-    assert_eq!(
-        bench.counters().await.stale,
-        0,
-        "a conflict is not a late settlement"
-    );
+    assert_eq!(bench.counters().await.stale, 0, "a conflict is not a late settlement");
 }

@@ -17,18 +17,11 @@ use crate::task_log::Commit;
 /// The doorbell has grown before the commit that logged something returns.
 pub async fn logging_rings_before_it_returns(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let (bell, other) = (
-        bench.store.doorbell(&bench.queue),
-        bench.store.doorbell(&outgoing("shop")),
-    );
+    let (bell, other) = (bench.store.doorbell(&bench.queue), bench.store.doorbell(&outgoing("shop")));
     let (before, other_before) = (*bell.borrow(), *other.borrow());
     bench.log(["x"]).await;
     assert!(*bell.borrow() > before);
-    assert_eq!(
-        *other.borrow(),
-        other_before,
-        "nothing was logged for the other queue"
-    );
+    assert_eq!(*other.borrow(), other_before, "nothing was logged for the other queue");
     let before = *bell.borrow();
     bench.store.ring(&bench.queue);
     assert!(*bell.borrow() > before, "rung by hand");
@@ -40,12 +33,7 @@ pub async fn a_queue_can_be_listened_to_before_it_exists(rig: &dyn Rig) {
     let shop = outgoing("shop");
     let mut bell = bench.store.doorbell(&shop);
     bell.mark_unchanged();
-    bench
-        .commit(Commit {
-            tasks: vec![task(&shop, "x")],
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { tasks: vec![task(&shop, "x")], ..Commit::at(at(0)) }).await;
     assert!(bell.has_changed().unwrap());
 }
 
@@ -56,15 +44,7 @@ pub async fn a_refused_commit_does_not_ring(rig: &dyn Rig) {
     let before = *bell.borrow();
     let objects = vec![save_over(user(1), 5)];
     let tasks = vec![task(&bench.queue, "x")];
-    bench
-        .store
-        .commit(Commit {
-            objects,
-            tasks,
-            ..Commit::at(at(0))
-        })
-        .await
-        .unwrap_err();
+    bench.store.commit(Commit { objects, tasks, ..Commit::at(at(0)) }).await.unwrap_err();
     assert_eq!(*bell.borrow(), before);
 }
 
@@ -105,21 +85,11 @@ pub async fn other_bindings_wake_nobody(rig: &dyn Rig) {
     let waiter = wait_for(&bench, vec![bound_to(4), known_as("003b")]).await;
     let other_type = ObjectType::parse("app.company").unwrap();
     bench.bind(binding(5, "003c")).await;
-    bench
-        .bind(Binding {
-            connector: connector("shop"),
-            ..binding(4, "003b")
-        })
-        .await;
+    bench.bind(Binding { connector: connector("shop"), ..binding(4, "003b") }).await;
     let mut of_other_type = binding(4, "003b");
     of_other_type.object.object_type = other_type;
     bench.bind(of_other_type).await;
-    bench
-        .commit(Commit {
-            unbound: vec![(connector("crm"), user_key(5))],
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { unbound: vec![(connector("crm"), user_key(5))], ..Commit::at(at(0)) }).await;
     assert_eq!(bench.state(waiter).await, DeliveryState::Waiting);
     assert_eq!(bench.claim(10, at(0)).await, []);
 }
@@ -138,11 +108,7 @@ pub async fn an_object_wakes_who_waits_for_its_external_id(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let waiter = wait_for(&bench, vec![known_as("003b")]).await;
     bench.bind(binding(4, "003b")).await;
-    assert_eq!(
-        bench.claim(10, at(0)).await,
-        [],
-        "bound, but to nothing that exists"
-    );
+    assert_eq!(bench.claim(10, at(0)).await, [], "bound, but to nothing that exists");
     bench.save([user(4)]).await;
     assert_woken(&bench, waiter).await;
 }
@@ -151,26 +117,11 @@ pub async fn an_object_wakes_who_waits_for_its_external_id(rig: &dyn Rig) {
 pub async fn an_object_wakes_who_waits_for_its_guid(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let guid = Uuid::from_u128(9);
-    let query = ObjectQuery {
-        site: Some(site("corp")),
-        parent: Some(ObjectId::Number(3)),
-        ..by_guid(guid)
-    };
+    let query = ObjectQuery { site: Some(site("corp")), parent: Some(ObjectId::Number(3)), ..by_guid(guid) };
     let waiter = wait_for(&bench, vec![Awaited::Exists(query)]).await;
-    bench
-        .save([ObjectRecord {
-            guid: Some(Uuid::from_u128(8)),
-            ..user(3)
-        }])
-        .await;
+    bench.save([ObjectRecord { guid: Some(Uuid::from_u128(8)), ..user(3) }]).await;
     assert_eq!(bench.claim(10, at(0)).await, [], "another GUID");
-    bench
-        .save([ObjectRecord {
-            guid: Some(guid),
-            group: Some(ObjectId::Number(1)),
-            ..user(4)
-        }])
-        .await;
+    bench.save([ObjectRecord { guid: Some(guid), group: Some(ObjectId::Number(1)), ..user(4) }]).await;
     assert_woken(&bench, waiter).await;
 }
 
@@ -181,59 +132,22 @@ pub async fn an_object_wakes_who_waits_for_its_code_name(rig: &dyn Rig) {
     let group = Some(ObjectId::Number(7));
     let jane = by_code_name("jane");
     let everywhere = wait_for(&bench, vec![Awaited::Exists(jane.clone())]).await;
-    let on_site = ObjectQuery {
-        site: Some(site("corp")),
-        parent: parent.clone(),
-        ..jane
-    };
+    let on_site = ObjectQuery { site: Some(site("corp")), parent: parent.clone(), ..jane };
     let any_group = wait_for(&bench, vec![Awaited::Exists(on_site.clone())]).await;
-    let one_group = wait_for(
-        &bench,
-        vec![Awaited::Exists(ObjectQuery {
-            group: group.clone(),
-            ..on_site
-        })],
-    )
-    .await;
+    let one_group =
+        wait_for(&bench, vec![Awaited::Exists(ObjectQuery { group: group.clone(), ..on_site })]).await;
 
-    let named = |number| ObjectRecord {
-        code_name: Some("jane".to_owned()),
-        ..user(number)
-    };
-    bench
-        .save([ObjectRecord {
-            site: Some(site("corp")),
-            ..named(1)
-        }])
-        .await;
-    bench
-        .save([ObjectRecord {
-            parent: parent.clone(),
-            ..named(2)
-        }])
-        .await;
-    bench
-        .save([ObjectRecord {
-            code_name: Some("john".to_owned()),
-            ..user(3)
-        }])
-        .await;
+    let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
+    bench.save([ObjectRecord { site: Some(site("corp")), ..named(1) }]).await;
+    bench.save([ObjectRecord { parent: parent.clone(), ..named(2) }]).await;
+    bench.save([ObjectRecord { code_name: Some("john".to_owned()), ..user(3) }]).await;
     assert_eq!(bench.claim(10, at(0)).await, [], "another site, parent or name");
-    let there = ObjectRecord {
-        site: Some(site("corp")),
-        parent,
-        group: Some(ObjectId::Number(8)),
-        ..named(4)
-    };
+    let there =
+        ObjectRecord { site: Some(site("corp")), parent, group: Some(ObjectId::Number(8)), ..named(4) };
     bench.save([there.clone()]).await;
     assert_woken(&bench, any_group).await;
     let objects = vec![save_over(ObjectRecord { group, ..there }, 1)];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_woken(&bench, one_group).await;
     bench.save([named(5)]).await;
     assert_woken(&bench, everywhere).await;
@@ -244,19 +158,8 @@ pub async fn a_renamed_object_wakes_who_waits_for_its_new_name(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.save([user(4)]).await;
     let waiter = wait_for(&bench, vec![Awaited::Exists(by_code_name("jane"))]).await;
-    let objects = vec![save_over(
-        ObjectRecord {
-            code_name: Some("jane".to_owned()),
-            ..user(4)
-        },
-        1,
-    )];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    let objects = vec![save_over(ObjectRecord { code_name: Some("jane".to_owned()), ..user(4) }, 1)];
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_woken(&bench, waiter).await;
 }
 
@@ -265,21 +168,10 @@ pub async fn what_is_gone_again_wakes_nobody(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let waiter = wait_for(&bench, vec![Awaited::Exists(by_code_name("jane"))]).await;
     let objects = vec![
-        save_new(ObjectRecord {
-            code_name: Some("jane".to_owned()),
-            ..user(4)
-        }),
-        ObjectWrite::Delete {
-            key: user_key(4),
-            expected: crate::Expected::Version(1),
-        },
+        save_new(ObjectRecord { code_name: Some("jane".to_owned()), ..user(4) }),
+        ObjectWrite::Delete { key: user_key(4), expected: crate::Expected::Version(1) },
     ];
-    bench
-        .commit(Commit {
-            objects,
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { objects, ..Commit::at(at(0)) }).await;
     assert_eq!(bench.state(waiter).await, DeliveryState::Waiting);
 }
 
@@ -290,27 +182,15 @@ pub async fn any_of_what_is_awaited_wakes(rig: &dyn Rig) {
         let awaited = vec![bound_to(10), bound_to(20), bound_to(30)];
         let waiter = wait_for(&bench, awaited).await;
         bench.bind(binding(number * 10, "003b")).await;
-        assert_eq!(
-            bench.detail(waiter).await.awaited,
-            [],
-            "it waits for nothing any more"
-        );
+        assert_eq!(bench.detail(waiter).await.awaited, [], "it waits for nothing any more");
         let claimed = bench.claim_one(at(0)).await;
         assert_eq!(claimed.delivery, waiter);
         bench.settle(waiter, parked_aside()).await;
         bench.bind(binding(50, "003b")).await;
         bench.bind(binding(number * 10 % 30 + 10, "004")).await;
-        assert_eq!(
-            bench.state(waiter).await,
-            DeliveryState::Parked,
-            "an old wait wakes nobody"
-        );
+        assert_eq!(bench.state(waiter).await, DeliveryState::Parked, "an old wait wakes nobody");
         for bound in [10, 20, 30] {
-            bench
-                .store
-                .unlink(&connector("crm"), &user_key(bound))
-                .await
-                .unwrap();
+            bench.store.unlink(&connector("crm"), &user_key(bound)).await.unwrap();
         }
     }
 }
@@ -318,18 +198,9 @@ pub async fn any_of_what_is_awaited_wakes(rig: &dyn Rig) {
 /// What arrived between the look-up and the settlement is not missed: the settlement looks again.
 pub async fn what_arrived_before_the_wait_is_written_is_not_missed(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    bench
-        .save([ObjectRecord {
-            code_name: Some("jane".to_owned()),
-            ..user(4)
-        }])
-        .await;
+    bench.save([ObjectRecord { code_name: Some("jane".to_owned()), ..user(4) }]).await;
     bench.bind(binding(4, "003b")).await;
-    for awaited in [
-        bound_to(4),
-        known_as("003b"),
-        Awaited::Exists(by_code_name("jane")),
-    ] {
+    for awaited in [bound_to(4), known_as("003b"), Awaited::Exists(by_code_name("jane"))] {
         let [waiter] = bench.log(["x"]).await;
         bench.claim_one(at(0)).await;
         let bell = bench.store.doorbell(&bench.queue);
@@ -352,17 +223,13 @@ pub async fn what_arrived_before_the_wait_is_written_is_not_missed(rig: &dyn Rig
 /// What arrives in the same commit as the wait is not missed either.
 pub async fn what_arrives_with_the_wait_is_not_missed(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    for (number, awaited) in [
-        (4, bound_to(4)),
-        (5, known_as("ext 5")),
-        (6, Awaited::Exists(by_guid(Uuid::from_u128(6)))),
-    ] {
+    for (number, awaited) in
+        [(4, bound_to(4)), (5, known_as("ext 5")), (6, Awaited::Exists(by_guid(Uuid::from_u128(6))))]
+    {
         let [waiter] = bench.log(["x"]).await;
         bench.claim_one(at(0)).await;
-        let record = ObjectRecord {
-            guid: Some(Uuid::from_u128(number)),
-            ..user(i64::try_from(number).unwrap())
-        };
+        let record =
+            ObjectRecord { guid: Some(Uuid::from_u128(number)), ..user(i64::try_from(number).unwrap()) };
         let commit = Commit {
             settlements: vec![settlement(waiter, waiting_for(awaited, 1_000))],
             ownership: Some(bench.owner.clone()),
@@ -386,10 +253,7 @@ pub async fn a_wake_does_not_forget_how_long_it_waits(rig: &dyn Rig) {
     assert_eq!((claimed.asks, claimed.waiting_since), (2, Some(at(0))));
     bench.bind(binding(5, "003c")).await;
     let claimed = bench.claim_one(at(3)).await;
-    assert_eq!(
-        (claimed.asks, claimed.waiting_since, claimed.attempt),
-        (3, Some(at(0)), 1)
-    );
+    assert_eq!((claimed.asks, claimed.waiting_since, claimed.attempt), (3, Some(at(0)), 1));
 }
 
 /// A waiting delivery that nothing wakes is asked again at its due time.
@@ -413,12 +277,7 @@ pub async fn one_arrival_wakes_all_who_wait(rig: &dyn Rig) {
     for id in &waiters {
         bench.settle(*id, waiting_for(bound_to(4), 1_000)).await;
     }
-    bench
-        .commit(Commit {
-            tasks: vec![task(&shop, "x")],
-            ..Commit::at(at(0))
-        })
-        .await;
+    bench.commit(Commit { tasks: vec![task(&shop, "x")], ..Commit::at(at(0)) }).await;
     let of_shop = bench.store.claim(&owner, 1, at(0)).await.unwrap().deliveries[0].delivery;
     let settlements = vec![settlement(of_shop, waiting_for(bound_to(4), 1_000))];
     bench.try_settle(&owner, settlements, at(0)).await.unwrap();
@@ -427,16 +286,7 @@ pub async fn one_arrival_wakes_all_who_wait(rig: &dyn Rig) {
     bench.bind(binding(4, "003b")).await;
     assert!(*bell.borrow() > before);
     assert_eq!(bench.claim(100, at(0)).await, waiters);
-    assert_eq!(
-        bench
-            .store
-            .claim(&owner, 1, at(0))
-            .await
-            .unwrap()
-            .deliveries
-            .len(),
-        1
-    );
+    assert_eq!(bench.store.claim(&owner, 1, at(0)).await.unwrap().deliveries.len(), 1);
 }
 
 /// What was settled otherwise since is not woken by what it once waited for.
@@ -455,11 +305,7 @@ async fn wait_for(bench: &Bench, awaited: Vec<Awaited>) -> DeliveryId {
     let key = format!("{awaited:?}");
     let [waiter] = bench.log([&key]).await;
     assert_eq!(bench.claim(10, at(0)).await, [waiter]);
-    let outcome = Outcome::Waiting {
-        awaited,
-        due: at(1_000),
-        reason: "it is missing".to_owned(),
-    };
+    let outcome = Outcome::Waiting { awaited, due: at(1_000), reason: "it is missing".to_owned() };
     bench.settle(waiter, outcome).await;
     assert_eq!(bench.state(waiter).await, DeliveryState::Waiting);
     waiter
@@ -468,16 +314,10 @@ async fn wait_for(bench: &Bench, awaited: Vec<Awaited>) -> DeliveryId {
 /// It is ready at once; done with that.
 async fn assert_woken(bench: &Bench, waiter: DeliveryId) {
     let detail = bench.detail(waiter).await;
-    assert_eq!(
-        (detail.summary.state, detail.summary.due),
-        (DeliveryState::Available, None)
-    );
+    assert_eq!((detail.summary.state, detail.summary.due), (DeliveryState::Available, None));
     assert_eq!(detail.awaited, []);
     let claimed = bench.claim_and_settle(at(0), Outcome::Completed).await;
-    assert_eq!(
-        (claimed.delivery, claimed.asks, claimed.waiting_since),
-        (waiter, 1, Some(at(0)))
-    );
+    assert_eq!((claimed.delivery, claimed.asks, claimed.waiting_since), (waiter, 1, Some(at(0))));
 }
 
 fn site(name: &str) -> SiteName {

@@ -8,9 +8,7 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 impl Connectors for MemoryStore {
     fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>> {
-        self.with("connectors", |state| {
-            Ok(state.connectors.values().cloned().collect())
-        })
+        self.with("connectors", |state| Ok(state.connectors.values().cloned().collect()))
     }
 
     fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()> {

@@ -47,15 +47,11 @@ impl Identity for MemoryStore {
         self.with("bindings", move |state| {
             let after = after.map_or(Bound::Unbounded, Bound::Excluded);
             let page = state.bindings.by_external.get(&connector).into_iter();
-            let page = page
-                .flat_map(|external| external.range((after.clone(), Bound::Unbounded)))
-                .take(limit);
+            let page =
+                page.flat_map(|external| external.range((after.clone(), Bound::Unbounded))).take(limit);
             let bindings = page.map(|((object_type, external_id), id)| Binding {
                 connector: connector.clone(),
-                object: ObjectKey {
-                    object_type: object_type.clone(),
-                    id: id.clone(),
-                },
+                object: ObjectKey { object_type: object_type.clone(), id: id.clone() },
                 external_id: external_id.clone(),
             });
             Ok(bindings.collect())
@@ -64,9 +60,7 @@ impl Identity for MemoryStore {
 
     fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
         let (connector, object) = (connector.clone(), object.clone());
-        self.with("unlink", move |state| {
-            Ok(state.bindings.unbind(&connector, &object))
-        })
+        self.with("unlink", move |state| Ok(state.bindings.unbind(&connector, &object)))
     }
 }
 
@@ -80,24 +74,14 @@ pub(super) struct BindingTable {
 impl BindingTable {
     /// Writes a binding in the place of whatever contradicts it.
     pub(super) fn bind(&mut self, binding: Binding) {
-        let Binding {
-            connector,
-            object,
-            external_id,
-        } = binding;
+        let Binding { connector, object, external_id } = binding;
         self.unbind(&connector, &object);
         let external = (object.object_type.clone(), external_id.clone());
         if let Some(former) = self.object(&connector, &external) {
             self.unbind(&connector, &former);
         }
-        self.by_external
-            .entry(connector.clone())
-            .or_default()
-            .insert(external, object.id.clone());
-        self.by_object
-            .entry(object)
-            .or_default()
-            .insert(connector, external_id);
+        self.by_external.entry(connector.clone()).or_default().insert(external, object.id.clone());
+        self.by_object.entry(object).or_default().insert(connector, external_id);
     }
 
     /// Ends the binding of an object; whether there was one.
@@ -124,10 +108,7 @@ impl BindingTable {
         external: &(ObjectType, String),
     ) -> Option<ObjectKey> {
         let id = self.by_external.get(connector)?.get(external)?.clone();
-        Some(ObjectKey {
-            object_type: external.0.clone(),
-            id,
-        })
+        Some(ObjectKey { object_type: external.0.clone(), id })
     }
 
     /// The bindings of one object, of whichever connector.

@@ -18,9 +18,7 @@ impl Objects for MemoryStore {
 
     fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
         let query = query.clone();
-        self.with("find object", move |state| {
-            Ok(state.objects.find(&query).cloned())
-        })
+        self.with("find object", move |state| Ok(state.objects.find(&query).cloned()))
     }
 
     fn list_objects(
@@ -30,9 +28,7 @@ impl Objects for MemoryStore {
         limit: usize,
     ) -> StoreFuture<'_, Vec<ObjectRecord>> {
         let object_type = object_type.clone();
-        self.with("list objects", move |state| {
-            state.objects.list(&object_type, after, limit)
-        })
+        self.with("list objects", move |state| state.objects.list(&object_type, after, limit))
     }
 
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
@@ -100,8 +96,7 @@ impl ObjectTable {
                 name: code_name.clone(),
             })?,
         };
-        self.get(key)
-            .filter(|record| query.group.is_none() || record.group == query.group)
+        self.get(key).filter(|record| query.group.is_none() || record.group == query.group)
     }
 
     fn list(
@@ -112,10 +107,7 @@ impl ObjectTable {
     ) -> Result<Vec<ObjectRecord>, StoreError> {
         let mut beyond = Bound::Unbounded;
         if let Some(id) = after {
-            let key = ObjectKey {
-                object_type: object_type.clone(),
-                id,
-            };
+            let key = ObjectKey { object_type: object_type.clone(), id };
             let stored = self.by_key.get(&key).ok_or_else(|| {
                 StoreError::new(
                     StoreErrorKind::NotFound,
@@ -126,15 +118,9 @@ impl ObjectTable {
             beyond = Bound::Excluded(stored.place);
         }
         let places = self.in_order.get(object_type).into_iter();
-        let ids = places
-            .flat_map(|places| places.range((beyond, Bound::Unbounded)))
-            .take(limit);
+        let ids = places.flat_map(|places| places.range((beyond, Bound::Unbounded))).take(limit);
         let records = ids.filter_map(|(_, id)| {
-            self.get(&ObjectKey {
-                object_type: object_type.clone(),
-                id: id.clone(),
-            })
-            .cloned()
+            self.get(&ObjectKey { object_type: object_type.clone(), id: id.clone() }).cloned()
         });
         Ok(records.collect())
     }
@@ -180,19 +166,13 @@ impl ObjectTable {
             (Expected::Absent, None) => {}
             (Expected::Version(expected), Some(there)) if expected == there => {}
             (Expected::Absent, Some(there)) => {
-                return conflict(format!(
-                    "`{key}` is there already, in version {there}; read it again"
-                ));
+                return conflict(format!("`{key}` is there already, in version {there}; read it again"));
             }
             (Expected::Version(expected), None) => {
-                return conflict(format!(
-                    "`{key}` is gone, not in version {expected}; read it again"
-                ));
+                return conflict(format!("`{key}` is gone, not in version {expected}; read it again"));
             }
             (Expected::Version(expected), Some(there)) => {
-                return conflict(format!(
-                    "`{key}` is in version {there}, not {expected}; read it again"
-                ));
+                return conflict(format!("`{key}` is in version {there}, not {expected}; read it again"));
             }
         }
         let Some(record) = new else { return Ok(()) };
@@ -248,10 +228,7 @@ impl ObjectTable {
         if let Some(code_name) = code_name_of(&new.record) {
             self.by_code_name.insert(code_name, key.clone());
         }
-        self.in_order
-            .entry(key.object_type.clone())
-            .or_default()
-            .insert(new.place, key.id.clone());
+        self.in_order.entry(key.object_type.clone()).or_default().insert(new.place, key.id.clone());
         self.by_key.insert(key.clone(), new);
     }
 }

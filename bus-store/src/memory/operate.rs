@@ -20,11 +20,7 @@ impl Operate for MemoryStore {
     fn counters(&self, queue: &QueueId) -> StoreFuture<'_, Counters> {
         let id = queue.clone();
         self.with("counters", move |state| {
-            Ok(state
-                .queues
-                .get(&id)
-                .map(QueueState::counters)
-                .unwrap_or_default())
+            Ok(state.queues.get(&id).map(QueueState::counters).unwrap_or_default())
         })
     }
 
@@ -52,11 +48,7 @@ impl Operate for MemoryStore {
     fn deliveries(&self, queue: &QueueId, filter: &DeliveryFilter) -> StoreFuture<'_, Vec<DeliverySummary>> {
         let (id, filter) = (queue.clone(), filter.clone());
         self.with("deliveries", move |state| {
-            let limit = if filter.limit == 0 {
-                PAGE_ROWS_MAX
-            } else {
-                filter.limit.min(PAGE_ROWS_MAX)
-            };
+            let limit = if filter.limit == 0 { PAGE_ROWS_MAX } else { filter.limit.min(PAGE_ROWS_MAX) };
             let after = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
             let Some(queue) = state.queues.get(&id) else {
                 return Ok(Vec::new());

@@ -29,13 +29,7 @@ impl Queue for MemoryStore {
             let acquired = self.with("acquire", move |state| {
                 let queue = state.queues.entry(id.clone()).or_default();
                 let interrupted = queue.acquire(now);
-                Ok((
-                    Ownership {
-                        queue: id,
-                        epoch: queue.epoch,
-                    },
-                    interrupted,
-                ))
+                Ok((Ownership { queue: id, epoch: queue.epoch }, interrupted))
             });
             let (ownership, interrupted) = acquired.await?;
             if interrupted {
@@ -55,10 +49,7 @@ impl Queue for MemoryStore {
                 waits.end(&(ownership.queue.clone(), *id), &queue.stop_waiting(*id));
             }
             let deliveries = claimed.iter().map(|id| queue.rows[id].as_claimed(*id)).collect();
-            Ok(Claim {
-                deliveries,
-                next_due: queue.next_due(now),
-            })
+            Ok(Claim { deliveries, next_due: queue.next_due(now) })
         })
     }
 }
@@ -77,10 +68,7 @@ pub(super) fn owned<'a>(
             format!("queue `{queue}` is not owned in epoch {epoch} any more; acquire it again"),
         )
     };
-    queues
-        .get_mut(queue)
-        .filter(|owned| owned.epoch == *epoch)
-        .ok_or_else(stale)
+    queues.get_mut(queue).filter(|owned| owned.epoch == *epoch).ok_or_else(stale)
 }
 
 /// One queue: its open deliveries, and what became of the others.
@@ -163,12 +151,7 @@ impl QueueState {
     /// Begins a new epoch; whether something was interrupted by that.
     fn acquire(&mut self, now: Timestamp) -> bool {
         self.epoch += 1;
-        let claimed: Vec<DeliveryId> = self
-            .lanes
-            .values()
-            .flat_map(|lane| &lane.claimed)
-            .copied()
-            .collect();
+        let claimed: Vec<DeliveryId> = self.lanes.values().flat_map(|lane| &lane.claimed).copied().collect();
         for id in &claimed {
             let Some(row) = self.rows.get_mut(id) else {
                 continue;
@@ -280,10 +263,7 @@ impl QueueState {
 
     /// Forgets what a delivery waits for, and answers what that was.
     pub(super) fn stop_waiting(&mut self, id: DeliveryId) -> Vec<Awaited> {
-        self.rows
-            .get_mut(&id)
-            .map(|row| mem::take(&mut row.awaited))
-            .unwrap_or_default()
+        self.rows.get_mut(&id).map(|row| mem::take(&mut row.awaited)).unwrap_or_default()
     }
 
     pub(super) fn is_claimed(&self, id: DeliveryId) -> bool {
@@ -292,10 +272,7 @@ impl QueueState {
 
     /// What else is claimed of its key, and later.
     pub(super) fn claimed_behind(&self, id: DeliveryId) -> Vec<DeliveryId> {
-        let lane = self
-            .rows
-            .get(&id)
-            .and_then(|row| self.lanes.get(&row.task.new.key));
+        let lane = self.rows.get(&id).and_then(|row| self.lanes.get(&row.task.new.key));
         let claimed = lane.into_iter().flat_map(|lane| &lane.claimed).copied();
         claimed.filter(|other| *other > id).collect()
     }
@@ -370,11 +347,7 @@ impl QueueState {
             from.remove(&id);
             to.insert(id);
         }
-        let displaced = if is_holding {
-            self.claimed_behind(id)
-        } else {
-            Vec::new()
-        };
+        let displaced = if is_holding { self.claimed_behind(id) } else { Vec::new() };
         for id in &displaced {
             self.put_back(*id);
         }
@@ -459,10 +432,7 @@ impl QueueState {
     }
 
     pub(super) fn counters(&self) -> Counters {
-        Counters {
-            open: self.rows.len() as u64,
-            ..self.ended
-        }
+        Counters { open: self.rows.len() as u64, ..self.ended }
     }
 }
 
@@ -505,11 +475,7 @@ impl Row {
     /// It is tried again at `due`, and nothing was decided about it.
     fn put_off(&mut self, now: Timestamp, due: Timestamp, error: Option<String>, charged: bool) {
         let failed = error.is_some() && due > Timestamp::EPOCH;
-        self.shown = if failed {
-            DeliveryState::Retryable
-        } else {
-            DeliveryState::Available
-        };
+        self.shown = if failed { DeliveryState::Retryable } else { DeliveryState::Available };
         self.stage = Stage::Due(due);
         if !charged {
             self.attempts -= 1;

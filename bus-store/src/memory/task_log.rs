@@ -49,9 +49,7 @@ impl State {
                 maybe_met.insert(waiter);
             }
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
-            committed
-                .displaced
-                .extend(queue.settle(delivery, outcome, commit.now));
+            committed.displaced.extend(queue.settle(delivery, outcome, commit.now));
         }
         for (connector, object) in &commit.unbound {
             self.bindings.unbind(connector, object);
@@ -121,10 +119,7 @@ impl State {
             self.deliveries_logged += 1;
             let queue = QueueId::new(delivery.connector.clone(), task.new.direction);
             let logged = DeliveryId(self.deliveries_logged);
-            self.queues
-                .entry(queue.clone())
-                .or_default()
-                .log(logged, Arc::clone(&task), delivery);
+            self.queues.entry(queue.clone()).or_default().log(logged, Arc::clone(&task), delivery);
             rings.insert(queue);
         }
         id

@@ -31,10 +31,7 @@ pub(super) type Waiter = (QueueId, DeliveryId);
 impl Waits {
     pub(super) fn begin(&mut self, waiter: &Waiter, awaited: &[Awaited]) {
         for awaited in awaited {
-            self.0
-                .entry(as_registered(awaited.clone()))
-                .or_default()
-                .insert(waiter.clone());
+            self.0.entry(as_registered(awaited.clone())).or_default().insert(waiter.clone());
         }
     }
 
@@ -58,17 +55,9 @@ impl Waits {
 /// What is found by GUID is found wherever it belongs: registered without where that is.
 fn as_registered(awaited: Awaited) -> Awaited {
     match awaited {
-        Awaited::Exists(ObjectQuery {
-            object_type,
-            by: by @ FoundBy::Guid(_),
-            ..
-        }) => Awaited::Exists(ObjectQuery {
-            object_type,
-            by,
-            site: None,
-            parent: None,
-            group: None,
-        }),
+        Awaited::Exists(ObjectQuery { object_type, by: by @ FoundBy::Guid(_), .. }) => {
+            Awaited::Exists(ObjectQuery { object_type, by, site: None, parent: None, group: None })
+        }
         other => other,
     }
 }
@@ -77,22 +66,11 @@ impl State {
     /// Whether what is awaited is there.
     pub(super) fn is_met(&self, awaited: &Awaited) -> bool {
         match awaited {
-            Awaited::Bound {
-                connector,
-                object_type,
-                object,
-            } => {
-                let key = ObjectKey {
-                    object_type: object_type.clone(),
-                    id: object.clone(),
-                };
+            Awaited::Bound { connector, object_type, object } => {
+                let key = ObjectKey { object_type: object_type.clone(), id: object.clone() };
                 self.bindings.external_id(connector, &key).is_some()
             }
-            Awaited::Known {
-                connector,
-                object_type,
-                external_id,
-            } => {
+            Awaited::Known { connector, object_type, external_id } => {
                 let external = (object_type.clone(), external_id.clone());
                 let object = self.bindings.object(connector, &external);
                 object.is_some_and(|object| self.objects.get(&object).is_some())
@@ -103,11 +81,7 @@ impl State {
 
     /// Who may be waiting for a binding that was written.
     pub(super) fn waiters_for_binding(&self, binding: &Binding) -> BTreeSet<Waiter> {
-        let Binding {
-            connector,
-            object,
-            external_id,
-        } = binding;
+        let Binding { connector, object, external_id } = binding;
         let bound = Awaited::Bound {
             connector: connector.clone(),
             object_type: object.object_type.clone(),
@@ -127,14 +101,11 @@ impl State {
         let Some(record) = self.objects.get(key) else {
             return BTreeSet::new();
         };
-        let known = self
-            .bindings
-            .of_object(key)
-            .map(|(connector, external_id)| Awaited::Known {
-                connector: connector.clone(),
-                object_type: key.object_type.clone(),
-                external_id: external_id.clone(),
-            });
+        let known = self.bindings.of_object(key).map(|(connector, external_id)| Awaited::Known {
+            connector: connector.clone(),
+            object_type: key.object_type.clone(),
+            external_id: external_id.clone(),
+        });
         let awaited = queries_for(record).map(Awaited::Exists).chain(known);
         awaited.flat_map(|awaited| self.waits.of(awaited)).collect()
     }

@@ -49,20 +49,8 @@ impl Incoming<IsoCountry> for Iso3166 {
         if received.operation == ObjectOperation::Delete {
             return Ok(Prepared::existing());
         }
-        let IsoCountry {
-            alpha2,
-            alpha3,
-            numeric,
-            name,
-        } = received.object;
-        Ok(Country {
-            id: 0,
-            alpha2,
-            name,
-            alpha3,
-            numeric,
-        }
-        .into())
+        let IsoCountry { alpha2, alpha3, numeric, name } = received.object;
+        Ok(Country { id: 0, alpha2, name, alpha3, numeric }.into())
     }
 }
 
@@ -77,21 +65,9 @@ impl Incoming<IsoSubdivision> for Iso3166 {
         if received.operation == ObjectOperation::Delete {
             return Ok(Prepared::existing());
         }
-        let IsoSubdivision {
-            code,
-            name,
-            category,
-            country,
-        } = received.object;
+        let IsoSubdivision { code, name, category, country } = received.object;
         // The country as ISO calls it. The bus translates it, and lets the subdivision wait where it is not there yet.
         let country = Ref::external(country);
-        Ok(Subdivision {
-            id: 0,
-            code,
-            name,
-            category,
-            country,
-        }
-        .into())
+        Ok(Subdivision { id: 0, code, name, category, country }.into())
     }
 }

@@ -31,10 +31,7 @@ pub struct IsoSubdivision {
 
 /// All countries that are published, by alpha-2 code.
 pub fn countries() -> Vec<IsoCountry> {
-    let published = rust_iso3166::ALL_ALPHA2
-        .iter()
-        .copied()
-        .filter_map(rust_iso3166::from_alpha2);
+    let published = rust_iso3166::ALL_ALPHA2.iter().copied().filter_map(rust_iso3166::from_alpha2);
     let mut countries: Vec<_> = published
         .map(|country| IsoCountry {
             alpha2: country.alpha2.to_owned(),
@@ -79,16 +76,11 @@ mod tests {
 
         let known: BTreeSet<_> = countries.iter().map(|country| country.alpha2.as_str()).collect();
         assert_eq!(known.len(), countries.len(), "each alpha-2 code stands once");
-        let codes: BTreeSet<_> = subdivisions
-            .iter()
-            .map(|subdivision| subdivision.code.as_str())
-            .collect();
+        let codes: BTreeSet<_> = subdivisions.iter().map(|subdivision| subdivision.code.as_str()).collect();
         assert_eq!(codes.len(), subdivisions.len(), "each code stands once");
 
-        let divided: BTreeSet<_> = subdivisions
-            .iter()
-            .map(|subdivision| subdivision.country.as_str())
-            .collect();
+        let divided: BTreeSet<_> =
+            subdivisions.iter().map(|subdivision| subdivision.country.as_str()).collect();
         assert_eq!(
             divided.difference(&known).count(),
             0,
@@ -104,14 +96,8 @@ mod tests {
             assert!(is_neat(&country.name) && is_neat(&country.alpha3), "{country:?}");
         }
         for subdivision in subdivisions() {
-            assert!(
-                is_neat(&subdivision.name) && is_neat(&subdivision.category),
-                "{subdivision:?}"
-            );
-            assert!(
-                subdivision.code.starts_with(&format!("{}-", subdivision.country)),
-                "{subdivision:?}"
-            );
+            assert!(is_neat(&subdivision.name) && is_neat(&subdivision.category), "{subdivision:?}");
+            assert!(subdivision.code.starts_with(&format!("{}-", subdivision.country)), "{subdivision:?}");
         }
     }
 }

@@ -92,11 +92,6 @@ impl Incoming<Firm> for Register {
         received: Received<Firm, Company>,
         _: &Cx,
     ) -> Result<Prepared<Company>, Failure> {
-        Ok(Company {
-            id: 0,
-            code: received.object.number.to_string(),
-            owner: None,
-        }
-        .into())
+        Ok(Company { id: 0, code: received.object.number.to_string(), owner: None }.into())
     }
 }

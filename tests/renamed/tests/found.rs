@@ -7,9 +7,7 @@ use words::{Accepts, BusObject, Settings};
 
 #[test]
 fn a_connector_of_a_crate_that_renamed_the_bus_is_found() {
-    let names: Vec<_> = inventory::iter::<LinkedConnector>()
-        .map(|linked| linked.0.name)
-        .collect();
+    let names: Vec<_> = inventory::iter::<LinkedConnector>().map(|linked| linked.0.name).collect();
     assert_eq!(names, ["register"]);
 
     let register = Register::DESCRIPTOR;
@@ -23,19 +21,14 @@ fn a_connector_of_a_crate_that_renamed_the_bus_is_found() {
     assert_eq!(outgoing.len(), 1);
     assert_eq!(outgoing[0].subscription.object_type, "renamed.company");
     assert!(outgoing[0].filter.is_some());
-    assert_eq!(
-        register.incoming().map(|route| route.kind).collect::<Vec<_>>(),
-        ["firm"]
-    );
+    assert_eq!(register.incoming().map(|route| route.kind).collect::<Vec<_>>(), ["firm"]);
     let firm = <Register as Accepts<bus_tests_renamed::Firm>>::decode(br#"{"number":7}"#).unwrap();
     assert_eq!(Register::key(&firm).as_deref(), Some("7"));
 }
 
 #[test]
 fn an_object_of_a_crate_that_renamed_the_bus_is_found() {
-    let types: Vec<_> = inventory::iter::<LinkedObject>()
-        .map(|linked| linked.0.object_type)
-        .collect();
+    let types: Vec<_> = inventory::iter::<LinkedObject>().map(|linked| linked.0.object_type).collect();
     assert_eq!(types, ["renamed.company"]);
     assert_eq!(Company::DISPLAY, "Company");
     assert_eq!(Company::REFERENCES[0].field, "owner");
@@ -45,8 +38,5 @@ fn an_object_of_a_crate_that_renamed_the_bus_is_found() {
 fn settings_of_a_crate_that_renamed_the_bus_have_their_form() {
     let schema = RegisterSettings::schema();
     assert_eq!(schema["required"].to_string(), r#"["url","key"]"#);
-    assert_eq!(
-        schema["properties"]["format"]["enum"].to_string(),
-        r#"["json","plain_text"]"#
-    );
+    assert_eq!(schema["properties"]["format"]["enum"].to_string(), r#"["json","plain_text"]"#);
 }

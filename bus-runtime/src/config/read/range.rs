@@ -15,48 +15,18 @@ pub(super) struct Range {
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-pub(super) const PAYLOAD_BYTES_MAX: Range = Range {
-    key: "payload_bytes_max",
-    min: 1,
-    max: 64 * 1024 * 1024,
-    max_reads: "64 MiB",
-};
-pub(super) const SHUTDOWN_GRACE_MS: Range = Range {
-    key: "shutdown_grace_ms",
-    min: 0,
-    max: 10 * 60 * 1_000,
-    max_reads: "10 minutes",
-};
-pub(super) const MAX_ATTEMPTS: Range = Range {
-    key: "max_attempts",
-    min: 1,
-    max: 1_000,
-    max_reads: "",
-};
-pub(super) const RETRY_INITIAL_MS: Range = Range {
-    key: "retry_initial_ms",
-    min: 1,
-    max: DAY_MS,
-    max_reads: "24 h",
-};
-pub(super) const RETRY_MAX_MS: Range = Range {
-    key: "retry_max_ms",
-    min: 1,
-    max: DAY_MS,
-    max_reads: "24 h",
-};
-pub(super) const CALL_TIMEOUT_MS: Range = Range {
-    key: "call_timeout_ms",
-    min: 1,
-    max: HOUR_MS,
-    max_reads: "1 h",
-};
-pub(super) const WAIT_DEADLINE_MS: Range = Range {
-    key: "wait_deadline_ms",
-    min: 1,
-    max: 90 * DAY_MS,
-    max_reads: "90 days",
-};
+pub(super) const PAYLOAD_BYTES_MAX: Range =
+    Range { key: "payload_bytes_max", min: 1, max: 64 * 1024 * 1024, max_reads: "64 MiB" };
+pub(super) const SHUTDOWN_GRACE_MS: Range =
+    Range { key: "shutdown_grace_ms", min: 0, max: 10 * 60 * 1_000, max_reads: "10 minutes" };
+pub(super) const MAX_ATTEMPTS: Range = Range { key: "max_attempts", min: 1, max: 1_000, max_reads: "" };
+pub(super) const RETRY_INITIAL_MS: Range =
+    Range { key: "retry_initial_ms", min: 1, max: DAY_MS, max_reads: "24 h" };
+pub(super) const RETRY_MAX_MS: Range = Range { key: "retry_max_ms", min: 1, max: DAY_MS, max_reads: "24 h" };
+pub(super) const CALL_TIMEOUT_MS: Range =
+    Range { key: "call_timeout_ms", min: 1, max: HOUR_MS, max_reads: "1 h" };
+pub(super) const WAIT_DEADLINE_MS: Range =
+    Range { key: "wait_deadline_ms", min: 1, max: 90 * DAY_MS, max_reads: "90 days" };
 
 /// The one number that need not be whole: 1 to 10.
 pub(super) const RETRY_MULTIPLIER: &str = "retry_multiplier";
@@ -71,22 +41,9 @@ impl Range {
     /// That a number, however it was written, is outside.
     pub(super) fn refuse(&self, given: &str) -> String {
         const CHARS_MAX: usize = 40;
-        let Self {
-            key,
-            min,
-            max,
-            max_reads,
-        } = self;
-        let given = if given.len() > CHARS_MAX {
-            "far outside"
-        } else {
-            given
-        };
-        let words = if max_reads.is_empty() {
-            String::new()
-        } else {
-            format!(" ({max_reads})")
-        };
+        let Self { key, min, max, max_reads } = self;
+        let given = if given.len() > CHARS_MAX { "far outside" } else { given };
+        let words = if max_reads.is_empty() { String::new() } else { format!(" ({max_reads})") };
         format!("`{key}` is {given}; write {min} to {}{words}", thousands(*max))
     }
 }
@@ -111,10 +68,8 @@ impl Processing {
             (&CALL_TIMEOUT_MS, self.call_timeout_ms),
             (&WAIT_DEADLINE_MS, self.wait_deadline_ms),
         ];
-        let mut faults: Vec<String> = numbers
-            .into_iter()
-            .filter_map(|(range, given)| range.fault(given))
-            .collect();
+        let mut faults: Vec<String> =
+            numbers.into_iter().filter_map(|(range, given)| range.fault(given)).collect();
         faults.extend(multiplier_fault(self.retry_multiplier));
         if faults.is_empty() && self.retry_initial_ms > self.retry_max_ms {
             let (initial, max) = (thousands(self.retry_initial_ms), thousands(self.retry_max_ms));

@@ -10,10 +10,7 @@ use super::table::{Section, quoted};
 /// because any of them may be a secret.
 pub(super) fn json(settings: &Section<'_>) -> Value {
     Value::Object(
-        settings
-            .entries()
-            .map(|(key, value)| (key.to_owned(), json_value(settings, key, value)))
-            .collect(),
+        settings.entries().map(|(key, value)| (key.to_owned(), json_value(settings, key, value))).collect(),
     )
 }
 
@@ -41,18 +38,13 @@ fn json_value(settings: &Section<'_>, name: &str, value: &Spanned<DeValue<'_>>) 
         DeValue::Array(items) => {
             let items = items.iter().enumerate();
             Value::Array(
-                items
-                    .map(|(index, item)| json_value(settings, &format!("{name}[{index}]"), item))
-                    .collect(),
+                items.map(|(index, item)| json_value(settings, &format!("{name}[{index}]"), item)).collect(),
             )
         }
         DeValue::Table(table) => {
             let entries = table.iter().map(|(key, value)| {
                 let key: &str = key.get_ref();
-                (
-                    key.to_owned(),
-                    json_value(settings, &format!("{name}.{key}"), value),
-                )
+                (key.to_owned(), json_value(settings, &format!("{name}.{key}"), value))
             });
             Value::Object(entries.collect())
         }

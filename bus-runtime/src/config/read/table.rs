@@ -27,11 +27,7 @@ pub(super) struct Mistakes<'t> {
 impl<'t> Mistakes<'t> {
     pub(super) fn new(text: &'t str, file: Option<&Path>) -> Self {
         let file = file.map_or_else(|| NO_FILE.to_owned(), |file| file.display().to_string());
-        Self {
-            text,
-            file,
-            noted: RefCell::default(),
-        }
+        Self { text, file, noted: RefCell::default() }
     }
 
     pub(super) fn note(&self, at: usize, message: String) {
@@ -68,16 +64,10 @@ impl<'t> Mistakes<'t> {
 
 /// Line and column of a byte offset, both from 1; columns are characters.
 pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
-    let at = (0..=at.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0);
+    let at = (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// A table, with its name for messages.
@@ -90,11 +80,7 @@ pub(super) struct Section<'t> {
 
 impl<'t> Section<'t> {
     pub(super) fn top(mistakes: &'t Mistakes<'t>, table: &'t DeTable<'t>) -> Self {
-        Self {
-            mistakes,
-            name: String::new(),
-            table,
-        }
+        Self { mistakes, name: String::new(), table }
     }
 
     /// How many mistakes are noted, anywhere.
@@ -104,10 +90,7 @@ impl<'t> Section<'t> {
 
     /// Notes a mistake at a key of this table.
     pub(super) fn wrong(&self, key: &str, message: String) {
-        let at = self
-            .table
-            .get_key_value(key)
-            .map_or(0, |(key, _)| key.span().start);
+        let at = self.table.get_key_value(key).map_or(0, |(key, _)| key.span().start);
         self.wrong_at(at, message);
     }
 
@@ -123,7 +106,9 @@ impl<'t> Section<'t> {
     pub(super) fn only(&self, known: &[&str], elsewhere: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.entries().filter(|(key, _)| !known.contains(key)) {
             let remedy = elsewhere(key)
-                .or_else(|| nearest(key, known.iter().copied()).map(|known| format!("did you mean `{known}`?")))
+                .or_else(|| {
+                    nearest(key, known.iter().copied()).map(|known| format!("did you mean `{known}`?"))
+                })
                 .unwrap_or_else(|| format!("known here: {}", list(known)));
             let place = self.place();
             self.wrong(key, format!("unknown key {} {place}; {remedy}", quoted(key)));
@@ -134,9 +119,7 @@ impl<'t> Section<'t> {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, &'t Spanned<DeValue<'t>>)> + use<'t> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        entries
-            .into_iter()
-            .map(|(key, value)| (key.get_ref().as_ref(), value))
+        entries.into_iter().map(|(key, value)| (key.get_ref().as_ref(), value))
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&'t str> {
@@ -160,16 +143,11 @@ impl<'t> Section<'t> {
     /// One of these words, for what it stands for.
     pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
         let given = self.text(key)?;
-        let chosen = choices
-            .iter()
-            .find(|(word, _)| *word == given)
-            .map(|(_, chosen)| *chosen);
+        let chosen = choices.iter().find(|(word, _)| *word == given).map(|(_, chosen)| *chosen);
         if chosen.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let remedy = nearest(given, words.iter().copied()).map_or_else(
-                || format!("write {}", list(&words)),
-                |word| format!("did you mean `{word}`?"),
-            );
+            let remedy = nearest(given, words.iter().copied())
+                .map_or_else(|| format!("write {}", list(&words)), |word| format!("did you mean `{word}`?"));
             self.wrong(key, format!("`{key}` is {}; {remedy}", quoted(given)));
         }
         chosen
@@ -183,10 +161,7 @@ impl<'t> Section<'t> {
             return None;
         };
         let given = u64::from_str_radix(number.as_str(), number.radix()).ok();
-        let fault = given.map_or_else(
-            || Some(range.refuse(&number.to_string())),
-            |given| range.fault(given),
-        );
+        let fault = given.map_or_else(|| Some(range.refuse(&number.to_string())), |given| range.fault(given));
         match fault {
             Some(fault) => {
                 self.wrong(range.key, fault);
@@ -221,11 +196,7 @@ impl<'t> Section<'t> {
 
     /// The table that an entry is.
     pub(super) fn as_section(&self, key: &str, value: &'t DeValue<'t>) -> Option<Self> {
-        let name = if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        };
+        let name = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
         let Some(table) = value.as_table() else {
             let remedy = match name.as_str() {
                 "connectors" => "write a table [connectors.NAME] for each connector".to_owned(),
@@ -234,11 +205,7 @@ impl<'t> Section<'t> {
             self.refuse(key, value, &remedy);
             return None;
         };
-        Some(Self {
-            mistakes: self.mistakes,
-            name,
-            table,
-        })
+        Some(Self { mistakes: self.mistakes, name, table })
     }
 
     fn get(&self, key: &str) -> Option<&'t DeValue<'t>> {
@@ -251,11 +218,7 @@ impl<'t> Section<'t> {
     }
 
     fn place(&self) -> String {
-        if self.name.is_empty() {
-            "at the top of the file".to_owned()
-        } else {
-            format!("in [{}]", self.name)
-        }
+        if self.name.is_empty() { "at the top of the file".to_owned() } else { format!("in [{}]", self.name) }
     }
 }
 

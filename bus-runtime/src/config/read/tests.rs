@@ -15,17 +15,12 @@ fn good(text: &str) -> Config {
 }
 
 fn sqlite(path: &str, synchronous: Synchronous) -> StoreConfig {
-    StoreConfig::Sqlite {
-        path: PathBuf::from(path),
-        synchronous,
-    }
+    StoreConfig::Sqlite { path: PathBuf::from(path), synchronous }
 }
 
 /// The text is refused with exactly these lines, each without the name of the file.
 fn check_refused(text: &str, expected: &[&str]) {
-    let error = read(text)
-        .err()
-        .unwrap_or_else(|| panic!("this must be refused:\n{text}"));
+    let error = read(text).err().unwrap_or_else(|| panic!("this must be refused:\n{text}"));
     assert_eq!(error.kind(), BusErrorKind::Config);
     let message = error.to_string();
     let lines: Vec<&str> = match message.split_once(" mistakes:\n") {
@@ -45,10 +40,7 @@ fn an_empty_file_is_a_bus_with_a_store_beside_it() {
     let mut expected = Config::new(sqlite("/srv/app/bus.db", Synchronous::Full));
     expected.file = Some(PathBuf::from("bus.toml"));
     assert_eq!(good(""), expected);
-    assert_eq!(
-        good("\u{feff}# only a comment\r\n[switches]\r\n[limits]\r\n[connectors]\r\n"),
-        expected
-    );
+    assert_eq!(good("\u{feff}# only a comment\r\n[switches]\r\n[limits]\r\n[connectors]\r\n"), expected);
 }
 
 #[test]
@@ -89,19 +81,9 @@ fn everything_that_can_be_said_is_read() {
         state = "disabled"
         "#,
     );
-    assert_eq!(
-        config.store,
-        sqlite("/srv/app/data/tasks.db", Synchronous::Normal)
-    );
+    assert_eq!(config.store, sqlite("/srv/app/data/tasks.db", Synchronous::Normal));
     assert!(config.strict);
-    assert_eq!(
-        config.switches,
-        Switches {
-            bus: false,
-            log_incoming: false,
-            ..Switches::default()
-        }
-    );
+    assert_eq!(config.switches, Switches { bus: false, log_incoming: false, ..Switches::default() });
     assert_eq!(config.limits.payload_bytes_max, 4_096);
     assert_eq!(config.limits.shutdown_grace, Duration::from_millis(2_500));
     let name = |name: &str| ConnectorName::parse(name).unwrap();
@@ -123,10 +105,7 @@ fn everything_that_can_be_said_is_read() {
         call_timeout_ms: 5_000,
         wait_deadline_ms: 3_600_000,
     };
-    let mut crm = ConnectorConfig::new(name("crm-eu"))
-        .uses("crm")
-        .settings(settings)
-        .processing(processing);
+    let mut crm = ConnectorConfig::new(name("crm-eu")).uses("crm").settings(settings).processing(processing);
     crm.display_name = "CRM (Europe)".to_owned();
     let expected = [
         ConnectorConfig::new(name("zeta")),
@@ -180,13 +159,8 @@ fn what_is_no_store_is_refused_without_its_password() {
         check_refused(&format!("store = \"{text}\""), &[&format!("1:1: {expected}")]);
     }
     let folder = tempfile::tempdir().unwrap();
-    let error = from_text("store = \".\"", folder.path(), None)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("configuration:1:1: `store` is the directory "),
-        "{error}"
-    );
+    let error = from_text("store = \".\"", folder.path(), None).unwrap_err().to_string();
+    assert!(error.starts_with("configuration:1:1: `store` is the directory "), "{error}");
 }
 
 #[test]
@@ -307,10 +281,7 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         }
         for (given, reads) in outside {
             let expected = format!("2:1: `{key}` is {reads}; write {would_do}");
-            check_refused(
-                &format!("[connectors.crm.processing]\n{key} = {given}"),
-                &[&expected],
-            );
+            check_refused(&format!("[connectors.crm.processing]\n{key} = {given}"), &[&expected]);
         }
     }
     let digits = "9".repeat(1_000);
@@ -325,17 +296,9 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         ],
     );
     for multiplier in ["1", "1.0", "10", "2.5"] {
-        good(&format!(
-            "[connectors.crm.processing]\nretry_multiplier = {multiplier}"
-        ));
+        good(&format!("[connectors.crm.processing]\nretry_multiplier = {multiplier}"));
     }
-    for (multiplier, reads) in [
-        ("0.9", "0.9"),
-        ("11", "11"),
-        ("-2", "-2"),
-        ("nan", "NaN"),
-        ("inf", "inf"),
-    ] {
+    for (multiplier, reads) in [("0.9", "0.9"), ("11", "11"), ("-2", "-2"), ("nan", "NaN"), ("inf", "inf")] {
         check_refused(
             &format!("[connectors.crm.processing]\nretry_multiplier = {multiplier}"),
             &[&format!("2:1: `retry_multiplier` is {reads}; write 1 to 10")],
@@ -371,11 +334,7 @@ fn processing_is_checked_alone_too() {
             "`retry_multiplier` is NaN; write 1 to 10",
         ]
     );
-    let crossed = Processing {
-        retry_initial_ms: 2_000,
-        retry_max_ms: 1_000,
-        ..Processing::default()
-    };
+    let crossed = Processing { retry_initial_ms: 2_000, retry_max_ms: 1_000, ..Processing::default() };
     assert_eq!(
         crossed.check().unwrap_err(),
         ["`retry_initial_ms` (2,000) is more than `retry_max_ms` (1,000); lower the one or raise the other"]
@@ -396,10 +355,7 @@ fn settings_that_json_cannot_hold_are_refused_without_being_repeated() {
 
 #[test]
 fn what_is_not_toml_is_refused_with_its_place() {
-    check_refused(
-        "strict\n",
-        &["1:7: this is not TOML: key with no value, expected `=`"],
-    );
+    check_refused("strict\n", &["1:7: this is not TOML: key with no value, expected `=`"]);
     check_refused(
         "store = \"a\"\nstrict = true\nstore = \"b\"\n",
         &["3:1: this key or table stands here for the second time; join the two, or remove one"],
@@ -409,13 +365,9 @@ fn what_is_not_toml_is_refused_with_its_place() {
         &["2:13: this key or table stands here for the second time; join the two, or remove one"],
     );
     // Whatever else is wrong, the value of a line is never repeated: it may be a secret.
-    for text in [
-        "key = s3cret\n",
-        "key = \"s3cret\n",
-        "key = 's3cret\n[x",
-        "s3cret s3cret = [[\n",
-        "é = \u{0}s3cret",
-    ] {
+    for text in
+        ["key = s3cret\n", "key = \"s3cret\n", "key = 's3cret\n[x", "s3cret s3cret = [[\n", "é = \u{0}s3cret"]
+    {
         let error = read(text).unwrap_err();
         let report = format!("{error:?}");
         assert!(!report.contains("s3cret"), "{report}");
@@ -451,27 +403,14 @@ fn a_file_that_cannot_be_read_says_why() {
     );
     assert_eq!(
         refused(folder.path()),
-        format!(
-            "read the configuration {}: it is a directory; name the file in it",
-            folder.path().display()
-        )
+        format!("read the configuration {}: it is a directory; name the file in it", folder.path().display())
     );
     fs::write(&path, b"store = \"a\"\nstrict = tr\xff\xfe").unwrap();
-    assert_eq!(
-        refused(&path),
-        format!("{shown}:2:12: this is not UTF-8; save the file as UTF-8")
-    );
+    assert_eq!(refused(&path), format!("{shown}:2:12: this is not UTF-8; save the file as UTF-8"));
     fs::write(&path, "#".repeat(1024 * 1024 + 1)).unwrap();
-    assert!(
-        refused(&path).contains("it is longer than 1048576 bytes"),
-        "{}",
-        refused(&path)
-    );
+    assert!(refused(&path).contains("it is longer than 1048576 bytes"), "{}", refused(&path));
     let relative = refused(Path::new("no-such-bus.toml"));
-    assert!(
-        relative.contains("no-such-bus.toml: it is not there (looked for /"),
-        "{relative}"
-    );
+    assert!(relative.contains("no-such-bus.toml: it is not there (looked for /"), "{relative}");
 }
 
 #[test]
@@ -480,10 +419,8 @@ fn a_file_is_read_with_its_folder_as_the_place_of_its_store() {
     let path = folder.path().join("bus.toml");
     fs::write(&path, "store = \"data.db\"").unwrap();
     let config = Config::from_file(&path).unwrap();
-    let expected = StoreConfig::Sqlite {
-        path: folder.path().join("data.db"),
-        synchronous: Synchronous::Full,
-    };
+    let expected =
+        StoreConfig::Sqlite { path: folder.path().join("data.db"), synchronous: Synchronous::Full };
     assert_eq!(config.store, expected);
     assert_eq!(config.file, Some(path));
 }
@@ -497,9 +434,7 @@ fn the_documented_example_says_what_the_defaults_are() {
     assert_eq!(config.strict, defaults.strict);
     assert_eq!(config.switches, defaults.switches);
     assert_eq!(config.limits, defaults.limits);
-    let [connector] = &config.connectors[..] else {
-        panic!("one connector: {:?}", config.connectors)
-    };
+    let [connector] = &config.connectors[..] else { panic!("one connector: {:?}", config.connectors) };
     assert_eq!(connector.state, ConnectorState::default());
     assert_eq!(connector.processing, Processing::default());
     // Every key stands in it, so that the defaults above are compared and not just taken.

@@ -24,17 +24,11 @@ fn user(operation: ObjectOperation) -> ChangeSummary {
 }
 
 fn on_site(site: &str) -> ChangeSummary {
-    ChangeSummary {
-        site: Some(SiteName::parse(site).unwrap()),
-        ..user(Update)
-    }
+    ChangeSummary { site: Some(SiteName::parse(site).unwrap()), ..user(Update) }
 }
 
 fn called(code_name: &str) -> ChangeSummary {
-    ChangeSummary {
-        code_name: Some(code_name.to_owned()),
-        ..user(Update)
-    }
+    ChangeSummary { code_name: Some(code_name.to_owned()), ..user(Update) }
 }
 
 fn page(class_name: &str, alias_path: &str, culture: &str) -> ChangeSummary {
@@ -43,10 +37,7 @@ fn page(class_name: &str, alias_path: &str, culture: &str) -> ChangeSummary {
         alias_path: alias_path.to_owned(),
         culture: culture.to_owned(),
     };
-    ChangeSummary {
-        page: Some(place),
-        ..change("cms.page", Update)
-    }
+    ChangeSummary { page: Some(place), ..change("cms.page", Update) }
 }
 
 fn launch() -> ChangeSummary {
@@ -58,24 +49,15 @@ fn to_pages() -> Subscription {
 }
 
 fn of_class(pattern: &'static str) -> Subscription {
-    Subscription {
-        class_name: Some(pattern),
-        ..to_pages()
-    }
+    Subscription { class_name: Some(pattern), ..to_pages() }
 }
 
 fn at(pattern: &'static str) -> Subscription {
-    Subscription {
-        alias_path: Some(pattern),
-        ..to_pages()
-    }
+    Subscription { alias_path: Some(pattern), ..to_pages() }
 }
 
 fn in_culture(pattern: &'static str) -> Subscription {
-    Subscription {
-        culture: Some(pattern),
-        ..to_pages()
-    }
+    Subscription { culture: Some(pattern), ..to_pages() }
 }
 
 fn check(subscription: Subscription, before: Option<&ChangeSummary>, after: &ChangeSummary, expected: bool) {
@@ -84,20 +66,14 @@ fn check(subscription: Subscription, before: Option<&ChangeSummary>, after: &Cha
     let all = [&("k", subscription)];
     let none: [&(&str, Subscription); 0] = [];
     let expected = if expected { &all[..] } else { &none[..] };
-    assert_eq!(
-        found, expected,
-        "{subscription:?}\nbefore {before:?}\nafter {after:?}"
-    );
+    assert_eq!(found, expected, "{subscription:?}\nbefore {before:?}\nafter {after:?}");
 }
 
 #[test]
 fn a_change_matches_when_all_given_criteria_hold() {
     let to = Subscription::to;
     let corp = || on_site("corp");
-    let staff = || ChangeSummary {
-        code_name: Some("Staff".into()),
-        ..on_site("corp")
-    };
+    let staff = || ChangeSummary { code_name: Some("Staff".into()), ..on_site("corp") };
     #[rustfmt::skip]
     let rows = vec![
         // object type
@@ -184,16 +160,11 @@ fn a_change_matches_when_all_given_criteria_hold() {
 #[test]
 fn an_update_is_matched_on_what_was_or_is() {
     let users = Subscription::to("app.user");
-    let named = |site: &str, code_name: &str| ChangeSummary {
-        code_name: Some(code_name.into()),
-        ..on_site(site)
-    };
+    let named =
+        |site: &str, code_name: &str| ChangeSummary { code_name: Some(code_name.into()), ..on_site(site) };
     let old = page("news.article", "/News/Old", "en-US");
     let moved = page("news.article", "/Archive/Old", "en-US");
-    let with = |operation, change: &ChangeSummary| ChangeSummary {
-        operation,
-        ..change.clone()
-    };
+    let with = |operation, change: &ChangeSummary| ChangeSummary { operation, ..change.clone() };
     #[rustfmt::skip]
     let rows = vec![
         // subscription                     before             after                   expected
@@ -230,48 +201,25 @@ fn a_subscription_is_given_once_even_when_both_states_match() {
 #[test]
 fn matches_come_in_the_order_of_the_subscriptions() {
     let types = ["app.user", "%", "cms.page", "app.%", "app.user", "%user", "app.%"];
-    let matcher: Matcher<usize> = types
-        .into_iter()
-        .enumerate()
-        .map(|(key, of)| (key, Subscription::to(of)))
-        .collect();
-    let keys: Vec<usize> = matcher
-        .matching(None, &user(Create))
-        .map(|(key, _)| *key)
-        .collect();
+    let matcher: Matcher<usize> =
+        types.into_iter().enumerate().map(|(key, of)| (key, Subscription::to(of))).collect();
+    let keys: Vec<usize> = matcher.matching(None, &user(Create)).map(|(key, _)| *key).collect();
     assert_eq!(keys, [0, 1, 3, 4, 5, 6]);
-    assert_eq!(
-        Matcher::<usize>::default().matching(None, &user(Create)).count(),
-        0
-    );
+    assert_eq!(Matcher::<usize>::default().matching(None, &user(Create)).count(), 0);
 }
 
 #[test]
 fn subscriptions_to_other_types_are_not_looked_at() {
     let others = (0..1_000).map(|number| (number, Subscription::to(leak(&format!("app.type{number}")))));
     let archive = (0..1_000).map(|number| (number, Subscription::to("archive.%").site("corp")));
-    let ours = [
-        (5_000, Subscription::to("app.user")),
-        (5_001, Subscription::to("%.user").site("corp")),
-    ];
+    let ours = [(5_000, Subscription::to("app.user")), (5_001, Subscription::to("%.user").site("corp"))];
     let matcher: Matcher<u32> = others.chain(archive).chain(ours).collect();
 
-    assert_eq!(
-        matcher.candidates(&user(Create)).len(),
-        2,
-        "of 2,002 subscriptions"
-    );
-    assert_eq!(
-        matcher.patterns.len(),
-        2,
-        "the same pattern a thousand times is looked at once"
-    );
+    assert_eq!(matcher.candidates(&user(Create)).len(), 2, "of 2,002 subscriptions");
+    assert_eq!(matcher.patterns.len(), 2, "the same pattern a thousand times is looked at once");
     assert_eq!(matcher.candidates(&change("app.type7", Create)).len(), 1);
     assert_eq!(matcher.candidates(&change("cms.page", Create)).len(), 0);
-    let keys: Vec<u32> = matcher
-        .matching(None, &user(Create))
-        .map(|(key, _)| *key)
-        .collect();
+    let keys: Vec<u32> = matcher.matching(None, &user(Create)).map(|(key, _)| *key).collect();
     assert_eq!(keys, [5_000]);
 }
 
@@ -333,20 +281,11 @@ fn pattern() -> impl Strategy<Value = &'static str> {
 }
 
 fn operations() -> impl Strategy<Value = &'static [ObjectOperation]> {
-    prop_oneof![
-        Just(&[][..]),
-        Just(&[Create][..]),
-        Just(&[Update][..]),
-        Just(&[Create, Delete][..])
-    ]
+    prop_oneof![Just(&[][..]), Just(&[Create][..]), Just(&[Update][..]), Just(&[Create, Delete][..])]
 }
 
 fn subscription() -> impl Strategy<Value = Subscription> {
-    let object_type = prop_oneof![
-        Just("a.b"),
-        Just("A.a"),
-        "[ab.%]{0,4}".prop_map(|text| leak(&text))
-    ];
+    let object_type = prop_oneof![Just("a.b"), Just("A.a"), "[ab.%]{0,4}".prop_map(|text| leak(&text))];
     let site = prop_oneof![
         Just(SiteCriterion::Any),
         Just(SiteCriterion::Global),

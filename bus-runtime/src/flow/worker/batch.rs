@@ -172,7 +172,11 @@ mod tests {
         let settled: Vec<_> = commit.settlements.iter().map(|settled| settled.delivery.0).collect();
         assert_eq!(settled, [2, 4]);
         assert!(matches!(commit.settlements[0].outcome, Outcome::Retry { .. }));
-        assert_eq!(commit.bindings.last().unwrap().external_id, "B2", "bindings are kept whatever the outcome");
+        assert_eq!(
+            commit.bindings.last().unwrap().external_id,
+            "B2",
+            "bindings are kept whatever the outcome"
+        );
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl Worker {
         match lost {
             Some(failure) => self.connection.lost(instance, &failure).await,
             // Preparing may not touch the external system: only where nothing else proves it, this has to do.
-            None if !self.connection.enlisted.has(Direction::Outgoing) => self.connection.proven(instance).await,
+            None if !self.connection.enlisted.has(Direction::Outgoing) => {
+                self.connection.proven(instance).await;
+            }
             None => {}
         }
         Ok(())
@@ -129,12 +131,18 @@ impl Worker {
                         held.insert(claimed.key);
                     }
                 }
-                Ok((claimed, _, Err(error))) if error.kind() == StoreErrorKind::Conflict => conflicted.push(claimed),
+                Ok((claimed, _, Err(error))) if error.kind() == StoreErrorKind::Conflict => {
+                    conflicted.push(claimed);
+                }
                 Ok((_, _, Err(error))) => failure = Some(error),
                 Err(error) => {
                     failure = Some(
-                        StoreError::new(StoreErrorKind::Unavailable, "commit", "the commit of an applied task broke off")
-                            .with_source(error),
+                        StoreError::new(
+                            StoreErrorKind::Unavailable,
+                            "commit",
+                            "the commit of an applied task broke off",
+                        )
+                        .with_source(error),
                     );
                 }
             }

@@ -51,7 +51,9 @@ impl Worker {
             let mut effects = Vec::new();
             let (outcome, failure) = match (self.rules().before(claimed), payload) {
                 (Some(outcome), _) => (outcome, None),
-                (None, Ok(payload)) => self.deliver(instance, claimed, payload, &mut known, &mut effects).await?,
+                (None, Ok(payload)) => {
+                    self.deliver(instance, claimed, payload, &mut known, &mut effects).await?
+                }
                 (None, Err(error)) => {
                     (parked(format!("the task's data cannot be read: {error}; its bytes are kept")), None)
                 }
@@ -103,13 +105,8 @@ impl Worker {
         let Some(key) = object_of_key(&claimed.subject, &claimed.key) else {
             return Ok((parked(format!("`{}` is not the key of an object", claimed.key)), None));
         };
-        let mut translator = Translator {
-            shared: &self.shared,
-            enlisted,
-            linked: self.linked,
-            instance,
-            learned: Vec::new(),
-        };
+        let mut translator =
+            Translator { shared: &self.shared, enlisted, linked: self.linked, instance, learned: Vec::new() };
         let payload = payload.reduced_to(claimed.data_type);
         let translated =
             translator.outgoing(payload, &key, claimed.operation, claimed.data_type, known).await;
@@ -126,12 +123,8 @@ impl Worker {
             Err(Untranslated::Store(error)) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
-        let addressed = Addressed {
-            claimed,
-            route,
-            external_id: known.get(&key).map(str::to_owned),
-            key: key.clone(),
-        };
+        let addressed =
+            Addressed { claimed, route, external_id: known.get(&key).map(str::to_owned), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         if let Some(external_id) = delivered.bound {
             known.bind(key.clone(), external_id.clone());
@@ -154,7 +147,11 @@ impl Worker {
 
     /// Flushes a batch: what succeeded only counts once the flush has. Answers what is to be written, and, where the
     /// external system was out of reach for the flush, why.
-    async fn flushed<'a>(&self, instance: &Arc<Instance>, mut batch: Batch<'a>) -> (Batch<'a>, Option<Failure>) {
+    async fn flushed<'a>(
+        &self,
+        instance: &Arc<Instance>,
+        mut batch: Batch<'a>,
+    ) -> (Batch<'a>, Option<Failure>) {
         let mut lost = None;
         if batch.has_successes() {
             match self.flush(instance).await {

@@ -32,9 +32,7 @@ fn schema() -> Value {
 /// Settings that are right, with these in their place.
 fn with(others: Value) -> Value {
     let mut settings = json!({ "base_url": "https://crm", "api_key": "s3cret" });
-    let Value::Object(others) = others else {
-        panic!("an object")
-    };
+    let Value::Object(others) = others else { panic!("an object") };
     settings.as_object_mut().unwrap().extend(others);
     settings
 }
@@ -97,11 +95,7 @@ fn each_fault_names_place_reason_and_remedy() {
         (json!({ "Base-URL": "x" }), "settings.Base-URL: there is no such setting; did you mean `base_url`?"),
     ];
     for (others, expected) in rows {
-        assert_eq!(
-            check(&schema(), &with(others.clone())).unwrap_err(),
-            [expected],
-            "{others}"
-        );
+        assert_eq!(check(&schema(), &with(others.clone())).unwrap_err(), [expected], "{others}");
     }
 }
 
@@ -124,42 +118,24 @@ fn settings_in_other_words_of_the_schema_are_not_repeated_either() {
     let value = |schema: Value| json!({ "type": "object", "properties": { "x": schema } });
     let secret = "s3cret";
     let rows = vec![
-        (
-            value(json!({ "anyOf": [{ "type": "integer" }, { "type": "boolean" }] })),
-            json!(secret),
-        ),
-        (
-            value(json!({ "oneOf": [{ "type": "string" }, { "minLength": 1 }] })),
-            json!(secret),
-        ),
+        (value(json!({ "anyOf": [{ "type": "integer" }, { "type": "boolean" }] })), json!(secret)),
+        (value(json!({ "oneOf": [{ "type": "string" }, { "minLength": 1 }] })), json!(secret)),
         (value(json!({ "not": { "type": "string" } })), json!(secret)),
         (value(json!({ "const": "other" })), json!(secret)),
         (value(json!({ "pattern": "^x$" })), json!(secret)),
         (value(json!({ "maxLength": 2 })), json!(secret)),
         (value(json!({ "type": ["integer", "boolean"] })), json!(secret)),
-        (
-            value(json!({ "contains": { "type": "integer" } })),
-            json!([secret]),
-        ),
+        (value(json!({ "contains": { "type": "integer" } })), json!([secret])),
         (value(json!({ "uniqueItems": true })), json!([secret, secret])),
         (value(json!({ "maxProperties": 0 })), json!({ "a": secret })),
-        (
-            value(json!({ "x-bus-secret": true, "multipleOf": 2 })),
-            json!(1_234_567),
-        ),
-        (
-            value(json!({ "x-bus-secret": true, "items": { "maximum": 2 } })),
-            json!([1_234_567]),
-        ),
+        (value(json!({ "x-bus-secret": true, "multipleOf": 2 })), json!(1_234_567)),
+        (value(json!({ "x-bus-secret": true, "items": { "maximum": 2 } })), json!([1_234_567])),
         (value(json!(false)), json!(secret)),
     ];
     for (schema, given) in rows {
         let faults = check(&schema, &json!({ "x": given })).unwrap_err();
         assert!(faults[0].starts_with("settings.x"), "{faults:?}");
-        assert!(
-            !faults.concat().contains(secret) && !faults.concat().contains("1234567"),
-            "{faults:?}"
-        );
+        assert!(!faults.concat().contains(secret) && !faults.concat().contains("1234567"), "{faults:?}");
     }
 }
 
@@ -167,8 +143,5 @@ fn settings_in_other_words_of_the_schema_are_not_repeated_either() {
 fn a_schema_that_is_none_is_its_authors_fault() {
     let faults = check(&json!({ "type": 17 }), &json!({})).unwrap_err();
     assert_eq!(faults.len(), 1);
-    assert!(
-        faults[0].starts_with("settings: the connector describes its settings wrongly ("),
-        "{faults:?}"
-    );
+    assert!(faults[0].starts_with("settings: the connector describes its settings wrongly ("), "{faults:?}");
 }
