@@ -2,7 +2,7 @@
 
 mod disk;
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,6 +98,7 @@ pub(crate) fn connect(
 ) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let _one_at_a_time = opening(path);
     let db = Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
     set_up(&db, options, purpose).map_err(|error| match error {
         Trouble::Sqlite(error) => cannot_open(path, &error),
@@ -117,6 +118,17 @@ pub(crate) fn connect(
         ),
     })?;
     Ok(db)
+}
+
+/// Keeps others from opening the same file meanwhile: two that switch a new file to write-ahead logging at once stand in
+/// each other's way, and SQLite tells one of them so at once, whatever its busy time-out. Where the lock cannot be had
+/// (a folder that cannot be written), SQLite says what is wrong with better words.
+fn opening(path: &Path) -> Option<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-opening");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(name).ok()?;
+    file.lock().ok()?;
+    Some(file)
 }
 
 enum Trouble {
