@@ -10,10 +10,12 @@ use std::sync::Arc;
 use crate::change::Change;
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::declared::{Accepts, SubscribesTo};
+use crate::descriptor::{ObjectParts, PreparedParts};
 use crate::failure::{Failure, FailureKind, classify_by_source};
 use crate::name::{ConnectorName, ObjectType, SiteName};
-use crate::object::{BusObject, ObjectKey};
+use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, ObjectOperation};
+use crate::payload::{Payload, PayloadError};
 use crate::reference::TranslationRecord;
 use crate::settings::Settings;
 
@@ -121,11 +123,43 @@ pub trait Incoming<E>: Connector + Accepts<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to the host",
     label = "not an object of the host",
-    note = "`type Object` must be a struct with `#[derive(BusObject)]`"
+    note = "`type Object` must be a struct with `#[derive(BusObject)]`, or `AnyObject`"
 )]
-pub trait Applicable: BusObject {}
+pub trait Applicable: Sized + Send + 'static {
+    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    #[doc(hidden)]
+    const TYPE_APPLIED: Option<&'static str>;
 
-impl<T: BusObject> Applicable for T {}
+    #[doc(hidden)]
+    fn of_stored(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError>;
+
+    #[doc(hidden)]
+    fn prepared(self) -> Result<PreparedParts, PayloadError>;
+}
+
+impl<T: BusObject> Applicable for T {
+    const TYPE_APPLIED: Option<&'static str> = Some(T::TYPE);
+
+    fn of_stored(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
+        payload.read()
+    }
+
+    fn prepared(self) -> Result<PreparedParts, PayloadError> {
+        ObjectParts::of(&self).map(|parts| PreparedParts::Typed(Box::new(parts)))
+    }
+}
+
+impl Applicable for AnyObject {
+    const TYPE_APPLIED: Option<&'static str> = None;
+
+    fn of_stored(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
+        Ok(payload.into_any(key.object_type.clone(), key.id.clone()))
+    }
+
+    fn prepared(self) -> Result<PreparedParts, PayloadError> {
+        Ok(PreparedParts::Any(Box::new(self)))
+    }
+}
 
 /// One external object, as it arrived.
 #[derive(Debug)]
@@ -176,7 +210,8 @@ pub enum Prepared<T> {
         /// The external id it is bound to; the task's key if none is given.
         external_id: Option<String>,
     },
-    /// The host's object that is already bound to it: for deletes.
+    /// The host's object that is already bound to it: for deletes. With `AnyObject`, whose type nobody knows before,
+    /// answer the object itself instead.
     Existing,
     /// Nothing: the task is completed without touching the host.
     Ignore,
@@ -195,6 +230,12 @@ impl<T> Prepared<T> {
             Self::Object { object, .. } => Self::Object { object, external_id: Some(id.into()) },
             other => other,
         }
+    }
+}
+
+impl From<AnyObject> for Prepared<AnyObject> {
+    fn from(object: AnyObject) -> Self {
+        Self::Object { object: Box::new(object), external_id: None }
     }
 }
 

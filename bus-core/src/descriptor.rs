@@ -35,7 +35,8 @@ use serde_json::Value;
 use crate::change::{Change, ChangeFacts, ChangeSummary};
 use crate::clock::BoxFuture;
 use crate::connector::{
-    Connector, Cx, Incoming, ObjectParams, Outgoing, Prepared, Received, ReceivedFacts, ReferencedObject,
+    Applicable, Connector, Cx, Incoming, ObjectParams, Outgoing, Prepared, Received, ReceivedFacts,
+    ReferencedObject,
 };
 use crate::declared::Accepts;
 use crate::failure::{Failure, FailureKind};
@@ -278,7 +279,7 @@ impl Route {
     pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
         Self::Incoming(IncomingRoute {
             kind: <C as Accepts<E>>::KIND,
-            object_type: <C::Object as BusObject>::TYPE,
+            object_type: <C::Object as Applicable>::TYPE_APPLIED,
             key: |bytes| {
                 let external = <C as Accepts<E>>::decode(bytes)?;
                 Ok(<C as Accepts<E>>::key(&external))
@@ -287,8 +288,8 @@ impl Route {
                 Box::pin(async move {
                     let connector = instance.get::<C>()?;
                     let object = <C as Accepts<E>>::decode(&call.bytes)?;
-                    let existing =
-                        call.existing.map(|payload| payload.read()).transpose().map_err(unreadable)?;
+                    let existing = call.existing.map(|(key, payload)| C::Object::of_stored(payload, &key));
+                    let existing = existing.transpose().map_err(unreadable)?;
                     let received = Received::new(object, existing, call.facts);
                     let prepared = connector
                         .prepare_internal_object(received, cx)
@@ -344,8 +345,8 @@ impl fmt::Debug for OutgoingRoute {
 pub struct IncomingRoute {
     /// What it is called when it is logged.
     pub kind: &'static str,
-    /// The host's object type it becomes.
-    pub object_type: &'static str,
+    /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
+    pub object_type: Option<&'static str>,
     #[doc(hidden)]
     pub key: fn(&[u8]) -> Result<Option<String>, Failure>,
     #[doc(hidden)]
@@ -364,7 +365,7 @@ impl fmt::Debug for IncomingRoute {
 #[derive(Debug)]
 pub struct IncomingCall {
     pub bytes: Vec<u8>,
-    pub existing: Option<Payload>,
+    pub existing: Option<(ObjectKey, Payload)>,
     pub facts: ReceivedFacts,
 }
 
@@ -372,17 +373,24 @@ pub struct IncomingCall {
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum PreparedObject {
-    Object { object: Box<ObjectParts>, external_id: Option<String> },
+    Object { object: PreparedParts, external_id: Option<String> },
     Existing,
     Ignore,
 }
 
+/// A prepared object: with its Rust type's help taken apart, or not yet.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PreparedParts {
+    Typed(Box<ObjectParts>),
+    Any(Box<AnyObject>),
+}
+
 impl PreparedObject {
-    fn of<T: BusObject>(prepared: Prepared<T>) -> Result<Self, Failure> {
+    fn of<T: Applicable>(prepared: Prepared<T>) -> Result<Self, Failure> {
         Ok(match prepared {
             Prepared::Object { object, external_id } => {
-                let object = ObjectParts::of(&*object).map_err(unreadable)?;
-                Self::Object { object: Box::new(object), external_id }
+                Self::Object { object: object.prepared().map_err(unreadable)?, external_id }
             }
             Prepared::Existing => Self::Existing,
             Prepared::Ignore => Self::Ignore,
@@ -613,12 +621,21 @@ pub struct ObjectDescriptor {
     pub references: &'static [ReferenceField],
     /// Where it stands in the source.
     pub place: Place,
+    /// Takes an object of this type apart, given as a payload.
+    #[doc(hidden)]
+    pub parts: fn(&Payload) -> Result<ObjectParts, PayloadError>,
 }
 
 impl ObjectDescriptor {
     /// The type that `T` stands for.
     pub const fn new<T: BusObject>() -> Self {
-        Self { object_type: T::TYPE, display: T::DISPLAY, references: T::REFERENCES, place: Place::unknown() }
+        Self {
+            object_type: T::TYPE,
+            display: T::DISPLAY,
+            references: T::REFERENCES,
+            place: Place::unknown(),
+            parts: |payload| ObjectParts::of(&payload.read::<T>()?),
+        }
     }
 
     /// Standing here.

@@ -300,6 +300,38 @@ pub struct AnyObject {
 }
 
 impl AnyObject {
+    /// An object of this type that is not in the host yet, without fields.
+    ///
+    /// What the type's struct requires must be among the fields, under the names that it has in JSON: its id, too, as 0
+    /// (or the nil GUID).
+    pub fn new(object_type: ObjectType) -> Self {
+        Self { object_type, id: ObjectId::Number(0), fields: Map::new(), references: Vec::new() }
+    }
+
+    /// With this field.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.into(), value.into());
+        self
+    }
+
+    /// With a field that refers to what the external system calls this.
+    #[must_use]
+    pub fn with_reference(
+        mut self,
+        field: impl Into<String>,
+        object_type: ObjectType,
+        external_id: impl Into<String>,
+    ) -> Self {
+        let (field, external_id) = (field.into(), external_id.into());
+        let at = format!("/{}", field.replace('~', "~0").replace('/', "~1"));
+        self.fields.insert(field, Value::from(external_id.as_str()));
+        self.references.retain(|reference| reference.at != at);
+        let target = ReferenceTarget::External(external_id);
+        self.references.push(Reference { at, object_type, target, record: None });
+        self
+    }
+
     /// A field, by name.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field)

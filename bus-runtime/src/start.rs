@@ -160,6 +160,12 @@ impl Builder {
             folder,
             switches,
         }));
+        if cfg!(panic = "abort") {
+            tracing::warn!(
+                "this program is built with panic = \"abort\": a panic of a connector ends the process instead of its own \
+                 delivery; set panic = \"unwind\" in the profile of Cargo.toml"
+            );
+        }
         let capabilities = shared.store.capabilities();
         tracing::info!(store = capabilities.name, durability = %capabilities.durability, "the bus starts");
         register_file(&shared, config.connectors).await?;

@@ -4,6 +4,7 @@
 mod told;
 
 mod always_failing;
+mod any_objects;
 mod bad_connectors;
 mod bad_input;
 mod children;

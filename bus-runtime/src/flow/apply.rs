@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bus_core::connector::ReceivedFacts;
 use bus_core::descriptor::{
     ConnectorDescriptor, Identified, IncomingCall, IncomingRoute, Instance, ObjectParts, PreparedObject,
+    PreparedParts,
 };
-use bus_core::{ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
+use bus_core::payload::Payload;
+use bus_core::{AnyObject, ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{
     Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement,
     StoreError, StoreErrorKind,
@@ -89,12 +91,11 @@ impl Application<'_> {
                 ),
             ));
         };
-        let object_type =
-            ObjectType::parse(route.object_type).map_err(|error| ended(claimed, error.to_string()))?;
         let key = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
-        let mut existing = match &key {
-            Some(key) => self.bound(&object_type, key).await?,
-            None => None,
+        let mut existing = match (route.object_type, &key) {
+            (Some(object_type), Some(key)) => self.bound(&parse_type(claimed, object_type)?, key).await?,
+            // Which type it becomes is known only when it is prepared.
+            _ => None,
         };
         let mut is_matched = false;
         let mut translator = Translator {
@@ -116,9 +117,17 @@ impl Application<'_> {
                         _ => Ok(self.completed(claimed)),
                     };
                 }
-                PreparedObject::Object { object, external_id } => (*object, external_id),
+                PreparedObject::Object { object: PreparedParts::Typed(parts), external_id } => {
+                    (*parts, external_id)
+                }
+                PreparedObject::Object { object: PreparedParts::Any(object), external_id } => {
+                    (self.parts_of_any(claimed, &object)?, external_id)
+                }
             };
-            if let Some(named) = named.as_ref().filter(|named| !is_matched && Some(*named) != key.as_ref()) {
+            let object_type = parse_type(claimed, parts.object_type)?;
+            let is_looked_up = |named: &&String| route.object_type.is_some() && Some(*named) == key.as_ref();
+            let named = named.or_else(|| key.clone());
+            if let Some(named) = named.as_ref().filter(|named| !is_matched && !is_looked_up(named)) {
                 let bound = self.bound(&object_type, named).await?;
                 if !is_same(bound.as_ref(), existing.as_ref()) {
                     existing = bound;
@@ -131,7 +140,7 @@ impl Application<'_> {
                 // What is deleted need not have its references in order.
                 return self.delete(claimed, stored).await;
             }
-            let own = named.or_else(|| key.clone()).map(|external_id| (object_type.clone(), external_id));
+            let own = named.map(|external_id| (object_type, external_id));
             let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
             parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
             if existing.is_none() {
@@ -164,6 +173,21 @@ impl Application<'_> {
         record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
     }
 
+    /// Takes an object without a Rust type apart, with the help of whoever declares its type.
+    fn parts_of_any(&self, claimed: &Claimed, object: &AnyObject) -> Result<ObjectParts, NotApplied> {
+        let object_type = &object.object_type;
+        let Some(declared) = self.shared.registry.object_type(object_type.as_str()) else {
+            let error = format!(
+                "it becomes an object of type {object_type}, which nobody in this program declares; link the crate that \
+                 does, or mend the type"
+            );
+            return Err(ended(claimed, error));
+        };
+        (declared.parts)(&Payload::of_any(object)).map_err(|error| {
+            ended(claimed, format!("the prepared {object_type} does not fit its type: {error}"))
+        })
+    }
+
     async fn prepare(
         &self,
         route: &'static IncomingRoute,
@@ -173,7 +197,7 @@ impl Application<'_> {
     ) -> Result<PreparedObject, NotApplied> {
         let call = IncomingCall {
             bytes: claimed.data.clone(),
-            existing: bound.map(|stored| stored.payload.clone()),
+            existing: bound.map(|stored| (stored.record.key.clone(), stored.payload.clone())),
             facts: ReceivedFacts {
                 operation: claimed.operation,
                 data_type: claimed.data_type,
@@ -365,6 +389,10 @@ impl Application<'_> {
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+fn parse_type(claimed: &Claimed, object_type: &str) -> Result<ObjectType, NotApplied> {
+    ObjectType::parse(object_type).map_err(|error| ended(claimed, error.to_string()))
 }
 
 fn is_same(one: Option<&Stored>, other: Option<&Stored>) -> bool {

@@ -212,7 +212,9 @@ impl Translator<'_> {
     }
 
     fn accepts(&self, object_type: &ObjectType) -> bool {
-        self.linked.incoming().any(|route| route.object_type == object_type.as_str())
+        self.linked
+            .incoming()
+            .any(|route| route.object_type.is_none_or(|applied| applied == object_type.as_str()))
     }
 
     /// From the external system's ids to the host's. References to `own` (the object itself, by its external id) stay
