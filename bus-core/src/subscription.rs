@@ -1,11 +1,13 @@
 //! What a connector asks to be told.
 
+use serde::Serialize;
+
 use crate::operation::{DataType, ObjectOperation};
 
 /// Which changes a connector is told of. Every criterion is optional and all given ones must hold.
 ///
 /// In patterns `%` stands for any run of characters, everything else for itself; case does not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Subscription {
     /// Which object types: `app.user`, `cms.%`.
     pub object_type: &'static str,
@@ -26,7 +28,8 @@ pub struct Subscription {
 }
 
 /// Which site an object must belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SiteCriterion {
     /// Any site, or none.
     #[default]

@@ -26,6 +26,7 @@ use crate::observe::{ConnectorStatus, QueueStatus};
 use crate::registry::{Enlisted, Registry, enlist};
 use crate::shared::Shared;
 use crate::shutdown::ShutdownReport;
+use crate::start::publish;
 
 /// How soon after the store could not tell who works on the queues it is asked again.
 const OWNERSHIP_RETRY: Duration = Duration::from_secs(1);
@@ -127,6 +128,10 @@ impl Bus {
         saved.map_err(|error| BusError::store(&format!("register connector {}", record.name), error))?;
         let shared = &self.shared;
         let enlisted = Arc::new(enlist(&shared.registry, &shared.handles, &shared.folder, record));
+        let published = publish(shared, &enlisted, None).await;
+        published.map_err(|error| {
+            BusError::store(&format!("publish what connector {} subscribes to", enlisted.record.name), error)
+        })?;
         shared.set_roster(shared.roster().with(&enlisted));
         self.stop_crew(&enlisted.record.name).await;
         self.start_crew(&enlisted).await;

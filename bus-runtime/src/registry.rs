@@ -2,6 +2,7 @@
 
 mod discover;
 mod enlist;
+pub(crate) mod published;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -90,8 +91,9 @@ impl Roster {
             enlisted.into_iter().map(|enlisted| (enlisted.record.name.clone(), enlisted)).collect();
         let lines = connectors.values().flat_map(|enlisted| {
             let routes = enlisted.linked.into_iter().flat_map(ConnectorDescriptor::outgoing);
-            routes.enumerate().map(|(route, line)| {
-                (Subscriber { connector: enlisted.record.name.clone(), route }, line.subscription)
+            let published = enlisted.published.iter().copied();
+            routes.map(|line| line.subscription).chain(published).enumerate().map(|(route, subscription)| {
+                (Subscriber { connector: enlisted.record.name.clone(), route }, subscription)
             })
         });
         let matcher = lines.collect::<Matcher<_>>();

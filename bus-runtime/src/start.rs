@@ -1,12 +1,13 @@
 //! From a configuration to a running bus.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bus_core::{Clock, Dice, Handles, Listener};
-use bus_store::{ConnectorState, MemoryStore, RecordOwner, Store};
+use bus_store::{ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
+use serde_json::Value;
 
 use crate::Result;
 use crate::bus::{Bus, record_of, wait_for_queues};
@@ -14,7 +15,7 @@ use crate::clock::{SystemClock, SystemDice};
 use crate::config::{Config, ConnectorConfig, StoreConfig};
 use crate::error::{BusError, BusErrorKind};
 use crate::observe::ConnectorStatus;
-use crate::registry::{Registry, Roster, enlist};
+use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::shared::{Shared, SharedParts};
 
 /// Starts the bus with every connector that is linked and registered: the short form of `Bus::builder(...).start()`.
@@ -223,10 +224,24 @@ async fn register_file(shared: &Shared, connectors: Vec<ConnectorConfig>) -> Res
 async fn enlist_all(shared: &Shared) -> Result<()> {
     let records = shared.store.connectors().await;
     let records = records.map_err(|error| BusError::store("read the registered connectors", error))?;
+    let failed = |error| BusError::store("read and publish what connectors subscribe to", error);
+    let published: BTreeMap<_, _> =
+        shared.store.published_subscriptions().await.map_err(failed)?.into_iter().collect();
     let enlisted: Vec<_> = records
         .into_iter()
-        .map(|record| Arc::new(enlist(&shared.registry, &shared.handles, &shared.folder, record)))
+        .map(|record| {
+            let published = published.get(&record.name);
+            let enlisted = enlist(&shared.registry, &shared.handles, &shared.folder, record);
+            Arc::new(enlisted.subscribed(published))
+        })
         .collect();
+    for connector in &enlisted {
+        let name = &connector.record.name;
+        publish(shared, connector, published.get(name)).await.map_err(failed)?;
+        if !connector.published.is_empty() {
+            tracing::info!(connector = %name, "not linked here: changes are logged for it by what it published elsewhere");
+        }
+    }
     for connector in &enlisted {
         if let Some(warning) = ConnectorStatus::of(connector).warning() {
             tracing::warn!("{warning}");
@@ -239,6 +254,20 @@ async fn enlist_all(shared: &Shared) -> Result<()> {
     }
     shared.set_roster(Roster::of(enlisted));
     Ok(())
+}
+
+/// Tells programs that do not contain this connector what it subscribes to, where that has changed.
+pub(crate) async fn publish(
+    shared: &Shared,
+    enlisted: &Enlisted,
+    known: Option<&Value>,
+) -> Result<(), StoreError> {
+    let Some(linked) = enlisted.linked else { return Ok(()) };
+    let subscriptions = published::write(linked);
+    if known == Some(&subscriptions) {
+        return Ok(());
+    }
+    shared.store.publish_subscriptions(&enlisted.record.name, subscriptions).await
 }
 
 async fn open(store: &StoreConfig) -> Result<Arc<dyn Store>> {

@@ -3,6 +3,7 @@
 use bus_core::ConnectorName;
 use bus_store::{ConnectorRecord, ConnectorState, Connectors, StoreErrorKind, StoreFuture, Switches};
 use rusqlite::{OptionalExtension, Row, params};
+use serde_json::Value;
 
 use crate::SqliteStore;
 use crate::code::{Code, connector_name, corrupt};
@@ -31,6 +32,28 @@ impl Connectors for SqliteStore {
 
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()> {
         self.write(SetConnectorState { name: name.clone(), state })
+    }
+
+    fn publish_subscriptions(&self, name: &ConnectorName, subscriptions: Value) -> StoreFuture<'_, ()> {
+        self.write(PublishSubscriptions { name: name.clone(), subscriptions })
+    }
+
+    fn published_subscriptions(&self) -> StoreFuture<'_, Vec<(ConnectorName, Value)>> {
+        self.read("published subscriptions", |db| {
+            let mut list = db
+                .prepare_cached("SELECT connector, subscriptions FROM bus_subscription ORDER BY connector")?;
+            let mut rows = list.query([])?;
+            let mut published = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name = connector_name(row.get(0)?)?;
+                let text: String = row.get(1)?;
+                let said = serde_json::from_str(&text).map_err(|error| {
+                    corrupt(format!("the subscriptions of connector `{name}` are not JSON: {error}"))
+                })?;
+                published.push((name, said));
+            }
+            Ok(published)
+        })
     }
 
     fn switches(&self) -> StoreFuture<'_, Option<Switches>> {
@@ -70,6 +93,23 @@ fn record(row: &Row<'_>) -> Result<ConnectorRecord, Fault> {
         owner: Code::from_code(row.get(6)?)?,
         name,
     })
+}
+
+struct PublishSubscriptions {
+    name: ConnectorName,
+    subscriptions: Value,
+}
+
+impl Write for PublishSubscriptions {
+    type Answer = ();
+    const OPERATION: &'static str = "publish subscriptions";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let sql = "INSERT INTO bus_subscription (connector, subscriptions) VALUES (?1, ?2)
+                   ON CONFLICT (connector) DO UPDATE SET subscriptions = excluded.subscriptions";
+        session.prepare(sql)?.execute(params![self.name.as_str(), self.subscriptions.to_string()])?;
+        Ok(Progress::Done(()))
+    }
 }
 
 struct SaveConnector(ConnectorRecord);

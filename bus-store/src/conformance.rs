@@ -241,6 +241,7 @@ macro_rules! for_every_law {
             objects::of_concurrent_writers_one_wins
             connectors::records_come_back_as_they_were_saved
             connectors::a_connector_changes_its_state
+            connectors::published_subscriptions_come_back
             connectors::the_switches_are_kept
             operate::the_books_balance_after_every_outcome
             operate::every_state_is_seen_as_what_it_is

@@ -23,6 +23,13 @@ pub trait Connectors {
     /// `NotFound` when there is none of this name.
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()>;
 
+    /// Says what this connector subscribes to, in the runtime's own words, kept as they are: so that a process that
+    /// does not contain the connector can log for it. Takes the place of what was said before.
+    fn publish_subscriptions(&self, name: &ConnectorName, subscriptions: Value) -> StoreFuture<'_, ()>;
+
+    /// What was published, by connector.
+    fn published_subscriptions(&self) -> StoreFuture<'_, Vec<(ConnectorName, Value)>>;
+
     /// The switches; `None` before they were set for the first time.
     fn switches(&self) -> StoreFuture<'_, Option<Switches>>;
 

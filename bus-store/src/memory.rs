@@ -42,6 +42,7 @@ struct State {
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
+    subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
     switches: Option<Switches>,
 }
 

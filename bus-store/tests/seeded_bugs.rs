@@ -386,6 +386,14 @@ impl Connectors for Broken {
         self.inner.set_connector_state(name, state)
     }
 
+    fn publish_subscriptions(&self, name: &ConnectorName, said: serde_json::Value) -> StoreFuture<'_, ()> {
+        self.inner.publish_subscriptions(name, said)
+    }
+
+    fn published_subscriptions(&self) -> StoreFuture<'_, Vec<(ConnectorName, serde_json::Value)>> {
+        self.inner.published_subscriptions()
+    }
+
     fn switches(&self) -> StoreFuture<'_, Option<Switches>> {
         self.inner.switches()
     }

@@ -1,9 +1,9 @@
 //! A bus that stops and starts again goes on where it was.
 
 use bus_core::{Direction, ExternalTask};
-use bus_runtime::{StoreConfig, Synchronous};
-use bus_testkit::TestBus;
-use bus_tests::{Contact, Crm, User};
+use bus_runtime::{ConnectorConfig, StoreConfig, Synchronous};
+use bus_testkit::{FakePeer, TestBus};
+use bus_tests::{Contact, Crm, EventLog, User};
 
 use crate::told::with_crm;
 
@@ -43,4 +43,34 @@ async fn what_was_accepted_before_a_stop_is_done_after_the_start() {
         assert_eq!(bus.counters("crm", direction).await.open, 0);
     }
     assert!(bus.shutdown().await.open.is_empty());
+}
+
+#[tokio::test]
+async fn a_program_without_the_connector_logs_for_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("bus.db");
+    let log = FakePeer::new("log");
+    let on_file = || {
+        let path = path.clone();
+        let registered = ConnectorConfig::new("event-log".parse().unwrap());
+        let bus = TestBus::new().registered(registered).object::<User>().provide(log.clone());
+        bus.configure(move |config| {
+            config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Normal }
+        })
+    };
+    let with_it = on_file().linked::<EventLog>().start().await;
+    with_it.shutdown().await;
+
+    let without_it = on_file().start().await;
+    assert!(without_it.connectors()[0].warning().unwrap().contains("no linked connector"));
+    without_it.objects().save(&mut User::new("ada", "Ada")).await.unwrap();
+    without_it.until_idle().await;
+    assert_eq!(log.calls(), [] as [&str; 0]);
+    assert_eq!(without_it.counters("event-log", Direction::Outgoing).await.open, 1);
+    without_it.shutdown().await;
+
+    let with_it = on_file().linked::<EventLog>().start().await;
+    with_it.until_idle().await;
+    assert_eq!(log.calls(), ["create ada snapshot"]);
+    with_it.shutdown().await;
 }

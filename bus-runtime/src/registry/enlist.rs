@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bus_core::descriptor::{ConnectorDescriptor, ParsedSettings};
-use bus_core::{ChangeSummary, Handles, Timestamp};
+use bus_core::{ChangeSummary, Handles, Subscription, Timestamp};
 use bus_store::{ConnectorRecord, ConnectorState};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Registry, settings};
+use super::{Registry, published, settings};
 use crate::config::{Processing, resolve_secrets};
 use crate::suggest::nearest;
 
@@ -22,6 +22,8 @@ pub(crate) struct Enlisted {
     pub(crate) linked: Option<&'static ConnectorDescriptor>,
     /// What keeps it from working, found when it was enlisted.
     pub(crate) problem: Option<Problem>,
+    /// What it subscribed to where it was linked last; only where it is not linked here.
+    pub(crate) published: Vec<Subscription>,
     /// Its settings with the secrets in their places; only where there is no problem.
     pub(crate) settings: Value,
     filter_settings: Option<ParsedSettings>,
@@ -151,6 +153,7 @@ pub(crate) fn enlist(
         processing,
         linked,
         problem,
+        published: Vec::new(),
         settings,
         filter_settings,
         trouble: Mutex::new(None),
@@ -197,7 +200,16 @@ fn check(
 impl Enlisted {
     /// Whether what it subscribes to, or is sent, is written down for it.
     pub(crate) fn logs(&self) -> bool {
-        self.linked.is_some() && *self.state.borrow() != ConnectorState::Disabled
+        (self.linked.is_some() || !self.published.is_empty())
+            && *self.state.borrow() != ConnectorState::Disabled
+    }
+
+    /// With what another program that contains it has published.
+    pub(crate) fn subscribed(mut self, published: Option<&Value>) -> Self {
+        if self.linked.is_none() {
+            self.published = published.map(published::read).unwrap_or_default();
+        }
+        self
     }
 
     /// Whether it can be asked to work at all.

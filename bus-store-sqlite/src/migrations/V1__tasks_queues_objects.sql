@@ -170,6 +170,12 @@ CREATE TABLE bus_connector (
     owner        INTEGER NOT NULL  -- 0 file, 1 operator
 ) STRICT, WITHOUT ROWID;
 
+-- What a connector subscribes to, for processes that do not contain it; in JSON.
+CREATE TABLE bus_subscription (
+    connector     TEXT NOT NULL PRIMARY KEY,
+    subscriptions TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE bus_switches (
     id               INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     bus              INTEGER NOT NULL,

@@ -29,6 +29,19 @@ pub async fn records_come_back_as_they_were_saved(rig: &dyn Rig) {
     assert_eq!(store.connectors().await.unwrap(), [crm, shop]);
 }
 
+/// What a connector subscribes to comes back as it was published last, with or without a record of the connector.
+pub async fn published_subscriptions_come_back(rig: &dyn Rig) {
+    let store = open(rig).await;
+    assert_eq!(store.published_subscriptions().await.unwrap(), []);
+    store.publish_subscriptions(&connector("crm"), json!(["old"])).await.unwrap();
+    store.publish_subscriptions(&connector("shop"), json!([])).await.unwrap();
+    let said = json!([{ "object_type": "app.%", "site": "ü" }]);
+    store.publish_subscriptions(&connector("crm"), said.clone()).await.unwrap();
+    store.save_connector(record("crm")).await.unwrap();
+    let expected = [(connector("crm"), said), (connector("shop"), json!([]))];
+    assert_eq!(store.published_subscriptions().await.unwrap(), expected);
+}
+
 /// A connector's state changes by itself, and nothing else with it.
 pub async fn a_connector_changes_its_state(rig: &dyn Rig) {
     let store = open(rig).await;

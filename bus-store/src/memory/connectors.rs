@@ -1,6 +1,7 @@
 //! The operator's records and switches, in memory.
 
 use bus_core::ConnectorName;
+use serde_json::Value;
 
 use super::MemoryStore;
 use crate::connectors::{ConnectorRecord, ConnectorState, Connectors, Switches};
@@ -30,6 +31,20 @@ impl Connectors for MemoryStore {
             })?;
             record.state = new;
             Ok(())
+        })
+    }
+
+    fn publish_subscriptions(&self, name: &ConnectorName, subscriptions: Value) -> StoreFuture<'_, ()> {
+        let name = name.clone();
+        self.with("publish subscriptions", move |state| {
+            state.subscriptions.insert(name, subscriptions);
+            Ok(())
+        })
+    }
+
+    fn published_subscriptions(&self) -> StoreFuture<'_, Vec<(ConnectorName, Value)>> {
+        self.with("published subscriptions", |state| {
+            Ok(state.subscriptions.iter().map(|(name, said)| (name.clone(), said.clone())).collect())
         })
     }
 

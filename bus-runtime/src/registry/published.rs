@@ -1,0 +1,117 @@
+//! What connectors subscribe to, kept in the store: so that a process that does not contain a connector logs for it, too.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use bus_core::descriptor::ConnectorDescriptor;
+use bus_core::{DataType, ObjectOperation, SiteCriterion, Subscription};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The subscriptions of a linked connector, as they are published.
+pub(crate) fn write(linked: &ConnectorDescriptor) -> Value {
+    let subscriptions: Vec<_> = linked.outgoing().map(|route| route.subscription).collect();
+    serde_json::to_value(subscriptions).unwrap_or_default()
+}
+
+/// Reads what was published; what another version of the bus wrote and this one cannot read is no subscription.
+pub(crate) fn read(published: &Value) -> Vec<Subscription> {
+    let lines: Vec<Line> = serde_json::from_value(published.clone()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the published subscriptions cannot be read; nothing is logged by them");
+        Vec::new()
+    });
+    lines.into_iter().map(Line::into_subscription).collect()
+}
+
+#[derive(Deserialize)]
+struct Line {
+    object_type: String,
+    operations: Vec<ObjectOperation>,
+    data_type: DataType,
+    site: Site,
+    code_name: Option<String>,
+    class_name: Option<String>,
+    alias_path: Option<String>,
+    culture: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Site {
+    Any,
+    Global,
+    Named(String),
+}
+
+impl Line {
+    fn into_subscription(self) -> Subscription {
+        Subscription {
+            object_type: kept(self.object_type),
+            operations: kept_operations(&self.operations),
+            data_type: self.data_type,
+            site: match self.site {
+                Site::Any => SiteCriterion::Any,
+                Site::Global => SiteCriterion::Global,
+                Site::Named(pattern) => SiteCriterion::Named(kept(pattern)),
+            },
+            code_name: self.code_name.map(kept),
+            class_name: self.class_name.map(kept),
+            alias_path: self.alias_path.map(kept),
+            culture: self.culture.map(kept),
+        }
+    }
+}
+
+/// Subscriptions are constants of the program; those of another program's are kept for good, each text once.
+fn kept(text: String) -> &'static str {
+    static TEXTS: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let texts = texts.get_or_insert_default();
+    if let Some(known) = texts.get(text.as_str()) {
+        return known;
+    }
+    let text: &'static str = text.leak();
+    texts.insert(text);
+    text
+}
+
+/// Of operations there are few: each choice of them is a constant.
+fn kept_operations(operations: &[ObjectOperation]) -> &'static [ObjectOperation] {
+    use ObjectOperation::{Create, Delete, Update};
+    let has = |operation| operations.contains(&operation);
+    match (has(Create), has(Update), has(Delete)) {
+        (false, false, false) => &[],
+        (true, false, false) => &[Create],
+        (false, true, false) => &[Update],
+        (false, false, true) => &[Delete],
+        (true, true, false) => &[Create, Update],
+        (true, false, true) => &[Create, Delete],
+        (false, true, true) => &[Update, Delete],
+        (true, true, true) => &[Create, Update, Delete],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_come_back_as_they_were_published() {
+        let all = [
+            Subscription::to("app.user"),
+            Subscription::to("app.%")
+                .on(&[ObjectOperation::Create, ObjectOperation::Delete])
+                .data(DataType::Snapshot)
+                .site("corp%")
+                .code_name("a%"),
+            Subscription::to("cms.x").on(&ObjectOperation::ALL).global(),
+        ];
+        let read_back = read(&serde_json::to_value(all).unwrap());
+        assert_eq!(read_back, all);
+        assert!(
+            std::ptr::eq(kept("app.user".to_owned()), kept("app.user".to_owned())),
+            "each text is kept once"
+        );
+        assert!(read(&serde_json::json!([{ "object_type": 1 }])).is_empty());
+    }
+}
