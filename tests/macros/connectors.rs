@@ -10,7 +10,8 @@ use bus_core::__private::{LinkedConnector, inventory};
 use bus_core::change::{Bound, ChangeFacts};
 use bus_core::connector::ReceivedFacts;
 use bus_core::descriptor::{
-    ConnectorDescriptor, DescribedConnector, IncomingCall, Instance, OutgoingRoute, PreparedObject, Route,
+    ConnectorDescriptor, DescribedConnector, IncomingCall, Instance, OutgoingRoute, PreparedObject,
+    PreparedParts, Route,
 };
 use bus_core::object::ObjectKey;
 use bus_core::payload::Payload;
@@ -145,7 +146,7 @@ fn the_descriptor_says_what_the_attributes_say() {
     );
     assert_eq!([first.filter.is_some(), second.filter.is_some(), any.filter.is_some()], [true, false, false]);
     let kinds: Vec<_> = crm.incoming().map(|route| (route.kind, route.object_type)).collect();
-    assert_eq!(kinds, [("contact", "app.user"), ("web_lead", "app.user")]);
+    assert_eq!(kinds, [("contact", Some("app.user")), ("web_lead", Some("app.user"))]);
 }
 
 #[test]
@@ -220,7 +221,9 @@ fn each_route_calls_the_impl_of_its_line() {
     let [contact, lead] = Crm::DESCRIPTOR.incoming().collect::<Vec<_>>()[..] else { panic!() };
     let prepared =
         run((contact.prepare)(&crm, call(br#"{"uid":"003","tags":[]}"#, Some(payload)), &cx)).unwrap();
-    let PreparedObject::Object { object, external_id } = prepared else { panic!("{prepared:?}") };
+    let PreparedObject::Object { object: PreparedParts::Typed(object), external_id } = prepared else {
+        panic!("{prepared:?}")
+    };
     assert_eq!(external_id.as_deref(), Some("bound"));
     assert_eq!(object.id, Some(ObjectId::Number(7)));
     assert_eq!(object.code_name.as_deref(), Some("003"));
@@ -315,7 +318,7 @@ fn facts(bound: Bound) -> ChangeFacts {
     ChangeFacts {
         delivery: DeliveryId(1),
         task: TaskId(1),
-        key: ObjectKey { object_type: ObjectType::parse("app.user").unwrap(), id: ObjectId::Number(7) },
+        key: user_key(),
         operation: ObjectOperation::Update,
         data_type: DataType::SimpleSnapshot,
         attempt: 1,
@@ -327,10 +330,14 @@ fn facts(bound: Bound) -> ChangeFacts {
     }
 }
 
+fn user_key() -> ObjectKey {
+    ObjectKey { object_type: ObjectType::parse("app.user").unwrap(), id: ObjectId::Number(7) }
+}
+
 fn call(bytes: &[u8], existing: Option<Payload>) -> IncomingCall {
     IncomingCall {
         bytes: bytes.to_vec(),
-        existing,
+        existing: existing.map(|payload| (user_key(), payload)),
         facts: ReceivedFacts {
             operation: ObjectOperation::Update,
             data_type: DataType::SimpleSnapshot,
