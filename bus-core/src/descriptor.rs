@@ -1,5 +1,5 @@
 //! What a program knows of a connector and of an object type before anything runs: the hand-written form of what
-//! the macros write.
+//! the macros write. Longer than other files by its examples.
 //!
 //! ```
 //! use bus_core::descriptor::{ConnectorDescriptor, Route};
@@ -27,23 +27,20 @@
 //! ```
 
 use std::any::{Any, TypeId, type_name};
-use std::error::Error;
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::change::{Change, ChangeFacts, ChangeSummary};
 use crate::clock::BoxFuture;
-use crate::connector::{
-    Applicable, Connector, Cx, Incoming, ObjectParams, Outgoing, Prepared, Received, ReceivedFacts,
-    ReferencedObject,
-};
+use crate::connector::{Applicable, Connector, Cx, Incoming, Outgoing, Prepared, Received, ReceivedFacts};
 use crate::declared::Accepts;
-use crate::failure::{Failure, FailureKind};
-use crate::name::ObjectType;
-use crate::object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};
+use crate::failure::Failure;
+use crate::instance::Instance;
+use crate::object::{AnyObject, BusObject, ObjectKey};
+use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
-use crate::reference::{ReferenceField, ReferenceTarget};
+use crate::reference::ReferenceField;
 use crate::settings::{self, Settings};
 use crate::subscription::Subscription;
 
@@ -88,7 +85,7 @@ impl ConnectorDescriptor {
                     let settings = settings::read(&settings)
                         .map_err(|error| Failure::reject(format!("the settings do not fit: {error}")))?;
                     let connector = C::connect(settings, cx).await.map_err(|f| f.classified(C::classify))?;
-                    Ok(Instance(Box::new(connector)))
+                    Ok(Instance::of(connector))
                 })
             },
         }
@@ -398,89 +395,6 @@ impl PreparedObject {
     }
 }
 
-/// All that the bus needs of an object, whatever its Rust type.
-#[doc(hidden)]
-#[derive(Debug, Clone)]
-pub struct ObjectParts {
-    pub object_type: &'static str,
-    /// `None` before the first save.
-    pub id: Option<ObjectId>,
-    pub guid: Option<uuid::Uuid>,
-    pub code_name: Option<String>,
-    pub display_name: Option<String>,
-    pub site: Option<String>,
-    pub parent: Option<ReferenceTarget>,
-    pub group: Option<ReferenceTarget>,
-    pub payload: Payload,
-    /// The object of this payload, with this identity.
-    pub identify: fn(&Payload, Identified) -> Result<Self, PayloadError>,
-}
-
-/// Who an object is, when it is written.
-#[doc(hidden)]
-#[derive(Debug, Clone, PartialEq)]
-pub enum Identified {
-    /// The object with this id and GUID, which is there already.
-    Existing { id: ObjectId, guid: Option<uuid::Uuid> },
-    /// A new object: this number (or this GUID) unless it brings its own id.
-    New { number: i64, guid: uuid::Uuid },
-}
-
-impl ObjectParts {
-    fn identify<T: BusObject>(payload: &Payload, identity: Identified) -> Result<Self, PayloadError> {
-        let mut object: T = payload.read()?;
-        set_identity(&mut object, identity)?;
-        Self::of(&object)
-    }
-
-    pub fn of<T: BusObject>(object: &T) -> Result<Self, PayloadError> {
-        let id = object.id();
-        Ok(Self {
-            object_type: T::TYPE,
-            id: (!id.is_unset()).then(|| id.to_id()),
-            guid: object.guid().filter(|guid| !guid.is_nil()),
-            code_name: object.code_name(),
-            display_name: object.display_name(),
-            site: object.site(),
-            parent: object.parent(),
-            group: object.group(),
-            payload: Payload::of(object)?,
-            identify: Self::identify::<T>,
-        })
-    }
-}
-
-/// Gives an object the id and the GUID that it is stored under.
-#[doc(hidden)]
-pub fn set_identity<T: BusObject>(object: &mut T, identity: Identified) -> Result<(), PayloadError> {
-    match identity {
-        Identified::Existing { id, guid } => {
-            let id = T::Id::from_id(&id).ok_or_else(|| {
-                PayloadError::new(format!("`{id}` is not an id of {}: its ids are of another kind", T::TYPE))
-            })?;
-            object.set_id(id);
-            if let Some(guid) = guid {
-                object.set_guid(guid);
-            }
-        }
-        Identified::New { number, guid } => {
-            if object.id().is_unset() {
-                let id = T::Id::assigned(number, guid).ok_or_else(|| {
-                    PayloadError::new(format!(
-                        "a new {} needs an id: its ids are texts, which the host chooses",
-                        T::TYPE
-                    ))
-                })?;
-                object.set_id(id);
-            }
-            if object.guid().is_none_or(|guid| guid.is_nil()) {
-                object.set_guid(guid);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// What an outgoing line can name: an object's type, or `AnyObject`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a bus object",
@@ -508,104 +422,6 @@ impl Subscribable for AnyObject {
 
     fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
         Ok(payload.into_any(key.object_type.clone(), key.id.clone()))
-    }
-}
-
-/// A connected connector, whatever its Rust type.
-#[doc(hidden)]
-pub struct Instance(Box<dyn AnyConnector>);
-
-impl Instance {
-    fn get<C: Connector>(&self) -> Result<&C, Failure> {
-        self.0.as_any().downcast_ref().ok_or_else(|| {
-            Failure::reject(format!("this route belongs to another type than `{}`", type_name::<C>()))
-        })
-    }
-
-    pub async fn external_object_id(
-        &self,
-        object: &ReferencedObject,
-        cx: &Cx,
-    ) -> Result<Option<String>, Failure> {
-        self.0.external_object_id(object, cx).await
-    }
-
-    pub async fn internal_object_params(
-        &self,
-        external_id: &str,
-        object_type: &ObjectType,
-        cx: &Cx,
-    ) -> Result<Option<ObjectParams>, Failure> {
-        self.0.internal_object_params(external_id, object_type, cx).await
-    }
-
-    pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
-        self.0.flush(cx).await
-    }
-
-    pub fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
-        self.0.classify(error)
-    }
-}
-
-impl fmt::Debug for Instance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Instance")
-    }
-}
-
-/// The object-safe twin of `Connector`.
-trait AnyConnector: Send + Sync {
-    fn as_any(&self) -> &(dyn Any + Send + Sync);
-    fn external_object_id<'a>(
-        &'a self,
-        object: &'a ReferencedObject,
-        cx: &'a Cx,
-    ) -> BoxFuture<'a, Result<Option<String>, Failure>>;
-    fn internal_object_params<'a>(
-        &'a self,
-        external_id: &'a str,
-        object_type: &'a ObjectType,
-        cx: &'a Cx,
-    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
-    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
-    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind;
-}
-
-impl<C: Connector> AnyConnector for C {
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-
-    fn external_object_id<'a>(
-        &'a self,
-        object: &'a ReferencedObject,
-        cx: &'a Cx,
-    ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
-        Box::pin(async move {
-            Connector::external_object_id(self, object, cx).await.map_err(|f| f.classified(C::classify))
-        })
-    }
-
-    fn internal_object_params<'a>(
-        &'a self,
-        external_id: &'a str,
-        object_type: &'a ObjectType,
-        cx: &'a Cx,
-    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>> {
-        Box::pin(async move {
-            Connector::internal_object_params(self, external_id, object_type, cx)
-                .await
-                .map_err(|f| f.classified(C::classify))
-        })
-    }
-
-    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move { Connector::flush(self, cx).await.map_err(|f| f.classified(C::classify)) })
-    }
-
-    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
-        C::classify(error)
     }
 }
 

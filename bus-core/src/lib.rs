@@ -31,9 +31,13 @@ pub mod delivery;
 pub mod descriptor;
 pub mod event;
 pub mod failure;
+#[doc(hidden)]
+pub mod instance;
 pub mod name;
 pub mod object;
 pub mod operation;
+#[doc(hidden)]
+pub mod parts;
 pub mod payload;
 pub mod reference;
 pub mod settings;

@@ -1,8 +1,10 @@
 //! A running bus, as the application holds it.
 
+mod crew;
+mod idle;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
@@ -10,20 +12,16 @@ use bus_store::{
     ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId,
     RecordOwner, Store, StoreError, StoreErrorKind, Switches,
 };
-use tokio::sync::{Mutex, OnceCell, watch};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::Result;
+use crate::bus::crew::Crew;
 use crate::config::ConnectorConfig;
-use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::ingest;
-use crate::flow::numbers::Numbers;
-use crate::flow::worker::{Activity, Worker, is_open};
 use crate::objects::ObjectStore;
 use crate::observe::{ConnectorStatus, QueueStatus};
-use crate::registry::{Enlisted, Registry, enlist};
+use crate::registry::{Registry, enlist};
 use crate::shared::Shared;
 use crate::shutdown::ShutdownReport;
 use crate::start::publish;
@@ -40,20 +38,6 @@ pub struct Bus {
     registering: Arc<Mutex<()>>,
     /// What the bus left behind, once it has stopped.
     stopped: Arc<OnceCell<ShutdownReport>>,
-}
-
-/// The workers of one registered connector.
-struct Crew {
-    connection: Arc<Connection>,
-    stopping: CancellationToken,
-    workers: Vec<(QueueId, watch::Receiver<Activity>, JoinHandle<()>)>,
-}
-
-/// A worker, as `until_idle` sees it.
-struct Watched {
-    enlisted: Arc<Enlisted>,
-    queue: QueueId,
-    activity: watch::Receiver<Activity>,
 }
 
 impl Bus {
@@ -235,60 +219,6 @@ impl Bus {
         })
     }
 
-    /// Returns once there is nothing that could be done now: every queue that may be worked on has nothing ready. What
-    /// waits for a time, a reference, a person or the external system does not count.
-    pub async fn until_idle(&self) {
-        loop {
-            let mut watched = self.watched().await;
-            let busy = watched.iter_mut().find_map(|watched| {
-                let activity = *watched.activity.borrow_and_update();
-                (!self.is_idle(watched, activity)).then_some(&mut watched.activity)
-            });
-            if let Some(activity) = busy {
-                // What is about to wake changes its activity then; an ended worker has nothing to do.
-                let _ended = activity.changed().await;
-                continue;
-            }
-            // One that was idle when it was looked at may have been woken by one that was looked at later: a second
-            // look at the same activities tells.
-            let still_idle = watched.iter().all(|watched| {
-                !watched.activity.has_changed().unwrap_or(false)
-                    && self.is_idle(watched, *watched.activity.borrow())
-            });
-            if still_idle {
-                return;
-            }
-        }
-    }
-
-    async fn watched(&self) -> Vec<Watched> {
-        let crews = self.crews.lock().await;
-        let workers = crews.values().flat_map(|crew| crew.workers.iter().map(move |worker| (crew, worker)));
-        workers
-            .filter(|(_, (_, _, handle))| !handle.is_finished())
-            .map(|(crew, (queue, activity, _))| Watched {
-                enlisted: Arc::clone(&crew.connection.enlisted),
-                queue: queue.clone(),
-                activity: activity.clone(),
-            })
-            .collect()
-    }
-
-    /// Whether a worker with this activity has nothing to do, and nothing that is about to wake it.
-    fn is_idle(&self, watched: &Watched, activity: Activity) -> bool {
-        let now = self.shared.now();
-        match activity {
-            Activity::Busy => false,
-            Activity::Idle { rings, next_due } => {
-                *self.shared.store.doorbell(&watched.queue).borrow() == rings
-                    && next_due.is_none_or(|due| due > now)
-            }
-            Activity::Closed => !is_open(&self.shared, &watched.enlisted, watched.queue.direction),
-            Activity::CutOff { until } => until > now,
-            Activity::StandingBy => !*self.shared.owns_queues.borrow(),
-        }
-    }
-
     /// Runs until the process is told to end (ctrl-c, or SIGTERM), then shuts down and says what is left.
     ///
     /// # Errors
@@ -352,61 +282,6 @@ impl Bus {
         }
         self.shared.store.close().await;
         report
-    }
-
-    /// Starts the workers of a connector that can work.
-    pub(crate) async fn start_crew(&self, enlisted: &Arc<Enlisted>) {
-        let (true, Some(linked)) = (enlisted.works(), enlisted.linked) else { return };
-        let connection = Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(enlisted)));
-        let stopping = self.shared.stopping.child_token();
-        let mut workers = Vec::new();
-        for direction in Direction::ALL.into_iter().filter(|direction| enlisted.has(*direction)) {
-            let queue = QueueId::new(enlisted.record.name.clone(), direction);
-            let (activity, watched) = watch::channel(Activity::Busy);
-            let worker = Worker {
-                shared: Arc::clone(&self.shared),
-                connection: Arc::clone(&connection),
-                linked,
-                queue: queue.clone(),
-                numbers: Numbers::default(),
-                suspect: AtomicI64::new(0),
-                activity,
-                stopping: stopping.clone(),
-            };
-            workers.push((queue, watched, tokio::spawn(worker.run())));
-        }
-        let crew = Crew { connection, stopping, workers };
-        self.crews.lock().await.insert(enlisted.record.name.clone(), crew);
-    }
-
-    async fn stop_crew(&self, name: &ConnectorName) {
-        let crew = self.crews.lock().await.remove(name);
-        if let Some(crew) = crew {
-            crew.stopping.cancel();
-            for (_, _, handle) in crew.workers {
-                let _ended = handle.await;
-            }
-        }
-    }
-
-    /// Connects every enabled connector now; the first that cannot is the error.
-    pub(crate) async fn connect_all(&self) -> Result<()> {
-        let crews = self.crews.lock().await;
-        for crew in crews.values() {
-            let enlisted = &crew.connection.enlisted;
-            if *enlisted.state.borrow() == ConnectorState::Enabled
-                && let Asked::NotBefore(_) = crew.connection.instance().await
-            {
-                let name = &enlisted.record.name;
-                let error = enlisted.trouble().map_or_else(String::new, |trouble| trouble.error);
-                let message = format!(
-                    "the start is strict, and connector {name} cannot connect: {error}; see that its external system \
-                     answers and start again, or set `strict = false` to start without it"
-                );
-                return Err(BusError::new(BusErrorKind::Strict, message));
-            }
-        }
-        Ok(())
     }
 }
 

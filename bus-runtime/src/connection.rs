@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus_core::descriptor::Instance;
+use bus_core::instance::Instance;
 use bus_core::{Failure, Timestamp};
 use tokio::sync::Mutex;
 

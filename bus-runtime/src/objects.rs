@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus_core::descriptor::{Identified, ObjectParts, set_identity};
+use bus_core::parts::{Identified, ObjectParts, set_identity};
 use bus_core::{BusObject, HostId, ObjectId, ObjectKey, ObjectType};
 use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, StoreErrorKind};
 

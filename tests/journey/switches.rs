@@ -78,3 +78,21 @@ async fn what_is_not_to_be_logged_is_refused_or_left_out(bus: TestBus) {
     assert_eq!(peer.calls(), [] as [&str; 0]);
     assert_eq!(bus.counters("crm", Direction::Outgoing).await.logged, 0);
 }
+
+#[tokio::test]
+async fn the_switches_of_the_file_count_at_the_first_start_only() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("bus.toml");
+    for (written, expected) in [(false, false), (true, false)] {
+        std::fs::write(&file, format!("[switches]\nprocess_outgoing = {written}\n")).unwrap();
+        let bus = bus_runtime::start(file.as_path()).await.unwrap();
+        assert_eq!(bus.switches().process_outgoing, expected);
+        bus.shutdown().await;
+    }
+    let bus = bus_runtime::start(file.as_path()).await.unwrap();
+    bus.set_switches(Switches::default()).await.unwrap();
+    bus.shutdown().await;
+    let bus = bus_runtime::start(file.as_path()).await.unwrap();
+    assert_eq!(bus.switches(), Switches::default(), "what the operator set is kept");
+    bus.shutdown().await;
+}

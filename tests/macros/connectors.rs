@@ -10,9 +10,10 @@ use bus_core::__private::{LinkedConnector, inventory};
 use bus_core::change::{Bound, ChangeFacts};
 use bus_core::connector::ReceivedFacts;
 use bus_core::descriptor::{
-    ConnectorDescriptor, DescribedConnector, IncomingCall, Instance, OutgoingRoute, PreparedObject,
-    PreparedParts, Route,
+    ConnectorDescriptor, DescribedConnector, IncomingCall, OutgoingRoute, PreparedObject, PreparedParts,
+    Route,
 };
+use bus_core::instance::Instance;
 use bus_core::object::ObjectKey;
 use bus_core::payload::Payload;
 use bus_core::{

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use bus_core::__private::{LinkedObject, inventory};
-use bus_core::descriptor::{DescribedObject, ObjectParts};
+use bus_core::descriptor::DescribedObject;
+use bus_core::parts::ObjectParts;
 use bus_core::payload::Payload;
 use bus_core::reference::{ReferenceField, ReferenceRole};
 use bus_core::{AnyObject, BusObject, Children, DataType, ObjectId, ObjectType, Ref, ReferenceTarget};

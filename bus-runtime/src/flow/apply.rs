@@ -1,13 +1,14 @@
 //! What an incoming task becomes in the host: prepared by its connector, translated, matched with what is there, and
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
+//!
+//! Longer than other files because each way a task can end here is told with its reason.
 
 use std::sync::Arc;
 
 use bus_core::connector::ReceivedFacts;
-use bus_core::descriptor::{
-    ConnectorDescriptor, Identified, IncomingCall, IncomingRoute, Instance, ObjectParts, PreparedObject,
-    PreparedParts,
-};
+use bus_core::descriptor::{ConnectorDescriptor, IncomingCall, IncomingRoute, PreparedObject, PreparedParts};
+use bus_core::instance::Instance;
+use bus_core::parts::{Identified, ObjectParts};
 use bus_core::payload::Payload;
 use bus_core::{AnyObject, ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{

@@ -1,6 +1,6 @@
 //! What happened to one of the host's objects, found by comparing what was with what is.
 
-use bus_core::descriptor::ObjectParts;
+use bus_core::parts::ObjectParts;
 use bus_core::payload::Payload;
 use bus_core::{
     ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bus_core::ObjectKey;
 use bus_core::change::{Bound, ChangeFacts};
-use bus_core::descriptor::{ConnectorDescriptor, Instance, OutgoingRoute};
+use bus_core::descriptor::{ConnectorDescriptor, OutgoingRoute};
+use bus_core::instance::Instance;
 use bus_store::Claimed;
 
 use super::call::{self, CallEnd};

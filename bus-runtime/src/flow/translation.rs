@@ -1,10 +1,13 @@
 //! Rewrites references: from the host's ids to the external system's before a delivery, and the other way round before
 //! an object is applied. The identity map is asked first, then the connector.
+//!
+//! Longer than other files because both directions stand in it: what one does, the other undoes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, Instance};
+use bus_core::descriptor::ConnectorDescriptor;
+use bus_core::instance::Instance;
 use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bus_core::descriptor::{ConnectorDescriptor, Instance};
+use bus_core::descriptor::ConnectorDescriptor;
+use bus_core::instance::Instance;
 use bus_core::{Direction, Failure, FailureKind, Timestamp};
 use bus_store::{Claim, Claimed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind};
 use tokio::sync::watch;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bus_core::descriptor::Instance;
+use bus_core::instance::Instance;
 use bus_core::{Direction, Failure};
 use bus_store::{Claimed, Commit, StoreError, StoreErrorKind};
 use tokio::task::JoinSet;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_core::descriptor::Instance;
+use bus_core::instance::Instance;
 use bus_core::{Failure, FailureKind, ObjectOperation};
 use bus_store::{Binding, Claim, Claimed, Outcome, StoreError};
 

@@ -1,0 +1,111 @@
+//! A connected connector, whatever its Rust type: what the runtime calls.
+
+use std::any::{Any, type_name};
+use std::error::Error;
+use std::fmt;
+
+use crate::clock::BoxFuture;
+use crate::connector::{Connector, Cx, ObjectParams, ReferencedObject};
+use crate::failure::{Failure, FailureKind};
+use crate::name::ObjectType;
+
+/// A connected connector, whatever its Rust type.
+pub struct Instance(Box<dyn AnyConnector>);
+
+impl Instance {
+    pub(crate) fn of<C: Connector>(connector: C) -> Self {
+        Self(Box::new(connector))
+    }
+
+    pub(crate) fn get<C: Connector>(&self) -> Result<&C, Failure> {
+        self.0.as_any().downcast_ref().ok_or_else(|| {
+            Failure::reject(format!("this route belongs to another type than `{}`", type_name::<C>()))
+        })
+    }
+
+    pub async fn external_object_id(
+        &self,
+        object: &ReferencedObject,
+        cx: &Cx,
+    ) -> Result<Option<String>, Failure> {
+        self.0.external_object_id(object, cx).await
+    }
+
+    pub async fn internal_object_params(
+        &self,
+        external_id: &str,
+        object_type: &ObjectType,
+        cx: &Cx,
+    ) -> Result<Option<ObjectParams>, Failure> {
+        self.0.internal_object_params(external_id, object_type, cx).await
+    }
+
+    pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
+        self.0.flush(cx).await
+    }
+
+    pub fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
+        self.0.classify(error)
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Instance")
+    }
+}
+
+/// The object-safe twin of `Connector`.
+trait AnyConnector: Send + Sync {
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
+    fn external_object_id<'a>(
+        &'a self,
+        object: &'a ReferencedObject,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>>;
+    fn internal_object_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        object_type: &'a ObjectType,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
+    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
+    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind;
+}
+
+impl<C: Connector> AnyConnector for C {
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
+    fn external_object_id<'a>(
+        &'a self,
+        object: &'a ReferencedObject,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            Connector::external_object_id(self, object, cx).await.map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn internal_object_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        object_type: &'a ObjectType,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>> {
+        Box::pin(async move {
+            Connector::internal_object_params(self, external_id, object_type, cx)
+                .await
+                .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { Connector::flush(self, cx).await.map_err(|f| f.classified(C::classify)) })
+    }
+
+    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
+        C::classify(error)
+    }
+}
