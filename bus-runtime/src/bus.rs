@@ -36,13 +36,21 @@ pub struct Bus {
     crews: Arc<Mutex<HashMap<ConnectorName, Crew>>>,
     /// One change to the registration at a time.
     registering: Arc<Mutex<()>>,
+    /// Set once this process has asked to work on the queues.
+    asked: Arc<OnceCell<()>>,
     /// What the bus left behind, once it has stopped.
     stopped: Arc<OnceCell<ShutdownReport>>,
 }
 
 impl Bus {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, crews: Arc::default(), registering: Arc::default(), stopped: Arc::default() }
+        Self {
+            shared,
+            crews: Arc::default(),
+            registering: Arc::default(),
+            asked: Arc::default(),
+            stopped: Arc::default(),
+        }
     }
 
     /// The built-in object store.
@@ -307,7 +315,7 @@ pub(crate) fn record_of(connector: ConnectorConfig, owner: RecordOwner) -> Resul
 }
 
 /// Waits until this process may work on the queues.
-pub(crate) async fn wait_for_queues(shared: Arc<Shared>) {
+async fn wait_for_queues(shared: Arc<Shared>) {
     loop {
         let owned = tokio::select! {
             () = shared.stopping.cancelled() => return,

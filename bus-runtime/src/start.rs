@@ -10,7 +10,7 @@ use bus_store::{ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
 use serde_json::Value;
 
 use crate::Result;
-use crate::bus::{Bus, record_of, wait_for_queues};
+use crate::bus::{Bus, record_of};
 use crate::clock::{SystemClock, SystemDice};
 use crate::config::{Config, ConnectorConfig, StoreConfig};
 use crate::error::{BusError, BusErrorKind};
@@ -177,17 +177,6 @@ impl Builder {
         {
             shared.store.close().await;
             return Err(BusError::new(BusErrorKind::Strict, format!("the start is strict, and {warning}")));
-        }
-        // A store tells at the first poll where nobody else works on the queues: the usual case is known before any
-        // worker begins.
-        let mut owning = Box::pin(wait_for_queues(Arc::clone(&shared)));
-        tokio::select! {
-            biased;
-            () = &mut owning => {}
-            () = std::future::ready(()) => {
-                tracing::info!("another process works on the queues; this one stands by");
-                tokio::spawn(owning);
-            }
         }
         for enlisted in shared.roster().iter() {
             bus.start_crew(enlisted).await;

@@ -67,10 +67,11 @@ async fn a_program_without_the_connector_logs_for_it() {
     without_it.until_idle().await;
     assert_eq!(log.calls(), [] as [&str; 0]);
     assert_eq!(without_it.counters("event-log", Direction::Outgoing).await.open, 1);
-    without_it.shutdown().await;
 
+    // It leaves the queues to whoever can work on them, while it still runs.
     let with_it = on_file().linked::<EventLog>().start().await;
     with_it.until_idle().await;
     assert_eq!(log.calls(), ["create ada snapshot"]);
     with_it.shutdown().await;
+    without_it.shutdown().await;
 }

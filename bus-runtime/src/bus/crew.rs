@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Bus;
+use super::{Bus, wait_for_queues};
 use crate::Result;
 use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
@@ -28,6 +28,7 @@ impl Bus {
     /// Starts the workers of a connector that can work.
     pub(crate) async fn start_crew(&self, enlisted: &Arc<Enlisted>) {
         let (true, Some(linked)) = (enlisted.works(), enlisted.linked) else { return };
+        self.asked.get_or_init(|| self.ask_for_queues()).await;
         let connection = Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(enlisted)));
         let stopping = self.shared.stopping.child_token();
         let mut workers = Vec::new();
@@ -48,6 +49,22 @@ impl Bus {
         }
         let crew = Crew { connection, stopping, workers };
         self.crews.lock().await.insert(enlisted.record.name.clone(), crew);
+    }
+
+    /// Asks to work on the queues. Only a process with a connector that can work does: one that merely logs leaves them
+    /// to others.
+    async fn ask_for_queues(&self) {
+        // A store tells at the first poll where nobody else works on the queues: the usual case is known before any
+        // worker begins.
+        let mut owning = Box::pin(wait_for_queues(Arc::clone(&self.shared)));
+        tokio::select! {
+            biased;
+            () = &mut owning => {}
+            () = std::future::ready(()) => {
+                tracing::info!("another process works on the queues; this one stands by");
+                tokio::spawn(owning);
+            }
+        }
     }
 
     pub(super) async fn stop_crew(&self, name: &ConnectorName) {
