@@ -1,12 +1,11 @@
 //! A connected connector, whatever its Rust type: what the runtime calls.
 
 use std::any::{Any, type_name};
-use std::error::Error;
 use std::fmt;
 
 use crate::clock::BoxFuture;
 use crate::connector::{Connector, Cx, ObjectParams, ReferencedObject};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::name::ObjectType;
 
 /// A connected connector, whatever its Rust type.
@@ -43,10 +42,6 @@ impl Instance {
     pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
         self.0.flush(cx).await
     }
-
-    pub fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
-        self.0.classify(error)
-    }
 }
 
 impl fmt::Debug for Instance {
@@ -70,7 +65,6 @@ trait AnyConnector: Send + Sync {
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
-    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind;
 }
 
 impl<C: Connector> AnyConnector for C {
@@ -103,9 +97,5 @@ impl<C: Connector> AnyConnector for C {
 
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move { Connector::flush(self, cx).await.map_err(|f| f.classified(C::classify)) })
-    }
-
-    fn classify(&self, error: &(dyn Error + 'static)) -> FailureKind {
-        C::classify(error)
     }
 }

@@ -110,12 +110,12 @@ pub(crate) fn ended(claimed: &Claimed, error: String) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bus_core::{DataType, DeliveryId, ObjectOperation, TaskId};
     use uuid::Uuid;
 
-    fn claimed(policy: ErrorPolicy, attempt: u32) -> Claimed {
+    pub(crate) fn claimed(policy: ErrorPolicy, attempt: u32) -> Claimed {
         Claimed {
             delivery: DeliveryId(1),
             task: TaskId(1),

@@ -114,30 +114,13 @@ impl<'a> Batch<'a> {
 mod tests {
     use super::*;
     use crate::config::Processing;
-    use bus_core::{DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectOperation, TaskId};
+    use crate::flow::settlement;
+    use bus_core::{DeliveryId, Direction, ErrorPolicy, ObjectId};
     use bus_store::QueueId;
-    use uuid::Uuid;
 
     fn claimed(delivery: i64, key: &str) -> Claimed {
-        Claimed {
-            delivery: DeliveryId(delivery),
-            task: TaskId(delivery),
-            key: key.to_owned(),
-            subject: "app.user".to_owned(),
-            operation: ObjectOperation::Update,
-            data_type: DataType::SimpleSnapshot,
-            policy: ErrorPolicy::Default,
-            data: Vec::new(),
-            content_type: String::new(),
-            site: None,
-            origin: None,
-            idempotency_key: Uuid::nil(),
-            attempt: 1,
-            asks: 0,
-            waiting_since: None,
-            aside: false,
-            logged_at: Timestamp::EPOCH,
-        }
+        let sample = settlement::tests::claimed(ErrorPolicy::Default, 1);
+        Claimed { delivery: DeliveryId(delivery), key: key.to_owned(), ..sample }
     }
 
     fn object(number: i64) -> ObjectKey {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bus_core::instance::Instance;
 use bus_core::{Direction, Failure};
-use bus_store::{Claimed, Commit, StoreError, StoreErrorKind};
+use bus_store::{Claimed, Commit, Settlement, StoreError, StoreErrorKind};
 use tokio::task::JoinSet;
 
 use super::{Worker, report};
@@ -13,6 +13,7 @@ use crate::flow::apply::{Application, Applied, NotApplied};
 use crate::flow::queue::OwnedQueue;
 use crate::flow::settlement::{holds, released};
 use crate::flow::task_log::announce;
+use crate::shared::Shared;
 
 /// How often an apply starts over when somebody else changed the same object, before it counts as failed.
 const CONFLICTS_MAX: usize = 10;
@@ -30,6 +31,7 @@ impl Worker {
         let mut keys = HashSet::new();
         let mut objects = HashSet::new();
         let mut held = HashSet::new();
+        let mut put_back = Vec::new();
         let mut lost = None;
         for claimed in claimed {
             // The next of a key begins where the one before it ended.
@@ -43,39 +45,32 @@ impl Worker {
             }
             let application = self.application(queue, instance);
             if lost.is_some() || !self.may_start() {
-                let commit = application.settled(&claimed, released(None));
-                self.shared.store.commit(commit).await?;
+                put_back.push(Settlement { delivery: claimed.delivery, outcome: released(None) });
                 held.insert(claimed.key);
                 continue;
             }
-            let mut applied = match self.applied(&application, &claimed).await? {
-                (applied, None) => applied,
-                (applied, failure) => {
-                    lost = failure;
-                    applied
-                }
-            };
+            let mut applied;
+            (applied, lost) = self.applied(&application, &claimed).await?;
             // Somebody of this claim is about to write the same external object: begin again after that.
             if applied.own.as_ref().is_some_and(|own| objects.contains(own)) {
                 self.finish(queue, instance, &mut writing, &mut held).await?;
                 keys = HashSet::from([claimed.key.clone()]);
                 objects.clear();
-                applied = self.applied(&application, &claimed).await?.0;
+                (applied, lost) = self.applied(&application, &claimed).await?;
             }
             objects.extend(applied.own.clone());
             let shared = Arc::clone(&self.shared);
             writing.spawn(async move {
-                let holds = holds_key(&applied.commit);
-                let committed = shared.store.commit(applied.commit).await;
-                if let (Ok(committed), Some(change)) = (&committed, &applied.change)
-                    && let Some(task) = committed.tasks.first()
-                {
-                    announce(&shared, change, *task);
-                }
-                (claimed, holds, committed.map(|_| ()))
+                let written = write(&shared, applied).await;
+                (claimed, written)
             });
         }
         self.finish(queue, instance, &mut writing, &mut held).await?;
+        if !put_back.is_empty() {
+            let ownership = Some(queue.ownership.clone());
+            let commit = Commit { settlements: put_back, ownership, ..Commit::at(self.shared.now()) };
+            self.shared.store.commit(commit).await?;
+        }
         match lost {
             Some(failure) => self.connection.lost(instance, &failure).await,
             // Preparing may not touch the external system: only where nothing else proves it, this has to do.
@@ -119,22 +114,22 @@ impl Worker {
         &self,
         queue: &OwnedQueue,
         instance: &Arc<Instance>,
-        writing: &mut JoinSet<(Claimed, bool, Result<(), StoreError>)>,
+        writing: &mut JoinSet<(Claimed, Result<bool, StoreError>)>,
         held: &mut HashSet<String>,
     ) -> Result<(), StoreError> {
         let mut conflicted = Vec::new();
         let mut failure = None;
         while let Some(written) = writing.join_next().await {
             match written {
-                Ok((claimed, holds, Ok(()))) => {
+                Ok((claimed, Ok(holds))) => {
                     if holds {
                         held.insert(claimed.key);
                     }
                 }
-                Ok((claimed, _, Err(error))) if error.kind() == StoreErrorKind::Conflict => {
+                Ok((claimed, Err(error))) if error.kind() == StoreErrorKind::Conflict => {
                     conflicted.push(claimed);
                 }
-                Ok((_, _, Err(error))) => failure = Some(error),
+                Ok((_, Err(error))) => failure = Some(error),
                 Err(error) => {
                     failure = Some(
                         StoreError::new(
@@ -173,28 +168,24 @@ impl Worker {
             if let Some(failure) = lost {
                 self.connection.lost(instance, &failure).await;
             }
-            let holds = holds_key(&applied.commit);
-            match self.shared.store.commit(applied.commit).await {
-                Ok(committed) => {
-                    if let (Some(change), Some(task)) = (&applied.change, committed.tasks.first()) {
-                        announce(&self.shared, change, *task);
-                    }
-                    return Ok(holds);
-                }
+            match write(&self.shared, applied).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict => conflict = Some(error),
-                Err(error) => return Err(error),
+                written => return written,
             }
         }
         let reason = conflict.map_or_else(String::new, |error| report(&error));
         let application = self.application(queue, instance);
         let outcome = application.rules.conflicted(claimed, format!("it cannot be applied: {reason}"));
-        let commit = application.settled(claimed, outcome);
-        let holds = holds_key(&commit);
-        self.shared.store.commit(commit).await?;
-        Ok(holds)
+        write(&self.shared, Applied::settled(application.settled(claimed, outcome))).await
     }
 }
 
-fn holds_key(commit: &Commit) -> bool {
-    commit.settlements.iter().any(|settlement| holds(&settlement.outcome))
+/// Writes what a task becomes, and tells the listeners. Whether the outcome holds the key.
+async fn write(shared: &Shared, applied: Applied) -> Result<bool, StoreError> {
+    let holds_key = applied.commit.settlements.iter().any(|settlement| holds(&settlement.outcome));
+    let committed = shared.store.commit(applied.commit).await?;
+    if let (Some(change), Some(task)) = (&applied.change, committed.tasks.first()) {
+        announce(shared, change, *task);
+    }
+    Ok(holds_key)
 }
