@@ -9,6 +9,7 @@ use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrit
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::change::{HostChange, Stored};
+use crate::flow::numbers::new_number;
 use crate::flow::task_log;
 use crate::shared::Shared;
 
@@ -44,7 +45,7 @@ impl ObjectStore {
     pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<ObjectKey> {
         let object_type = self.object_type::<T>()?;
         if object.id().is_unset() {
-            let number = self.shared.store.new_object_number().await;
+            let number = new_number(&self.shared.store).await;
             let number =
                 number.map_err(|error| BusError::store(&format!("give a new {object_type} an id"), error))?;
             set_identity(object, Identified::New { number, guid: self.shared.new_uuid() })

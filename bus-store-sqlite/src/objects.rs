@@ -67,23 +67,26 @@ impl Objects for SqliteStore {
         })
     }
 
-    fn new_object_number(&self) -> StoreFuture<'_, i64> {
-        self.write(NewNumber)
+    fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
+        self.write(NewNumbers(count))
     }
 }
 
-struct NewNumber;
+struct NewNumbers(usize);
 
-impl Write for NewNumber {
-    type Answer = i64;
-    const OPERATION: &'static str = "new object number";
+impl Write for NewNumbers {
+    type Answer = Vec<i64>;
+    const OPERATION: &'static str = "new object numbers";
 
-    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<i64>, Fault> {
-        let number = session.next_object_number()?.ok_or_else(|| {
-            let message = "an object has the largest number there is; give new objects an id yourself";
-            refusal(StoreErrorKind::Unsupported, message)
-        })?;
-        Ok(Progress::Done(number))
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Vec<i64>>, Fault> {
+        let mut numbers = Vec::with_capacity(self.0);
+        for _ in 0..self.0 {
+            numbers.push(session.next_object_number()?.ok_or_else(|| {
+                let message = "an object has the largest number there is; give new objects an id yourself";
+                refusal(StoreErrorKind::Unsupported, message)
+            })?);
+        }
+        Ok(Progress::Done(numbers))
     }
 }
 

@@ -30,9 +30,9 @@ pub trait Objects {
     /// How many objects of this type there are.
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
 
-    /// A number that no object of this store, of whatever type, has or ever had: the id of a new object. Larger
-    /// than every number ever saved or answered.
-    fn new_object_number(&self) -> StoreFuture<'_, i64>;
+    /// So many numbers that no object of this store, of whatever type, has or ever had: the ids of new objects, in
+    /// ascending order. Larger than every number ever saved or answered.
+    fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>>;
 }
 
 /// An object as it is stored.

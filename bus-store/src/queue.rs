@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreFuture;
-use crate::identity::Binding;
 use crate::objects::ObjectQuery;
 
 /// Where deliveries are claimed. Outcomes are written by [`TaskLog::commit`](crate::TaskLog::commit).
@@ -223,23 +222,4 @@ pub enum Awaited {
     },
     /// An object of the host.
     Exists(ObjectQuery),
-}
-
-impl Awaited {
-    /// Which of the bindings satisfies it.
-    pub fn is_met_by_binding(&self, binding: &Binding) -> bool {
-        match self {
-            Self::Bound { connector, object_type, object } => {
-                *connector == binding.connector
-                    && *object_type == binding.object.object_type
-                    && *object == binding.object.id
-            }
-            Self::Known { connector, object_type, external_id } => {
-                *connector == binding.connector
-                    && *object_type == binding.object.object_type
-                    && *external_id == binding.external_id
-            }
-            Self::Exists(_) => false,
-        }
-    }
 }

@@ -362,14 +362,15 @@ impl Objects for Broken {
         self.inner.count_objects(object_type)
     }
 
-    fn new_object_number(&self) -> StoreFuture<'_, i64> {
+    fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         if self.bug != Bug::RepeatsNumbers {
-            return self.inner.new_object_number();
+            return self.inner.new_object_numbers(count);
         }
         let mut numbers = lock(&self.numbers);
-        *numbers += 1;
-        let number = *numbers;
-        Box::pin(async move { Ok(number) })
+        let first = *numbers;
+        *numbers += i64::try_from(count).unwrap();
+        let given: Vec<_> = (first + 1..=*numbers).collect();
+        Box::pin(async move { Ok(given) })
     }
 }
 

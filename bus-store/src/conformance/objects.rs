@@ -217,19 +217,22 @@ pub async fn going_on_after_a_gone_object_is_refused(rig: &dyn Rig) {
 /// A new number is larger than every number that was ever saved, as whatever type, or answered.
 pub async fn a_new_number_was_never_used(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let first = bench.store.new_object_number().await.unwrap();
+    let first = bench.store.new_object_numbers(1).await.unwrap()[0];
     assert!(first > 0);
-    assert!(bench.store.new_object_number().await.unwrap() > first);
+    let several = bench.store.new_object_numbers(100).await.unwrap();
+    assert_eq!(several.len(), 100);
+    assert!(several[0] > first && several.is_sorted_by(|one, next| one < next), "{several:?}");
+    assert!(bench.store.new_object_numbers(1).await.unwrap()[0] > first);
     let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(5_000) };
     bench.save([ObjectRecord { key: company, ..user(0) }, user(-3)]).await;
-    assert!(bench.store.new_object_number().await.unwrap() > 5_000);
+    assert!(bench.store.new_object_numbers(1).await.unwrap()[0] > 5_000);
     bench.save([user(7_000)]).await;
     bench.delete(&user_key(7_000), 1).await;
-    assert!(bench.store.new_object_number().await.unwrap() > 7_000);
+    assert!(bench.store.new_object_numbers(1).await.unwrap()[0] > 7_000);
     // Ids are compared by their text, so a text can be a number, too.
     let text = ObjectKey { object_type: user_type(), id: ObjectId::Text("9000".to_owned()) };
     bench.save([ObjectRecord { key: text, ..user(0) }]).await;
-    assert!(bench.store.new_object_number().await.unwrap() > 9_000);
+    assert!(bench.store.new_object_numbers(1).await.unwrap()[0] > 9_000);
 }
 
 /// Numbers that are asked for at the same time are different.
@@ -240,7 +243,7 @@ pub async fn numbers_asked_for_at_once_are_different(rig: &dyn Rig) {
         tokio::spawn(async move {
             let mut numbers = Vec::new();
             for _ in 0..20 {
-                numbers.push(store.new_object_number().await.unwrap());
+                numbers.push(store.new_object_numbers(1).await.unwrap()[0]);
             }
             numbers
         })

@@ -67,7 +67,7 @@ pub async fn ids_go_on_after_reopening(rig: &dyn Rig) -> Verdict {
     needs_reopening!(bench.store);
     let [before] = bench.log(["x"]).await;
     let task_before = bench.claim_and_settle(at(0), Outcome::Completed).await.task;
-    let number_before = bench.store.new_object_number().await.unwrap();
+    let number_before = bench.store.new_object_numbers(1).await.unwrap()[0];
     bench.save([user(500)]).await;
     bench.delete(&user_key(500), 1).await;
     bench.store.close().await;
@@ -77,7 +77,7 @@ pub async fn ids_go_on_after_reopening(rig: &dyn Rig) -> Verdict {
     let [after] = bench.log(["x"]).await;
     assert!(after > before, "{after} after {before}");
     assert!(bench.claim_one(at(0)).await.task > task_before);
-    let number = bench.store.new_object_number().await.unwrap();
+    let number = bench.store.new_object_numbers(1).await.unwrap()[0];
     assert!(number > number_before && number > 500, "{number}");
     Verdict::Kept
 }
@@ -122,7 +122,7 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     assert_eq!(kind_of(store.find_object(&by_code_name("x")).await), closed, "find object");
     assert_eq!(kind_of(store.list_objects(&user_type(), None, 1).await), closed, "list objects");
     assert_eq!(kind_of(store.count_objects(&user_type()).await), closed, "count objects");
-    assert_eq!(kind_of(store.new_object_number().await), closed, "new object number");
+    assert_eq!(kind_of(store.new_object_numbers(1).await), closed, "new object numbers");
     assert_eq!(kind_of(store.connectors().await), closed, "connectors");
     let state = ConnectorState::Enabled;
     assert_eq!(kind_of(store.set_connector_state(&crm, state).await), closed, "set connector state");

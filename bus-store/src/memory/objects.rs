@@ -39,17 +39,19 @@ impl Objects for MemoryStore {
         })
     }
 
-    fn new_object_number(&self) -> StoreFuture<'_, i64> {
-        self.with("new object number", |state| {
-            let number = state.objects.number_max.checked_add(1).ok_or_else(|| {
-                StoreError::new(
-                    StoreErrorKind::Unsupported,
-                    "new object number",
-                    "an object has the largest number there is; give new objects an id yourself",
-                )
-            })?;
-            state.objects.number_max = number;
-            Ok(number)
+    fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
+        self.with("new object numbers", move |state| {
+            let first = state.objects.number_max;
+            let last =
+                i64::try_from(count).ok().and_then(|count| first.checked_add(count)).ok_or_else(|| {
+                    StoreError::new(
+                        StoreErrorKind::Unsupported,
+                        "new object numbers",
+                        "an object has the largest number there is; give new objects an id yourself",
+                    )
+                })?;
+            state.objects.number_max = last;
+            Ok((first + 1..=last).collect())
         })
     }
 }
