@@ -89,6 +89,15 @@ impl<T> Change<T> {
         self.facts.idempotency_key
     }
 
+    /// A number that grows with every later delivery of the same object to this connector, and that all attempts at
+    /// one delivery share. Hand it to an external system that can refuse what is older than what it has: so a call
+    /// that arrives late, after its time-out, changes nothing there.
+    ///
+    /// A delivery that stepped aside keeps its number.
+    pub fn sequence(&self) -> i64 {
+        self.facts.delivery.0
+    }
+
     /// Which attempt this is; the first is 1.
     pub fn attempt(&self) -> u32 {
         self.facts.attempt
@@ -145,4 +154,32 @@ pub struct PagePlace {
     pub alias_path: String,
     /// Its culture, `en-US`.
     pub culture: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(delivery: i64, attempt: u32) -> Change<()> {
+        let facts = ChangeFacts {
+            delivery: DeliveryId(delivery),
+            task: TaskId(1),
+            key: ObjectKey { object_type: ObjectType::parse("app.user").unwrap(), id: ObjectId::Number(7) },
+            operation: ObjectOperation::Update,
+            data_type: DataType::SimpleSnapshot,
+            attempt,
+            idempotency_key: Uuid::nil(),
+            external_id: None,
+            origin: None,
+            logged_at: Timestamp::EPOCH,
+            bound: Bound::default(),
+        };
+        Change::new((), facts)
+    }
+
+    #[test]
+    fn the_sequence_grows_with_deliveries_and_not_with_attempts() {
+        assert_eq!(change(7, 1).sequence(), change(7, 2).sequence());
+        assert!(change(7, 3).sequence() < change(8, 1).sequence());
+    }
 }

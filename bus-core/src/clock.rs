@@ -33,6 +33,12 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// This long before; stops at the beginning of time instead of overflowing.
+    pub fn minus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// How long after `earlier` this is; zero when it is before (clocks jump).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -118,6 +124,7 @@ mod tests {
     fn arithmetic_on_absurd_times_neither_panics_nor_wraps() {
         let end = Timestamp::from_micros(i64::MAX);
         assert_eq!(end.plus(Duration::MAX), end);
+        assert_eq!(Timestamp::from_micros(-2).minus(Duration::MAX), Timestamp::from_micros(i64::MIN));
         assert_eq!(Timestamp::EPOCH.since(end), Duration::ZERO);
         assert_eq!(end.to_string().parse::<Timestamp>().unwrap(), end);
         assert!("yesterday".parse::<Timestamp>().is_err());

@@ -1,18 +1,14 @@
 //! What a connector author implements.
 
-use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
 use std::error::Error;
-use std::fmt;
 use std::future::{Future, ready};
-use std::sync::Arc;
 
 use crate::change::Change;
-use crate::clock::{BoxFuture, Clock, Timestamp};
+use crate::context::Cx;
 use crate::declared::{Accepts, SubscribesTo};
 use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
-use crate::name::{ConnectorName, ObjectType, SiteName};
+use crate::name::{ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, ObjectOperation};
 use crate::parts::ObjectParts;
@@ -33,8 +29,9 @@ pub trait Connector: Sized + Send + Sync + 'static {
     /// What the operator sets for it; `NoSettings` for none.
     type Settings: Settings;
 
-    /// Makes it ready to work. Called at start, after its settings changed, and again (with back-off) after a
-    /// failure that was *disconnected*, before anything else is delivered.
+    /// Makes it ready to work. Called at start, after its settings changed, and again (with back-off, and while its
+    /// circuit is open every 30 s unless set) after a failure that was *disconnected*, before anything else is
+    /// delivered.
     fn connect(settings: Self::Settings, cx: &Cx) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// What the external system calls one of the host's objects, for a reference that the identity map cannot
@@ -62,13 +59,14 @@ pub trait Connector: Sized + Send + Sync + 'static {
     }
 
     /// Makes everything that `deliver` answered with `Ok` since the last flush durable. Runs before the outcomes
-    /// of a batch of deliveries are stored; if it fails, all of them count as failed in the same way.
+    /// of a batch of deliveries are stored; if it fails, all that were `Ok` count as failed in the same way. Other
+    /// calls of `deliver` may run meanwhile where `concurrency` is more than 1.
     fn flush(&self, cx: &Cx) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = cx;
         ready(Ok(()))
     }
 
-    /// What an error that came through `?` means: *disconnected*, *retry*, *reject*.
+    /// What an error that came through `?` means: *disconnected*, *retry*, *step aside*, *defer*, *reject*.
     fn classify(error: &(dyn Error + 'static)) -> FailureKind {
         classify_by_source(error)
     }
@@ -78,18 +76,34 @@ pub trait Connector: Sized + Send + Sync + 'static {
 ///
 /// # The delivery contract
 ///
+/// In short; `docs/delivery-contract.md` has all of it, with the test that shows each part.
+///
 /// - **At least once.** A delivery that was accepted is called until it has an outcome. After a crash the same one
-///   comes again, with the same `idempotency_key`: make repeats harmless.
+///   comes again, with the same `idempotency_key` and `sequence`: make repeats harmless.
 /// - **In order.** Deliveries of one object come one after the other, oldest first. One that failed is tried again
-///   before any later one of the *same* object; other objects go on.
-/// - **Not while you are cut off.** A failure that is *disconnected* costs no attempt and nothing is delivered until
-///   `connect` succeeds.
-/// - **Bounded.** A call that takes longer than the call time-out (30 s unless set) is dropped and counts as failed;
-///   a panic counts as failed. After `max_attempts` the delivery is parked and waits for a person.
+///   before any later one of the *same* object; other objects go on. That holds for calls that end within their
+///   time-out; a peer that compares `sequence` can refuse what arrives later. The operator may ask for more order
+///   (nothing of the connector overtakes) or for none.
+/// - **Side by side.** Up to `concurrency` calls (1 unless set), of different objects; both directions run at the same
+///   time.
+/// - **Stepping aside.** Only one that *steps aside* lets later ones of its object overtake it. When its turn comes again
+///   after one of them, it is superseded, or is about what the object is by then: an old version never follows a
+///   newer one.
+/// - **Not now.** *Defer* costs no attempt and holds the order of its object, for 24 h in all unless set.
+/// - **Not while you are cut off.** A failure that is *disconnected* costs no attempt, and nothing is delivered until
+///   `connect` succeeds. After several in a row the circuit opens, and one delivery at a time probes. One that loses
+///   the connection again and again while others go through is charged.
+/// - **Not too fast.** With a rate set, calls are spread; waiting for it costs no attempt.
+/// - **Bounded.** A call that takes longer than the call time-out (30 s unless set) is dropped at its next `await` and
+///   counts as failed; a panic counts as failed. After `max_attempts` charged calls, over all processes and crashes,
+///   the delivery is parked and waits for a person.
+/// - **Synchronous** lines (`sync`) are the same deliveries: logged first, then called while whoever logs the change
+///   waits, if nothing earlier of the object is open and the connector can begin at once; otherwise queued.
 #[diagnostic::on_unimplemented(
     message = "connector `{Self}` declares `outgoing({T})` but does not say how to deliver it",
     label = "no `impl Outgoing<{T}> for {Self}`",
-    note = "write `impl Outgoing<{T}> for {Self}`, or take the line away"
+    note = "write `impl Outgoing<{T}> for {Self}`, or take the line away",
+    note = "an `impl blocking::Outgoing<{T}>` is called only with `blocking` in `#[connector(...)]`"
 )]
 pub trait Outgoing<T>: Connector + SubscribesTo<T> {
     /// Tells the external system. `Ok(())` means that it knows (or will, once `flush` has succeeded).
@@ -98,13 +112,18 @@ pub trait Outgoing<T>: Connector + SubscribesTo<T> {
 
 /// How a connector turns an external object `E` into one of the host's.
 ///
-/// Tasks of one external object (same key) are prepared one after the other, oldest first. The contract of
-/// `Outgoing` about repeats, time-outs, panics and parking holds here too; what is applied to the built-in object
-/// store is applied exactly once, because it commits together with the outcome.
+/// Tasks of one external object (same key) are prepared one after the other, oldest first; those of different ones side
+/// by side, up to `concurrency`, and so are all that have no key. The contract of `Outgoing` about repeats, time-outs,
+/// panics, stepping aside, deferring and parking holds here too, as far as the error policy that the sender chose does
+/// not say otherwise; rates and synchronous lines are for outgoing calls only. One task may be prepared more than once:
+/// while it waits for a reference, when the object that it matches turns out to be another one, or when somebody else has
+/// changed that object meanwhile. What is applied to the built-in object store is applied exactly once, because it commits
+/// together with the outcome.
 #[diagnostic::on_unimplemented(
     message = "connector `{Self}` declares `incoming({E})` but does not say what it becomes",
     label = "no `impl Incoming<{E}> for {Self}`",
-    note = "write `impl Incoming<{E}> for {Self}`, or take the line away"
+    note = "write `impl Incoming<{E}> for {Self}`, or take the line away",
+    note = "an `impl blocking::Incoming<{E}>` is called only with `blocking` in `#[connector(...)]`"
 )]
 pub trait Incoming<E>: Connector + Accepts<E> {
     /// What it becomes in the host.
@@ -293,85 +312,5 @@ impl ObjectParams {
     pub fn group(mut self, external_id: impl Into<String>) -> Self {
         self.group = Some(external_id.into());
         self
-    }
-}
-
-/// What a connector is given with every call: who it is, the host's handles, the clock, and the sign to stop.
-#[derive(Clone)]
-pub struct Cx {
-    connector: ConnectorName,
-    handles: Handles,
-    clock: Arc<dyn Clock>,
-    cancelled: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-}
-
-impl Cx {
-    /// A context by hand, as tests of a connector use it.
-    pub fn new(
-        connector: ConnectorName,
-        handles: Handles,
-        clock: Arc<dyn Clock>,
-        cancelled: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-    ) -> Self {
-        Self { connector, handles, clock, cancelled }
-    }
-
-    /// The registered connector that this call is for.
-    pub fn connector(&self) -> &ConnectorName {
-        &self.connector
-    }
-
-    /// A handle that the application provided at start. Missing ones are a failure that names type and remedy;
-    /// `#[connector(needs(H))]` reports them at start already.
-    pub fn handle<H: Any + Send + Sync>(&self) -> Result<Arc<H>, Failure> {
-        self.handles.get::<H>().ok_or_else(|| {
-            Failure::reject(format!(
-                "the application provides no `{0}`: add `.provide(...)` with a `{0}` to `Bus::builder`",
-                type_name::<H>()
-            ))
-        })
-    }
-
-    /// The time now, by the bus's clock.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// Returns when the bus shuts down: stop soon, the call is dropped after the grace.
-    pub async fn cancelled(&self) {
-        (self.cancelled)().await;
-    }
-}
-
-impl fmt::Debug for Cx {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cx").field("connector", &self.connector).finish_non_exhaustive()
-    }
-}
-
-/// The application's handles (pools, clients, caches), by type.
-#[derive(Clone, Default)]
-pub struct Handles(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl Handles {
-    /// Adds one; a second of the same type takes the first one's place.
-    pub fn insert<H: Any + Send + Sync>(&mut self, handle: H) {
-        self.0.insert(TypeId::of::<H>(), Arc::new(handle));
-    }
-
-    /// The one of this type.
-    pub fn get<H: Any + Send + Sync>(&self) -> Option<Arc<H>> {
-        self.0.get(&TypeId::of::<H>()).cloned()?.downcast().ok()
-    }
-
-    /// Whether there is one of this type.
-    pub fn contains(&self, id: TypeId) -> bool {
-        self.0.contains_key(&id)
-    }
-}
-
-impl fmt::Debug for Handles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handles({})", self.0.len())
     }
 }

@@ -1,5 +1,5 @@
 //! What a program knows of a connector and of an object type before anything runs: the hand-written form of what
-//! the macros write. Longer than other files by its examples.
+//! the macros write.
 //!
 //! ```
 //! use bus_core::descriptor::{ConnectorDescriptor, Route};
@@ -31,18 +31,27 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::change::{Change, ChangeFacts, ChangeSummary};
 use crate::clock::BoxFuture;
-use crate::connector::{Applicable, Connector, Cx, Incoming, Outgoing, Prepared, Received, ReceivedFacts};
-use crate::declared::Accepts;
+use crate::connector::Connector;
+use crate::context::Cx;
 use crate::failure::Failure;
 use crate::instance::Instance;
-use crate::object::{AnyObject, BusObject, ObjectKey};
+use crate::object::BusObject;
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::reference::ReferenceField;
 use crate::settings::{self, Settings};
-use crate::subscription::Subscription;
+
+mod route;
+
+pub use route::{
+    Deliver, Filter, IncomingCall, IncomingRoute, OutgoingRoute, Prepare, PreparedObject, PreparedParts,
+    Route, Subscribable,
+};
+
+/// The settings of a registered connector, read once for its filters.
+#[doc(hidden)]
+pub type ParsedSettings = Box<dyn Any + Send + Sync>;
 
 /// A linked connector: its name, where it stands in the source, and how to call it.
 #[derive(Clone, Copy)]
@@ -133,6 +142,12 @@ impl ConnectorDescriptor {
             Route::Outgoing(_) => None,
             Route::Incoming(route) => Some(route),
         })
+    }
+
+    /// Whether any of its routes blocks its thread. Then `connect`, `flush` and its call-backs may block theirs, too:
+    /// whoever writes `deliver` with a blocking client has no other client to connect with.
+    pub fn blocks(&self) -> bool {
+        self.routes.iter().any(Route::blocks)
     }
 }
 
@@ -234,194 +249,6 @@ impl Need {
 impl fmt::Debug for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str((self.type_name)())
-    }
-}
-
-/// One line of a connector: something it is told of, or something it accepts.
-#[derive(Debug, Clone, Copy)]
-pub enum Route {
-    /// It is told of something.
-    Outgoing(OutgoingRoute),
-    /// It accepts something.
-    Incoming(IncomingRoute),
-}
-
-impl Route {
-    /// Changes of `T` that match this subscription (and that the filter, if any, lets through) go to `C`.
-    ///
-    /// The object type is that of `T`, whatever the subscription says; only for `AnyObject` its pattern counts.
-    pub const fn outgoing<C: Outgoing<T>, T: Subscribable>(
-        mut subscription: Subscription,
-        filter: Option<Filter>,
-    ) -> Self {
-        if let Some(exact_type) = T::EXACT_TYPE {
-            subscription.object_type = exact_type;
-        }
-        Self::Outgoing(OutgoingRoute {
-            subscription,
-            exact_type: T::EXACT_TYPE,
-            filter,
-            deliver: |instance, payload, facts, cx| {
-                Box::pin(async move {
-                    let connector = instance.get::<C>()?;
-                    let object = T::read(payload, &facts.key).map_err(unreadable)?;
-                    let change = Change::new(object, facts);
-                    connector.deliver(change, cx).await.map_err(|failure| failure.classified(C::classify))
-                })
-            },
-        })
-    }
-
-    /// External objects `E` are prepared by `C`.
-    pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
-        Self::Incoming(IncomingRoute {
-            kind: <C as Accepts<E>>::KIND,
-            object_type: <C::Object as Applicable>::TYPE_APPLIED,
-            key: |bytes| {
-                let external = <C as Accepts<E>>::decode(bytes)?;
-                Ok(<C as Accepts<E>>::key(&external))
-            },
-            prepare: |instance, call, cx| {
-                Box::pin(async move {
-                    let connector = instance.get::<C>()?;
-                    let object = <C as Accepts<E>>::decode(&call.bytes)?;
-                    let existing = call.existing.map(|(key, payload)| C::Object::of_stored(payload, &key));
-                    let existing = existing.transpose().map_err(unreadable)?;
-                    let received = Received::new(object, existing, call.facts);
-                    let prepared = connector
-                        .prepare_internal_object(received, cx)
-                        .await
-                        .map_err(|failure| failure.classified(C::classify))?;
-                    PreparedObject::of(prepared)
-                })
-            },
-        })
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
-fn unreadable(error: PayloadError) -> Failure {
-    Failure::reject(format!("the stored object does not fit its type: {error}"))
-}
-
-/// Decides, without an instance, whether a connector wants a change.
-pub type Filter = fn(&ChangeSummary, &(dyn Any + Send + Sync)) -> bool;
-
-/// The settings of a registered connector, read once for its filters.
-#[doc(hidden)]
-pub type ParsedSettings = Box<dyn Any + Send + Sync>;
-
-/// Calls `Outgoing::deliver` of the route's type.
-#[doc(hidden)]
-pub type Deliver =
-    for<'a> fn(&'a Instance, Payload, ChangeFacts, &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
-
-/// Something a connector is told of.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct OutgoingRoute {
-    /// Which changes.
-    pub subscription: Subscription,
-    /// The one type that the Rust type stands for; `None` for `AnyObject`.
-    pub exact_type: Option<&'static str>,
-    /// What the connector's own code says to a change.
-    pub filter: Option<Filter>,
-    #[doc(hidden)]
-    pub deliver: Deliver,
-}
-
-impl fmt::Debug for OutgoingRoute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutgoingRoute").field("subscription", &self.subscription).finish_non_exhaustive()
-    }
-}
-
-/// Something a connector accepts.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct IncomingRoute {
-    /// What it is called when it is logged.
-    pub kind: &'static str,
-    /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
-    pub object_type: Option<&'static str>,
-    #[doc(hidden)]
-    pub key: fn(&[u8]) -> Result<Option<String>, Failure>,
-    #[doc(hidden)]
-    pub prepare:
-        for<'a> fn(&'a Instance, IncomingCall, &'a Cx) -> BoxFuture<'a, Result<PreparedObject, Failure>>,
-}
-
-impl fmt::Debug for IncomingRoute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingRoute").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-/// What an incoming route is called with.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct IncomingCall {
-    pub bytes: Vec<u8>,
-    pub existing: Option<(ObjectKey, Payload)>,
-    pub facts: ReceivedFacts,
-}
-
-/// What an incoming route answers.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum PreparedObject {
-    Object { object: PreparedParts, external_id: Option<String> },
-    Existing,
-    Ignore,
-}
-
-/// A prepared object: with its Rust type's help taken apart, or not yet.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum PreparedParts {
-    Typed(Box<ObjectParts>),
-    Any(Box<AnyObject>),
-}
-
-impl PreparedObject {
-    fn of<T: Applicable>(prepared: Prepared<T>) -> Result<Self, Failure> {
-        Ok(match prepared {
-            Prepared::Object { object, external_id } => {
-                Self::Object { object: object.prepared().map_err(unreadable)?, external_id }
-            }
-            Prepared::Existing => Self::Existing,
-            Prepared::Ignore => Self::Ignore,
-        })
-    }
-}
-
-/// What an outgoing line can name: an object's type, or `AnyObject`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a bus object",
-    label = "not a bus object",
-    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it, or name `AnyObject`"
-)]
-pub trait Subscribable: Sized + Send + 'static {
-    /// The one type that the Rust type stands for; `None` for `AnyObject`.
-    const EXACT_TYPE: Option<&'static str>;
-
-    #[doc(hidden)]
-    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError>;
-}
-
-impl<T: BusObject> Subscribable for T {
-    const EXACT_TYPE: Option<&'static str> = Some(T::TYPE);
-
-    fn read(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
-        payload.read()
-    }
-}
-
-impl Subscribable for AnyObject {
-    const EXACT_TYPE: Option<&'static str> = None;
-
-    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
-        Ok(payload.into_any(key.object_type.clone(), key.id.clone()))
     }
 }
 

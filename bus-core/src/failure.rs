@@ -26,12 +26,21 @@ pub enum FailureKind {
     Unclassified,
     /// Tried again with back-off, up to `max_attempts`; holds the order of its object.
     Retry,
-    /// Tried again after this long instead of the usual back-off (clamped to the furthest due time).
+    /// Tried again after this long instead of the usual back-off: at most 1 h, unless set. It counts as an attempt.
     RetryAfter(Duration),
+    /// Tried again later, up to `max_attempts`; releases the order of its object, so that later deliveries may
+    /// overtake it. It holds nothing even when it is parked.
+    StepAside,
+    /// Not an attempt: asked again after a minimum delay that grows each time. Holds the order of its object, other
+    /// objects go on. Parked once it has been deferred for 24 h in all, unless another total is set.
+    Defer,
+    /// As `Defer`, but asked again after this long: at least the minimum delay, at most the total.
+    DeferFor(Duration),
     /// Parked at once: trying again would not help, a person has to look. Holds the order of its object.
     Reject,
-    /// The external system cannot be reached: `connect` runs again before anything else is delivered. Costs no
-    /// attempt, however long it lasts.
+    /// The external system cannot be reached: `connect` runs again before anything else is delivered. An outage costs
+    /// no attempt, however long it lasts; a delivery that loses the connection again and again while others go through
+    /// is charged.
     Disconnected,
     /// A call-back that this connector does not have.
     #[doc(hidden)]
@@ -47,6 +56,27 @@ impl Failure {
     /// Try again after this long.
     pub fn retry_after(error: impl Into<BoxError>, delay: Duration) -> Self {
         Self::new(FailureKind::RetryAfter(delay), error)
+    }
+
+    /// Let later ones of the same object go first: the attempt is logged and counted, this one is tried again later,
+    /// and until then it holds nobody up.
+    ///
+    /// Once a later one has been delivered, this one is out of date: an old version never overwrites a newer one.
+    pub fn step_aside(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::StepAside, error)
+    }
+
+    /// Not now: it does not count as an attempt and holds the order of its object, while other objects go on.
+    ///
+    /// Asked again after a minimum delay (1 s unless set) that grows each time. What has been deferred for 24 h in
+    /// all, unless another total is set, is parked.
+    pub fn defer(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::Defer, error)
+    }
+
+    /// Not before this long: as `defer`, with the delay that the external system names.
+    pub fn defer_for(error: impl Into<BoxError>, delay: Duration) -> Self {
+        Self::new(FailureKind::DeferFor(delay), error)
     }
 
     /// Do not try again: a person has to look.
@@ -133,6 +163,10 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 pub trait OrFail<T> {
     /// An error here is tried again.
     fn or_retry(self) -> Result<T, Failure>;
+    /// An error here lets later deliveries of the same object go first.
+    fn or_step_aside(self) -> Result<T, Failure>;
+    /// An error here means "not now": no attempt is counted.
+    fn or_defer(self) -> Result<T, Failure>;
     /// An error here is for a person to look at.
     fn or_reject(self) -> Result<T, Failure>;
 }
@@ -140,6 +174,12 @@ pub trait OrFail<T> {
 impl<T, E: Into<BoxError>> OrFail<T> for Result<T, E> {
     fn or_retry(self) -> Result<T, Failure> {
         self.map_err(Failure::retry)
+    }
+    fn or_step_aside(self) -> Result<T, Failure> {
+        self.map_err(Failure::step_aside)
+    }
+    fn or_defer(self) -> Result<T, Failure> {
+        self.map_err(Failure::defer)
     }
     fn or_reject(self) -> Result<T, Failure> {
         self.map_err(Failure::reject)
@@ -192,9 +232,37 @@ mod tests {
 
     #[test]
     fn a_failure_always_has_a_message() {
-        assert_eq!(Failure::retry("  ").message(), "the connector failed without saying why");
-        let kept = Failure::reject("no such account");
-        assert_eq!(kept.classified(classify_by_source).kind(), FailureKind::Reject);
+        let minute = Duration::from_mins(1);
+        for silent in [
+            Failure::retry("  "),
+            Failure::retry_after("", minute),
+            Failure::step_aside("\n"),
+            Failure::defer(""),
+            Failure::defer_for(" ", minute),
+            Failure::reject(""),
+            Failure::disconnected(""),
+        ] {
+            assert_eq!(silent.message(), "the connector failed without saying why", "{:?}", silent.kind());
+        }
+    }
+
+    #[test]
+    fn what_a_connector_decided_is_not_decided_again() {
+        let minute = Duration::from_mins(1);
+        for (decided, kind) in [
+            (Failure::reject("no such account"), FailureKind::Reject),
+            (Failure::step_aside("the account is locked"), FailureKind::StepAside),
+            (Failure::defer("maintenance"), FailureKind::Defer),
+            (Failure::defer_for("maintenance", minute), FailureKind::DeferFor(minute)),
+        ] {
+            assert_eq!(decided.classified(|_| FailureKind::Retry).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_connector_can_classify_an_error_as_not_now() {
+        let failure = failing(io::Error::other("busy")).unwrap_err();
+        assert_eq!(failure.classified(|_| FailureKind::Defer).kind(), FailureKind::Defer);
     }
 
     #[test]
@@ -202,5 +270,7 @@ mod tests {
         let failed: Result<(), &str> = Err("no");
         assert_eq!(failed.or_reject().unwrap_err().kind(), FailureKind::Reject);
         assert_eq!(failed.or_retry().unwrap_err().kind(), FailureKind::Retry);
+        assert_eq!(failed.or_step_aside().unwrap_err().kind(), FailureKind::StepAside);
+        assert_eq!(failed.or_defer().unwrap_err().kind(), FailureKind::Defer);
     }
 }

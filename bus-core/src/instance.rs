@@ -4,7 +4,8 @@ use std::any::{Any, type_name};
 use std::fmt;
 
 use crate::clock::BoxFuture;
-use crate::connector::{Connector, Cx, ObjectParams, ReferencedObject};
+use crate::connector::{Connector, ObjectParams, ReferencedObject};
+use crate::context::Cx;
 use crate::failure::Failure;
 use crate::name::ObjectType;
 

@@ -12,7 +12,7 @@
 //! | *delivery* | one task for one connector: the real queue entry ([`DeliveryId`], [`DeliveryState`]) |
 //! | *attempt* | one try at a delivery |
 //! | *key* | what order is kept for: registered connector, direction, object type, immutable id |
-//! | *connector* | a struct that knows one external system ([`Connector`], [`Outgoing`], [`Incoming`]) |
+//! | *connector* | a struct that knows one external system ([`Connector`], [`Outgoing`], [`Incoming`], [`blocking`]) |
 //! | *registered connector* | the operator's record of one: code name, state, settings |
 //! | *translation record* | what identifies a referenced object apart from its id ([`TranslationRecord`]) |
 //! | *binding* | "our object 17 is their object 003xx", unique both ways per registered connector |
@@ -23,9 +23,11 @@
 // The macros name this crate by its name; inside it, that name is itself.
 extern crate self as bus_core;
 
+pub mod blocking;
 pub mod change;
 pub mod clock;
 pub mod connector;
+pub mod context;
 pub mod declared;
 pub mod delivery;
 pub mod descriptor;
@@ -53,9 +55,9 @@ pub use bus_macros::{BusObject, Settings, connector, incoming, outgoing};
 pub use change::{Change, ChangeSummary, PagePlace};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
 pub use connector::{
-    Applicable, Connector, Cx, Handles, Incoming, ObjectParams, Outgoing, Prepared, Received,
-    ReferencedObject,
+    Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
 };
+pub use context::{Cancellation, Cx, Handles};
 pub use declared::{Accepts, SubscribesTo};
 pub use delivery::{DeliveryId, DeliveryState, TaskId};
 pub use event::{Listener, Veto};

@@ -127,4 +127,20 @@ pub enum ErrorPolicy {
 impl ErrorPolicy {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Default, Self::SkipOnce, Self::SkipOnError, Self::DeleteOnError];
+
+    /// The word used in logs and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::SkipOnce => "skip_once",
+            Self::SkipOnError => "skip_on_error",
+            Self::DeleteOnError => "delete_on_error",
+        }
+    }
+}
+
+impl fmt::Display for ErrorPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

@@ -15,6 +15,8 @@ pub struct Subscription {
     pub operations: &'static [ObjectOperation],
     /// How much of the object the delivery carries.
     pub data_type: DataType,
+    /// Whether whoever logs the change delivers it, too, before the logging call returns.
+    pub sync: bool,
     /// Objects of which site.
     pub site: SiteCriterion,
     /// Objects with which code name.
@@ -47,6 +49,7 @@ impl Subscription {
             object_type,
             operations: &[],
             data_type: DataType::SimpleSnapshot,
+            sync: false,
             site: SiteCriterion::Any,
             code_name: None,
             class_name: None,
@@ -71,6 +74,18 @@ impl Subscription {
     #[must_use]
     pub const fn data(mut self, data_type: DataType) -> Self {
         self.data_type = data_type;
+        self
+    }
+
+    /// Delivered by whoever logs the change, before the logging call returns; it carries a snapshot.
+    ///
+    /// The delivery is logged first, in the same transaction as the change. The caller runs it as attempt 1 only if
+    /// nothing earlier of its object is open and the connector is able to run here and now; otherwise it is an
+    /// ordinary queued delivery.
+    #[must_use]
+    pub const fn synchronous(mut self) -> Self {
+        self.sync = true;
+        self.data_type = DataType::Snapshot;
         self
     }
 

@@ -37,6 +37,8 @@ pub struct ExternalTask {
     pub data_type: DataType,
     /// The site it belongs to.
     pub site: Option<String>,
+    /// What the sender calls this sending.
+    pub idempotency_key: Option<String>,
 }
 
 impl ExternalTask {
@@ -67,6 +69,7 @@ impl ExternalTask {
             error_policy: ErrorPolicy::Default,
             data_type: DataType::SimpleSnapshot,
             site: None,
+            idempotency_key: None,
         }
     }
 
@@ -109,6 +112,14 @@ impl ExternalTask {
     /// What identifies the object in the external system, where the bytes do not tell.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// What the sender calls this sending: not empty, at most 255 bytes. The same key for the same connector is logged
+    /// once: a repetition is answered with the first task's id, and refused when anything about it is different. The key
+    /// is kept as long as its task: while that is open, and then as long as the history of its connector.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
         self
     }
 

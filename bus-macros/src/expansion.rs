@@ -72,6 +72,35 @@ fn a_connector_that_is_told_of_any_object() {
 }
 
 #[test]
+fn a_connector_that_is_told_before_the_caller_goes_on() {
+    check(
+        "sync",
+        connector::connector(
+            quote!(name = "door"),
+            quote! {
+                #[outgoing(Badge, on(update, delete), sync, site = "hq")]
+                struct Door;
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_connector_that_blocks() {
+    check(
+        "blocking",
+        connector::connector(
+            quote!(name = "ledger", blocking),
+            quote! {
+                #[outgoing(User)]
+                #[incoming(Booking, key = number)]
+                struct Ledger;
+            },
+        ),
+    );
+}
+
+#[test]
 fn a_connector_with_a_mistake() {
     check(
         "mistake",

@@ -36,9 +36,11 @@ mod suggest;
 /// |---|---|---|
 /// | `name = "crm"` | its name in `bus.toml` and in the store: lowercase words joined by `-` | none: it must be given |
 /// | `needs(HostDb, ...)` | handles without which it cannot work; a missing one is reported at start | none |
+/// | `blocking` | its code blocks its thread: it implements `blocking::Outgoing<T>` and `blocking::Incoming<E>` instead | it is async |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
 ///
-/// The first line of the doc comment is what operators read about it. The struct has no type parameters.
+/// The first line of the doc comment is what operators read about it. The struct has no type parameters. A connector
+/// with `blocking` code has a module of its own, `bus_core::blocking`, which says what its threads may and may not.
 ///
 /// ```
 /// use bus_core::{
@@ -127,6 +129,7 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `data = simple` | the delivery carries the fields; references stay the host's ids | |
 /// | `data = simple_snapshot` | … and references are translated | this one |
 /// | `data = snapshot` | … and children travel along | |
+/// | `sync` | delivered before the logging call returns, where that can be; always a snapshot, so not together with `data` | queued |
 /// | `type = "cms.%"` | objects of these types; with `AnyObject` only, and there it must be given | the type of `T` |
 /// | `site = "corp"` | objects of these sites | any site, or none |
 /// | `global` | objects that belong to no site; not together with `site` | |
@@ -174,6 +177,39 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// # use bus_core::descriptor::DescribedConnector;
 /// # assert_eq!(Audit::DESCRIPTOR.outgoing().count(), 3);
+/// ```
+///
+/// # Synchronous lines
+///
+/// `sync` loses nothing: the delivery is logged first, in the same transaction as the change. The caller then runs it
+/// as attempt 1 before the logging call returns, but only if nothing earlier of its object is open and the connector is
+/// able to run here and now. Otherwise it is an ordinary queued delivery, as is one whose attempt failed. A failure other
+/// than *step aside* and *defer* leaves the synchronous lines of further connectors to the queue, too.
+///
+/// What is logged inside `deliver`, by applying an external object, or in a transaction of the host's own is always
+/// queued.
+///
+/// ```
+/// # use bus_core::{BusObject, Change, Connector, Cx, DataType, Failure, NoSettings, Outgoing, connector};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, BusObject)]
+/// # #[object(type = "app.badge")]
+/// # struct Badge { #[object(id)] id: i64 }
+/// /// Tells the doors whom to let in.
+/// #[connector(name = "door")]
+/// #[outgoing(Badge, on(update, delete), sync)]
+/// struct Door;
+/// # impl Connector for Door {
+/// #     type Settings = NoSettings;
+/// #     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> { Ok(Self) }
+/// # }
+/// # impl Outgoing<Badge> for Door {
+/// #     async fn deliver(&self, _: Change<Badge>, _: &Cx) -> Result<(), Failure> { Ok(()) }
+/// # }
+/// # use bus_core::descriptor::DescribedConnector;
+/// # let line = Door::DESCRIPTOR.outgoing().next().unwrap().subscription;
+/// # assert!(line.sync);
+/// # assert_eq!(line.data_type, DataType::Snapshot);
 /// ```
 #[proc_macro_attribute]
 pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {

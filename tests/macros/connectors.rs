@@ -17,9 +17,10 @@ use bus_core::instance::Instance;
 use bus_core::object::ObjectKey;
 use bus_core::payload::Payload;
 use bus_core::{
-    Accepts, AnyObject, BoxFuture, Change, ChangeSummary, Clock, Connector, ConnectorName, Cx, DataType,
-    DeliveryId, Failure, Handles, Incoming, ObjectId, ObjectOperation, ObjectType, Outgoing, Prepared,
-    Received, Settings, SiteCriterion, Subscription, TaskId, Timestamp, connector,
+    Accepts, AnyObject, BoxFuture, Cancellation, Change, ChangeSummary, Clock, Connector, ConnectorName, Cx,
+    DataType, DeliveryId, Failure, Handles, Incoming, NoSettings, ObjectId, ObjectOperation, ObjectType,
+    Outgoing, Prepared, Received, Settings, SiteCriterion, Subscription, TaskId, Timestamp, blocking,
+    connector,
 };
 use bus_tests_macros::{Contact, Lead, User};
 use serde::Deserialize;
@@ -148,6 +149,73 @@ fn the_descriptor_says_what_the_attributes_say() {
     assert_eq!([first.filter.is_some(), second.filter.is_some(), any.filter.is_some()], [true, false, false]);
     let kinds: Vec<_> = crm.incoming().map(|route| (route.kind, route.object_type)).collect();
     assert_eq!(kinds, [("contact", Some("app.user")), ("web_lead", Some("app.user"))]);
+}
+
+/// Writes into a ledger, page by page.
+#[connector(name = "ledger", blocking)]
+#[outgoing(User, on(update), sync, code_name = "a%")]
+#[outgoing(User, on(delete))]
+#[incoming(Contact, key = uid)]
+struct Ledger {
+    db: Arc<HostDb>,
+}
+
+impl Connector for Ledger {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, cx: &Cx) -> Result<Self, Failure> {
+        Ok(Self { db: cx.handle()? })
+    }
+}
+
+impl blocking::Outgoing<User> for Ledger {
+    fn deliver(&self, change: Change<User>, _: &Cx) -> Result<(), Failure> {
+        self.db.0.lock().unwrap().push(format!("{} {}", change.operation(), change.object.login));
+        Ok(())
+    }
+}
+
+impl blocking::Incoming<Contact> for Ledger {
+    type Object = User;
+    fn prepare_internal_object(
+        &self,
+        received: Received<Contact, User>,
+        _: &Cx,
+    ) -> Result<Prepared<User>, Failure> {
+        Ok(User { id: 0, login: received.object.uid }.into())
+    }
+}
+
+#[test]
+fn a_blocking_connector_says_so_on_each_route_and_an_async_one_on_none() {
+    assert!(Ledger::DESCRIPTOR.blocks());
+    assert!(Ledger::DESCRIPTOR.routes.iter().all(Route::blocks));
+    assert!(!Crm::DESCRIPTOR.blocks());
+    assert!(!Crm::DESCRIPTOR.routes.iter().any(Route::blocks));
+
+    let (cx, db) = context();
+    let ledger = run((Ledger::DESCRIPTOR.connect)(serde_json::json!({}), &cx)).unwrap();
+    let payload = Payload::of(&User { id: 7, login: "ada".to_owned() }).unwrap();
+    for route in Ledger::DESCRIPTOR.outgoing() {
+        run((route.deliver)(&ledger, payload.clone(), facts(Bound::default()), &cx)).unwrap();
+    }
+    assert_eq!(*db.0.lock().unwrap(), ["update ada", "update ada"]);
+    let contact = Ledger::DESCRIPTOR.incoming().next().unwrap();
+    let prepared = run((contact.prepare)(&ledger, call(br#"{"uid":"003","tags":[]}"#, None), &cx)).unwrap();
+    assert!(matches!(prepared, PreparedObject::Object { .. }), "{prepared:?}");
+}
+
+#[test]
+fn a_synchronous_line_is_a_snapshot_and_its_neighbours_are_not() {
+    let subscriptions: Vec<_> = Ledger::DESCRIPTOR.outgoing().map(|route| route.subscription).collect();
+    assert_eq!(
+        subscriptions,
+        [
+            Subscription::to("app.user").on(&[ObjectOperation::Update]).synchronous().code_name("a%"),
+            Subscription::to("app.user").on(&[ObjectOperation::Delete]),
+        ]
+    );
+    let carried: Vec<_> = subscriptions.iter().map(|line| (line.sync, line.data_type)).collect();
+    assert_eq!(carried, [(true, DataType::Snapshot), (false, DataType::SimpleSnapshot)]);
 }
 
 #[test]
@@ -307,8 +375,7 @@ fn context() -> (Cx, Arc<HostDb>) {
     handles.insert(HostDb(Mutex::default()));
     let db = handles.get::<HostDb>().unwrap();
     let name = ConnectorName::parse("crm-eu").unwrap();
-    let never = Arc::new(|| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) });
-    (Cx::new(name, handles, Arc::new(Stopped), never), db)
+    (Cx::new(name, handles, Arc::new(Stopped), Arc::new(Never)), db)
 }
 
 fn connect(cx: &Cx) -> Instance {
@@ -358,6 +425,19 @@ impl Clock for Stopped {
     }
 
     fn sleep_until(&self, _: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Nobody says stop.
+struct Never;
+
+impl Cancellation for Never {
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
 }

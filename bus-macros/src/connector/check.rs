@@ -16,8 +16,8 @@ use crate::errors::Errors;
 use crate::paths::CorePath;
 use crate::{docs, names, suggest};
 
-const CONNECTOR_KEYS: &[&str] = &["name", "needs", "crate"];
-const OUTGOING_KEYS: &[&str] = &["on", "data", "type", "site", "global", "code_name", "filter"];
+const CONNECTOR_KEYS: &[&str] = &["name", "needs", "blocking", "crate"];
+const OUTGOING_KEYS: &[&str] = &["on", "data", "sync", "type", "site", "global", "code_name", "filter"];
 const INCOMING_KEYS: &[&str] = &["key", "unordered", "kind", "decode"];
 
 /// What people write, what the bus calls it.
@@ -36,6 +36,7 @@ pub(super) fn check(read: &Read, errors: &mut Errors) -> Connector {
         name: it_has_a_name(read, errors),
         summary: docs::summary(&read.item.attrs),
         needs: it_needs_handles(&read.connector, errors),
+        blocking: read.connector.flag("blocking", errors).is_some(),
         outgoing: lines(read, Direction::Outgoing, errors, outgoing),
         incoming: lines(read, Direction::Incoming, errors, incoming),
     };
@@ -146,6 +147,7 @@ fn outgoing(line: &Line, errors: &mut Errors) -> OutgoingLine {
         type_pattern: only_any_object_has_a_type_pattern(line, errors),
         operations: it_names_operations(line, errors),
         data: it_names_a_data_type(line, errors),
+        sync: entries.flag("sync", errors).is_some(),
         site: it_is_of_a_site_or_global(line, errors),
         code_name: it_is_a_pattern(entries, "code_name", "admin%", errors),
         filter: entries.function("filter", "Self::wants", errors),
@@ -243,10 +245,21 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
     of_life.map(|(_, variant)| *variant).collect()
 }
 
-/// How much a delivery carries has three answers.
+/// How much a delivery carries has three answers. `sync` gives one of them by itself, so that beside it there is
+/// nothing left to say, be it the same or another.
 fn it_names_a_data_type(line: &Line, errors: &mut Errors) -> Option<&'static str> {
     let words: Vec<&str> = DATA_TYPES.iter().map(|(word, _)| *word).collect();
     let entry = line.entries.get("data")?;
+    if line.entries.get("sync").is_some() {
+        errors.refuse(
+            &entry.word,
+            format!(
+                "`data` stands beside `sync` in {}, but a synchronous line always carries a snapshot: take `data` away",
+                line.entries.attribute
+            ),
+        );
+        return None;
+    }
     let given: Ident = entry.equals("takes a word: write `data = snapshot`", errors)?;
     let found = DATA_TYPES.iter().find(|(word, _)| given == word);
     if found.is_none() {
@@ -450,11 +463,6 @@ fn no_kind_stands_twice(connector: &Connector, errors: &mut Errors) {
 
 fn foreign_to_connectors(word: &str) -> Option<String> {
     match word {
-        "blocking" => Some(
-            "`#[connector(...)]` has no key `blocking`, since connectors are async: run blocking code inside \
-             `deliver` on a thread of its own"
-                .to_owned(),
-        ),
         _ if OUTGOING_KEYS.contains(&word) => Some(format!(
             "`{word}` belongs to a line, not to `#[connector(...)]`: move it to `#[outgoing(...)]`"
         )),
@@ -471,9 +479,6 @@ fn foreign_to_outgoing(word: &str, line: &Line) -> Option<String> {
         "class" | "path" | "culture" => Some(format!(
             "`{word}` in {attribute} is a criterion of pages; objects have `site`, `global`, `code_name` and `filter`"
         )),
-        "sync" => {
-            Some(format!("{attribute} has no key `sync`, since every delivery is queued: take it away"))
-        }
         "late" => Some(format!(
             "{attribute} has no key `late`, since a delivery waits for its references: take it away"
         )),
@@ -486,6 +491,7 @@ fn foreign_to_outgoing(word: &str, line: &Line) -> Option<String> {
         _ if INCOMING_KEYS.contains(&word) => {
             Some(format!("`{word}` belongs to `#[incoming(...)]`, not to {attribute}: take it away"))
         }
+        _ if CONNECTOR_KEYS.contains(&word) => Some(of_the_connector(word, attribute)),
         _ => owned(word, attribute),
     }
 }
@@ -496,9 +502,14 @@ fn foreign_to_incoming(word: &str, line: &Line) -> Option<String> {
         _ if OUTGOING_KEYS.contains(&word) => {
             Some(format!("`{word}` belongs to `#[outgoing(...)]`, not to {attribute}: take it away"))
         }
-        "sync" | "late" | "view" => Some(format!("{attribute} has no key `{word}`: take it away")),
+        _ if CONNECTOR_KEYS.contains(&word) => Some(of_the_connector(word, attribute)),
+        "late" | "view" => Some(format!("{attribute} has no key `{word}`: take it away")),
         _ => owned(word, attribute),
     }
+}
+
+fn of_the_connector(word: &str, attribute: &str) -> String {
+    format!("`{word}` belongs to the whole connector, not to {attribute}: move it to `#[connector(...)]`")
 }
 
 fn owned(word: &str, attribute: &str) -> Option<String> {
@@ -527,11 +538,12 @@ impl OutgoingLine {
         };
         let pattern = |given: &Option<LitStr>| given.as_ref().map(LitStr::value);
         format!(
-            "{} {:?} {:?} {:?} {site:?} {:?} {}",
+            "{} {:?} {:?} {:?} {} {site:?} {:?} {}",
             self.object.to_token_stream(),
             pattern(&self.type_pattern),
             self.operations,
             self.data,
+            self.sync,
             pattern(&self.code_name),
             self.filter.to_token_stream(),
         )

@@ -89,8 +89,8 @@ fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
 fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
     let Connector { core, name, summary, needs, .. } = connector;
     let struct_name = &item.ident;
-    let outgoing = connector.outgoing.iter().map(|line| outgoing_route(struct_name, core, line));
-    let incoming = connector.incoming.iter().map(|line| incoming_route(struct_name, core, line));
+    let outgoing = connector.outgoing.iter().map(|line| outgoing_route(struct_name, connector, line));
+    let incoming = connector.incoming.iter().map(|line| incoming_route(struct_name, connector, line));
     let summary = (!summary.is_empty()).then(|| quote!(.summary(#summary)));
     let needs = (!needs.is_empty())
         .then(|| quote!(.needs(const { &[#(#core::descriptor::Need::of::<#needs>()),*] })));
@@ -138,7 +138,9 @@ pub(crate) fn place(core: &CorePath) -> TokenStream {
     }
 }
 
-fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> TokenStream {
+fn outgoing_route(struct_name: &Ident, connector: &Connector, line: &OutgoingLine) -> TokenStream {
+    let Connector { core, blocking, .. } = connector;
+    let route = if *blocking { quote!(outgoing_blocking) } else { quote!(outgoing) };
     let OutgoingLine { object, code_name, .. } = line;
     let subscription =
         if let Some(pattern) = &line.type_pattern { quote!(to(#pattern)) } else { quote!(everything()) };
@@ -147,6 +149,7 @@ fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> 
         (!operations.is_empty()).then(|| quote!(.on(&[#(#core::ObjectOperation::#operations),*])));
     let data = line.data.map(|name| format_ident!("{name}"));
     let data = data.map(|name| quote!(.data(#core::DataType::#name)));
+    let sync = line.sync.then(|| quote!(.synchronous()));
     let site = match &line.site {
         Site::Any => None,
         Site::Global => Some(quote!(.global())),
@@ -164,17 +167,19 @@ fn outgoing_route(struct_name: &Ident, core: &CorePath, line: &OutgoingLine) -> 
     };
     let connector = at(struct_name, object);
     quote! {
-        #core::descriptor::Route::outgoing::<#connector, #object>(
-            #core::Subscription::#subscription #operations #data #site #code_name,
+        #core::descriptor::Route::#route::<#connector, #object>(
+            #core::Subscription::#subscription #operations #data #sync #site #code_name,
             #filter,
         )
     }
 }
 
-fn incoming_route(struct_name: &Ident, core: &CorePath, line: &IncomingLine) -> TokenStream {
+fn incoming_route(struct_name: &Ident, connector: &Connector, line: &IncomingLine) -> TokenStream {
+    let Connector { core, blocking, .. } = connector;
+    let route = if *blocking { quote!(incoming_blocking) } else { quote!(incoming) };
     let external = &line.external;
     let connector = at(struct_name, external);
-    quote!(#core::descriptor::Route::incoming::<#connector, #external>())
+    quote!(#core::descriptor::Route::#route::<#connector, #external>())
 }
 
 /// The struct's name as if it stood in the line: what is missing is missed there.

@@ -11,6 +11,8 @@ pub(super) struct Connector {
     pub(super) name: Option<LitStr>,
     pub(super) summary: String,
     pub(super) needs: Vec<Type>,
+    /// Whether its code blocks its thread.
+    pub(super) blocking: bool,
     pub(super) outgoing: Vec<OutgoingLine>,
     pub(super) incoming: Vec<IncomingLine>,
 }
@@ -23,8 +25,9 @@ pub(super) struct OutgoingLine {
     pub(super) type_pattern: Option<LitStr>,
     /// The variants of `ObjectOperation`, in the order of an object's life; none means all.
     pub(super) operations: Vec<&'static str>,
-    /// The variant of `DataType`.
+    /// The variant of `DataType`; none beside `sync`, which is one by itself.
     pub(super) data: Option<&'static str>,
+    pub(super) sync: bool,
     pub(super) site: Site,
     pub(super) code_name: Option<LitStr>,
     pub(super) filter: Option<ExprPath>,

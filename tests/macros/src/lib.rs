@@ -79,3 +79,36 @@ macro_rules! prepares {
         }
     };
 }
+
+/// `impl blocking::Outgoing<T>`.
+#[macro_export]
+macro_rules! delivers_blocking {
+    ($connector:ident: $object:ty) => {
+        impl ::bus_core::blocking::Outgoing<$object> for $connector {
+            fn deliver(
+                &self,
+                _: ::bus_core::Change<$object>,
+                _: &::bus_core::Cx,
+            ) -> ::core::result::Result<(), ::bus_core::Failure> {
+                ::core::unimplemented!()
+            }
+        }
+    };
+}
+
+/// `impl blocking::Incoming<E>`, as a `User`.
+#[macro_export]
+macro_rules! prepares_blocking {
+    ($connector:ident: $external:ty) => {
+        impl ::bus_core::blocking::Incoming<$external> for $connector {
+            type Object = $crate::User;
+            fn prepare_internal_object(
+                &self,
+                _: ::bus_core::Received<$external, $crate::User>,
+                _: &::bus_core::Cx,
+            ) -> ::core::result::Result<::bus_core::Prepared<$crate::User>, ::bus_core::Failure> {
+                ::core::unimplemented!()
+            }
+        }
+    };
+}

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use words::{
-    BusObject, Change, ChangeSummary, Connector, Cx, Failure, Incoming, Outgoing, Prepared, Received, Ref,
-    Secret, Settings, connector,
+    BusObject, Change, ChangeSummary, Connector, Cx, Failure, Incoming, NoSettings, Outgoing, Prepared,
+    Received, Ref, Secret, Settings, blocking, connector,
 };
 
 /// A company of the host.
@@ -93,5 +93,36 @@ impl Incoming<Firm> for Register {
         _: &Cx,
     ) -> Result<Prepared<Company>, Failure> {
         Ok(Company { id: 0, code: received.object.number.to_string(), owner: None }.into())
+    }
+}
+
+/// Writes down what the register is told, before the caller goes on.
+#[connector(name = "minutes", blocking, crate = words)]
+#[outgoing(Company, sync)]
+#[incoming(Firm, unordered)]
+#[derive(Debug)]
+pub struct Minutes;
+
+impl Connector for Minutes {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl blocking::Outgoing<Company> for Minutes {
+    fn deliver(&self, _: Change<Company>, _: &Cx) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl blocking::Incoming<Firm> for Minutes {
+    type Object = Company;
+    fn prepare_internal_object(
+        &self,
+        _: Received<Firm, Company>,
+        _: &Cx,
+    ) -> Result<Prepared<Company>, Failure> {
+        Ok(Prepared::Ignore)
     }
 }

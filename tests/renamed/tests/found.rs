@@ -1,14 +1,17 @@
 //! What the macros registered under another name of `bus-core` is found like everything else.
 
-use bus_tests_renamed::{Company, Register, RegisterSettings};
+use bus_tests_renamed::{Company, Minutes, Register, RegisterSettings};
 use words::__private::{LinkedConnector, LinkedObject, inventory};
 use words::descriptor::DescribedConnector;
 use words::{Accepts, BusObject, Settings};
 
 #[test]
 fn a_connector_of_a_crate_that_renamed_the_bus_is_found() {
-    let names: Vec<_> = inventory::iter::<LinkedConnector>().map(|linked| linked.0.name).collect();
-    assert_eq!(names, ["register"]);
+    let mut names: Vec<_> = inventory::iter::<LinkedConnector>().map(|linked| linked.0.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["minutes", "register"]);
+    assert!(Minutes::DESCRIPTOR.blocks());
+    assert!(Minutes::DESCRIPTOR.outgoing().all(|route| route.subscription.sync));
 
     let register = Register::DESCRIPTOR;
     assert_eq!(register.summary, "Keeps the register of companies in step.");

@@ -4,7 +4,7 @@ use bus_core::connector;
 use bus_tests_macros::{User, connects, delivers};
 
 #[connector(name = "crm")]
-#[outgoing(User, sync)]
+#[outgoing(User, data = snapshot, sync)]
 struct Crm;
 
 connects!(Crm);

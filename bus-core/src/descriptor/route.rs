@@ -1,0 +1,266 @@
+//! The lines of a connector: how each of them calls the author's code, whatever its types.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::blocking;
+use crate::change::{Change, ChangeFacts, ChangeSummary};
+use crate::clock::BoxFuture;
+use crate::connector::{Applicable, Incoming, Outgoing, Prepared, Received, ReceivedFacts};
+use crate::context::Cx;
+use crate::declared::Accepts;
+use crate::failure::Failure;
+use crate::instance::Instance;
+use crate::object::{AnyObject, BusObject, ObjectKey};
+use crate::operation::DataType;
+use crate::parts::ObjectParts;
+use crate::payload::{Payload, PayloadError};
+use crate::subscription::Subscription;
+
+/// One line of a connector: something it is told of, or something it accepts.
+#[derive(Debug, Clone, Copy)]
+pub enum Route {
+    /// It is told of something.
+    Outgoing(OutgoingRoute),
+    /// It accepts something.
+    Incoming(IncomingRoute),
+}
+
+impl Route {
+    /// Changes of `T` that match this subscription (and that the filter, if any, lets through) go to `C`.
+    ///
+    /// The object type is that of `T`, whatever the subscription says; only for `AnyObject` its pattern counts. A
+    /// synchronous subscription carries a snapshot, whatever else it says.
+    pub const fn outgoing<C: Outgoing<T>, T: Subscribable>(
+        subscription: Subscription,
+        filter: Option<Filter>,
+    ) -> Self {
+        Self::Outgoing(OutgoingRoute::of::<T>(subscription, filter, |instance, payload, facts, cx| {
+            Box::pin(async move {
+                let connector = instance.get::<C>()?;
+                let change = change::<T>(payload, facts)?;
+                connector.deliver(change, cx).await.map_err(|failure| failure.classified(C::classify))
+            })
+        }))
+    }
+
+    /// As `outgoing`, for code that blocks its thread.
+    pub const fn outgoing_blocking<C: blocking::Outgoing<T>, T: Subscribable>(
+        subscription: Subscription,
+        filter: Option<Filter>,
+    ) -> Self {
+        let mut route = OutgoingRoute::of::<T>(subscription, filter, |instance, payload, facts, cx| {
+            Box::pin(async move {
+                let connector = instance.get::<C>()?;
+                let change = change::<T>(payload, facts)?;
+                connector.deliver(change, cx).map_err(|failure| failure.classified(C::classify))
+            })
+        });
+        route.blocking = true;
+        Self::Outgoing(route)
+    }
+
+    /// External objects `E` are prepared by `C`.
+    pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
+        Self::Incoming(IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
+            Box::pin(async move {
+                let connector = instance.get::<C>()?;
+                let received = received::<C, E, C::Object>(call)?;
+                let prepared = connector.prepare_internal_object(received, cx).await;
+                PreparedObject::of(prepared.map_err(|failure| failure.classified(C::classify))?)
+            })
+        }))
+    }
+
+    /// As `incoming`, for code that blocks its thread.
+    pub const fn incoming_blocking<C: blocking::Incoming<E>, E: Send + 'static>() -> Self {
+        let mut route = IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
+            Box::pin(async move {
+                let connector = instance.get::<C>()?;
+                let received = received::<C, E, C::Object>(call)?;
+                let prepared = connector.prepare_internal_object(received, cx);
+                PreparedObject::of(prepared.map_err(|failure| failure.classified(C::classify))?)
+            })
+        });
+        route.blocking = true;
+        Self::Incoming(route)
+    }
+
+    /// Whether calls of this route block the thread that polls them.
+    pub const fn blocks(&self) -> bool {
+        match self {
+            Self::Outgoing(route) => route.blocking,
+            Self::Incoming(route) => route.blocking,
+        }
+    }
+}
+
+fn change<T: Subscribable>(payload: Payload, facts: ChangeFacts) -> Result<Change<T>, Failure> {
+    let object = T::read(payload, &facts.key).map_err(unreadable)?;
+    Ok(Change::new(object, facts))
+}
+
+fn received<C: Accepts<E>, E, O: Applicable>(call: IncomingCall) -> Result<Received<E, O>, Failure> {
+    let object = C::decode(&call.bytes)?;
+    let existing = call.existing.map(|(key, payload)| O::of_stored(payload, &key));
+    Ok(Received::new(object, existing.transpose().map_err(unreadable)?, call.facts))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
+fn unreadable(error: PayloadError) -> Failure {
+    Failure::reject(format!("the stored object does not fit its type: {error}"))
+}
+
+/// Decides, without an instance, whether a connector wants a change.
+pub type Filter = fn(&ChangeSummary, &(dyn Any + Send + Sync)) -> bool;
+
+/// Calls `Outgoing::deliver` of the route's type.
+#[doc(hidden)]
+pub type Deliver =
+    for<'a> fn(&'a Instance, Payload, ChangeFacts, &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
+
+/// Calls `Incoming::prepare_internal_object` of the route's type.
+#[doc(hidden)]
+pub type Prepare =
+    for<'a> fn(&'a Instance, IncomingCall, &'a Cx) -> BoxFuture<'a, Result<PreparedObject, Failure>>;
+
+/// Something a connector is told of.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct OutgoingRoute {
+    /// Which changes.
+    pub subscription: Subscription,
+    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    pub exact_type: Option<&'static str>,
+    /// What the connector's own code says to a change.
+    pub filter: Option<Filter>,
+    /// Whether `deliver` blocks the thread that polls it: such a call runs on a thread that is there for it.
+    pub blocking: bool,
+    #[doc(hidden)]
+    pub deliver: Deliver,
+}
+
+impl OutgoingRoute {
+    const fn of<T: Subscribable>(
+        mut subscription: Subscription,
+        filter: Option<Filter>,
+        deliver: Deliver,
+    ) -> Self {
+        if let Some(exact_type) = T::EXACT_TYPE {
+            subscription.object_type = exact_type;
+        }
+        if subscription.sync {
+            subscription.data_type = DataType::Snapshot;
+        }
+        Self { subscription, exact_type: T::EXACT_TYPE, filter, blocking: false, deliver }
+    }
+}
+
+impl fmt::Debug for OutgoingRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingRoute").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
+}
+
+/// Something a connector accepts.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct IncomingRoute {
+    /// What it is called when it is logged.
+    pub kind: &'static str,
+    /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
+    pub object_type: Option<&'static str>,
+    /// Whether `prepare_internal_object` blocks the thread that polls it: such a call runs on a thread that is there
+    /// for it.
+    pub blocking: bool,
+    #[doc(hidden)]
+    pub key: fn(&[u8]) -> Result<Option<String>, Failure>,
+    #[doc(hidden)]
+    pub prepare: Prepare,
+}
+
+impl IncomingRoute {
+    const fn of<C: Accepts<E>, E, O: Applicable>(prepare: Prepare) -> Self {
+        Self {
+            kind: C::KIND,
+            object_type: O::TYPE_APPLIED,
+            blocking: false,
+            key: |bytes| Ok(C::key(&C::decode(bytes)?)),
+            prepare,
+        }
+    }
+}
+
+impl fmt::Debug for IncomingRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingRoute").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What an incoming route is called with.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct IncomingCall {
+    pub bytes: Vec<u8>,
+    pub existing: Option<(ObjectKey, Payload)>,
+    pub facts: ReceivedFacts,
+}
+
+/// What an incoming route answers.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PreparedObject {
+    Object { object: PreparedParts, external_id: Option<String> },
+    Existing,
+    Ignore,
+}
+
+/// A prepared object: with its Rust type's help taken apart, or not yet.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PreparedParts {
+    Typed(Box<ObjectParts>),
+    Any(Box<AnyObject>),
+}
+
+impl PreparedObject {
+    fn of<T: Applicable>(prepared: Prepared<T>) -> Result<Self, Failure> {
+        Ok(match prepared {
+            Prepared::Object { object, external_id } => {
+                Self::Object { object: object.prepared().map_err(unreadable)?, external_id }
+            }
+            Prepared::Existing => Self::Existing,
+            Prepared::Ignore => Self::Ignore,
+        })
+    }
+}
+
+/// What an outgoing line can name: an object's type, or `AnyObject`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a bus object",
+    label = "not a bus object",
+    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it, or name `AnyObject`"
+)]
+pub trait Subscribable: Sized + Send + 'static {
+    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    const EXACT_TYPE: Option<&'static str>;
+
+    #[doc(hidden)]
+    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError>;
+}
+
+impl<T: BusObject> Subscribable for T {
+    const EXACT_TYPE: Option<&'static str> = Some(T::TYPE);
+
+    fn read(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
+        payload.read()
+    }
+}
+
+impl Subscribable for AnyObject {
+    const EXACT_TYPE: Option<&'static str> = None;
+
+    fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
+        Ok(payload.into_any(key.object_type.clone(), key.id.clone()))
+    }
+}
