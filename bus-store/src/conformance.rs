@@ -31,15 +31,23 @@
 
 pub mod aside;
 mod bench;
+pub mod claim_for;
 pub mod connectors;
+pub mod deferral;
 pub mod due;
+pub mod ending;
+pub mod history;
+pub mod idempotency;
 pub mod identity;
+pub mod intervene;
+pub mod kept;
 pub mod objects;
 pub mod opening;
 pub mod operate;
 pub mod owner;
 pub mod programs;
 pub mod queue;
+pub mod scope;
 pub mod task_log;
 pub mod wake;
 
@@ -166,7 +174,29 @@ macro_rules! for_every_law {
             task_log::bytes_survive_as_they_are
             task_log::a_mebibyte_survives
             task_log::time_survives_to_the_microsecond
+            idempotency::the_same_key_is_logged_once
+            idempotency::the_same_key_within_a_commit_is_logged_once
+            idempotency::the_same_key_for_something_else_is_refused
+            idempotency::what_comes_with_a_repeated_task_is_written
+            idempotency::a_key_belongs_to_one_connector
+            idempotency::keys_and_digests_are_compared_byte_by_byte
+            idempotency::a_key_is_known_until_its_task_is_pruned
+            idempotency::a_key_is_for_one_incoming_delivery
+            idempotency::of_concurrent_senders_of_a_key_one_is_logged
+            claim_for::what_is_logged_for_an_idle_owner_is_claimed_at_once
+            claim_for::what_is_claimed_at_once_does_not_ring
+            claim_for::nothing_is_claimed_at_once_behind_its_key
+            claim_for::what_stands_aside_is_passed_at_once
+            claim_for::what_is_settled_with_it_lets_it_be_claimed_at_once
+            claim_for::what_is_repeated_is_not_claimed_at_once
+            claim_for::only_the_first_new_one_is_claimed_at_once
+            claim_for::owners_of_several_queues_are_each_given_their_own
+            claim_for::nothing_is_claimed_at_once_for_a_former_owner
+            claim_for::what_was_claimed_at_once_can_be_interrupted
+            claim_for::a_refused_commit_claims_nothing
+            claim_for::where_the_queue_is_in_order_nothing_overtakes_at_once
             opening::what_was_acknowledged_is_there_after_reopening
+            opening::history_is_there_after_reopening
             opening::ids_go_on_after_reopening
             opening::what_was_claimed_before_reopening_is_charged_and_claimed_alone
             opening::after_closing_every_call_answers_closed
@@ -177,6 +207,7 @@ macro_rules! for_every_law {
             queue::what_runs_holds_its_key
             queue::a_retried_delivery_holds_its_key
             queue::a_released_delivery_holds_its_key
+            queue::a_deferred_delivery_holds_its_key
             queue::a_waiting_delivery_holds_its_key
             queue::a_parked_delivery_holds_its_key
             queue::what_does_not_hold_its_key_lets_the_next_go
@@ -187,6 +218,21 @@ macro_rules! for_every_law {
             queue::what_does_not_hold_its_key_displaces_nothing
             queue::what_was_claimed_before_it_is_not_displaced
             queue::what_was_displaced_cannot_be_settled
+            scope::in_a_queue_in_order_fresh_ones_come_together_by_id
+            scope::in_a_queue_in_order_nothing_is_claimed_beside_another
+            scope::in_a_queue_in_order_whatever_is_stuck_holds_all
+            scope::in_a_queue_in_order_what_waits_holds_its_key_only
+            scope::in_a_queue_in_order_what_was_woken_comes_first_and_alone
+            scope::in_a_queue_in_order_a_run_ends_before_an_exception
+            scope::in_a_queue_in_order_what_is_stuck_displaces_all_behind_it
+            scope::in_a_queue_in_order_what_waits_displaces_its_key_only
+            scope::in_a_queue_in_order_what_passes_holds_nothing
+            scope::in_a_queue_in_order_what_stepped_aside_comes_alone
+            scope::in_a_queue_in_order_what_stepped_aside_can_hold_it_again
+            scope::in_a_queue_in_order_an_interruption_keeps_the_order
+            scope::within_what_order_is_kept_each_owner_says
+            scope::in_a_queue_in_order_what_makes_another_key_ready_rings
+            scope::in_a_queue_in_order_order_survives_every_combination_of_outcomes
             owner::what_is_not_claimed_cannot_be_settled
             owner::a_delivery_is_settled_once
             owner::the_owner_of_another_queue_cannot_settle
@@ -198,6 +244,11 @@ macro_rules! for_every_law {
             owner::an_interruption_keeps_the_order_of_a_key
             owner::an_interruption_does_not_end_a_wait
             owner::a_new_owner_touches_only_what_was_claimed
+            owner::who_gave_a_queue_up_is_a_former_owner
+            owner::what_was_claimed_when_its_queue_was_given_up_is_interrupted
+            owner::a_former_owner_gives_nothing_up
+            owner::a_queue_of_this_process_is_free
+            owner::a_queue_without_an_owner_loses_nothing
             due::only_charged_outcomes_use_up_attempts
             due::what_is_due_is_claimed_not_before
             due::the_next_due_time_is_the_earliest_to_come
@@ -205,9 +256,19 @@ macro_rules! for_every_law {
             due::what_is_due_takes_at_most_half_while_there_is_fresh_work
             due::what_is_due_comes_by_due_time
             due::a_waiting_delivery_knows_how_long_and_how_often
+            due::what_was_charged_before_is_claimed_alone
+            due::what_is_due_before_what_was_charged_comes_without_it
+            due::fresh_work_comes_first_when_it_is_wanted
+            due::alternating_claims_starve_neither_kind
+            deferral::what_is_deferred_is_scheduled_and_not_charged
+            deferral::what_is_deferred_to_now_is_available
+            deferral::deferrals_in_a_row_are_counted
+            deferral::any_other_outcome_ends_a_deferral
+            deferral::an_interruption_does_not_end_a_deferral
+            deferral::a_deferral_ends_a_wait
+            deferral::what_was_deferred_can_be_parked
             aside::what_stepped_aside_runs_again_when_it_is_due
-            aside::what_was_overtaken_is_discarded_when_it_is_due
-            aside::what_is_discarded_as_superseded_takes_no_slot
+            aside::what_was_overtaken_says_by_which
             aside::only_a_later_success_supersedes
             aside::what_stepped_aside_never_runs_beside_its_key
             aside::what_stepped_aside_does_not_overtake_what_holds_the_key
@@ -240,9 +301,12 @@ macro_rules! for_every_law {
             objects::numbers_asked_for_at_once_are_different
             objects::of_concurrent_writers_one_wins
             connectors::records_come_back_as_they_were_saved
-            connectors::a_connector_changes_its_state
             connectors::published_subscriptions_come_back
+            connectors::a_connector_changes_its_state
             connectors::the_switches_are_kept
+            connectors::a_connector_without_open_deliveries_can_be_deleted
+            connectors::a_connector_with_open_deliveries_is_not_deleted
+            connectors::open_circuits_are_kept
             operate::the_books_balance_after_every_outcome
             operate::every_state_is_seen_as_what_it_is
             operate::what_was_blocked_becomes_available
@@ -252,8 +316,55 @@ macro_rules! for_every_law {
             operate::what_went_wrong_is_kept
             operate::the_latest_attempts_are_kept
             operate::long_errors_are_cut_between_characters
+            operate::ten_megabytes_of_an_error_are_cut_between_characters
+            operate::the_open_deliveries_of_a_key_are_found
+            operate::what_a_key_waits_for_is_found
+            operate::a_list_can_be_of_one_key
+            operate::what_is_blocked_names_what_it_stands_behind
             operate::queues_are_listed
             operate::what_nobody_heard_of_is_empty
+            history::what_ended_is_kept_with_how_it_ended
+            history::what_was_discarded_says_why
+            history::what_completed_shows_what_went_wrong_before
+            history::what_ended_is_listed_by_how_it_ended
+            history::what_is_redelivered_names_what_it_repeats
+            history::the_longest_ended_is_pruned_first
+            history::pruning_spares_what_is_open_and_what_ended_later
+            history::pruning_leaves_the_counters
+            history::data_is_kept_until_the_last_delivery_of_its_task_is_pruned
+            history::pruning_changes_no_order
+            history::an_audit_finds_what_was_counted
+            history::what_ended_never_comes_again
+            intervene::a_retry_makes_due_at_once_with_all_attempts
+            intervene::a_retry_changes_no_order
+            intervene::a_retry_of_what_is_blocked_names_what_it_stands_behind
+            intervene::a_retry_of_what_is_ready_says_so
+            intervene::what_was_retried_by_hand_comes_with_others
+            intervene::a_retry_ends_a_wait_and_a_deferral
+            intervene::a_retry_rings
+            intervene::what_runs_is_left_to_its_connector
+            intervene::what_has_ended_stays_so
+            intervene::what_is_not_kept_is_unknown
+            intervene::what_changed_since_it_was_seen_is_left_alone
+            intervene::interventions_are_done_in_the_order_given
+            intervene::one_intervention_reaches_several_queues
+            intervene::an_intervention_names_a_limited_number
+            intervene::where_the_queue_is_in_order_a_retry_names_what_holds_it
+            ending::what_was_called_is_skipped_not_cancelled
+            ending::what_was_never_called_is_cancelled_not_skipped
+            ending::a_retry_does_not_make_it_never_called
+            ending::anything_that_does_not_run_can_be_discarded
+            ending::what_ends_by_hand_lets_the_next_go
+            ending::what_ends_by_hand_leaves_the_others_in_order
+            ending::what_ended_by_hand_waits_no_more
+            ending::what_ends_by_hand_supersedes_nothing
+            ending::ending_a_create_names_the_later_ones
+            ending::ending_anything_else_names_no_later_ones
+            ending::what_operators_did_is_kept
+            ending::what_was_refused_is_not_kept
+            ending::the_latest_interventions_are_kept
+            ending::an_operator_does_not_disturb_the_owner
+            ending::everything_that_is_open_can_be_ended
             wake::logging_rings_before_it_returns
             wake::a_queue_can_be_listened_to_before_it_exists
             wake::a_refused_commit_does_not_ring
@@ -273,6 +384,11 @@ macro_rules! for_every_law {
             wake::a_wait_is_asked_again_when_nothing_arrives
             wake::one_arrival_wakes_all_who_wait
             wake::who_waits_no_more_is_not_woken
+            kept::nothing_is_handed_over_while_what_stood_aside_runs
+            kept::an_object_wakes_what_waits_for_a_binding_that_is_there
+            kept::a_row_of_deferrals_keeps_its_beginning
+            kept::what_was_put_off_for_free_leaves_half
+            kept::what_fails_behind_a_waiting_one_holds_nobody_else
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -292,15 +408,23 @@ mod tests {
         assert_eq!(listed.len(), LAWS.len(), "a law is listed twice");
         let files = [
             include_str!("conformance/aside.rs"),
+            include_str!("conformance/claim_for.rs"),
             include_str!("conformance/connectors.rs"),
+            include_str!("conformance/deferral.rs"),
             include_str!("conformance/due.rs"),
+            include_str!("conformance/ending.rs"),
+            include_str!("conformance/history.rs"),
+            include_str!("conformance/idempotency.rs"),
             include_str!("conformance/identity.rs"),
+            include_str!("conformance/intervene.rs"),
+            include_str!("conformance/kept.rs"),
             include_str!("conformance/objects.rs"),
             include_str!("conformance/opening.rs"),
             include_str!("conformance/operate.rs"),
             include_str!("conformance/owner.rs"),
             include_str!("conformance/programs.rs"),
             include_str!("conformance/queue.rs"),
+            include_str!("conformance/scope.rs"),
             include_str!("conformance/task_log.rs"),
             include_str!("conformance/wake.rs"),
         ];

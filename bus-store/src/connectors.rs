@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bus_core::ConnectorName;
+use bus_core::{ConnectorName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +22,19 @@ pub trait Connectors {
     ///
     /// `NotFound` when there is none of this name.
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()>;
+
+    /// Forgets one, and what it published. Its bindings and counters stay, under its name. Whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` while deliveries of it are open: end them first.
+    fn delete_connector(&self, name: &ConnectorName) -> StoreFuture<'_, bool>;
+
+    /// Writes down that a connector's circuit is open, or, with `None`, that it is closed.
+    fn set_circuit(&self, name: &ConnectorName, circuit: Option<Circuit>) -> StoreFuture<'_, ()>;
+
+    /// The connectors whose circuit is open.
+    fn circuits(&self) -> StoreFuture<'_, Vec<(ConnectorName, Circuit)>>;
 
     /// Says what this connector subscribes to, in the runtime's own words, kept as they are: so that a process that
     /// does not contain the connector can log for it. Takes the place of what was said before.
@@ -71,6 +84,19 @@ impl fmt::Debug for ConnectorRecord {
     }
 }
 
+/// An open circuit: the external system is out of reach, and nothing is delivered until a probe succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circuit {
+    /// Since when.
+    pub opened_at: Timestamp,
+    /// When it is probed next.
+    pub probe_at: Timestamp,
+    /// How many failures in a row there were.
+    pub failures: u32,
+    /// What was said last, at most [`ERROR_BYTES_MAX`](crate::operate::ERROR_BYTES_MAX) bytes.
+    pub error: String,
+}
+
 /// Whether a registered connector logs and processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +106,8 @@ pub enum ConnectorState {
     Enabled,
     /// It logs; what is logged waits.
     Paused,
+    /// As paused, and its instance is dropped: it holds no connection.
+    Stopped,
     /// It does neither; what was logged before stays.
     Disabled,
 }
@@ -90,6 +118,7 @@ impl ConnectorState {
         match self {
             Self::Enabled => "enabled",
             Self::Paused => "paused",
+            Self::Stopped => "stopped",
             Self::Disabled => "disabled",
         }
     }

@@ -20,6 +20,8 @@ pub enum StoreErrorKind {
     Unavailable,
     /// What the caller expected is no longer so (a version, a name that is taken): read again, decide again.
     Conflict,
+    /// An idempotency key was used before, for something else: nothing was changed.
+    KeyReused,
     /// The queue has another owner by now: nothing was changed, stop working on it.
     Stale,
     /// What was asked for does not exist.

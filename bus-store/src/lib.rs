@@ -31,14 +31,20 @@ pub mod wake;
 use bus_core::BoxFuture;
 
 pub use capability::{Capabilities, Durability};
-pub use connectors::{ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
+pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
 pub use identity::{Binding, Identity};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
-pub use operate::{Attempt, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Operate, QueueCounts};
-pub use queue::{Awaited, Claim, Claimed, Outcome, Ownership, Queue, QueueId, Settlement};
-pub use task_log::{Commit, Committed, NewDelivery, NewTask, TaskLog};
+pub use operate::{
+    Attempt, Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervened, Intervention,
+    Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
+};
+pub use queue::{
+    Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
+    Settlement, Terms, Wanted,
+};
+pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, TaskLog};
 pub use wake::{Doorbell, Wake};
 
 /// What a store answers, sometime.

@@ -14,9 +14,9 @@ mod wake;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId};
 
-use crate::connectors::{ConnectorRecord, Switches};
+use crate::connectors::{Circuit, ConnectorRecord, Switches};
 use crate::queue::QueueId;
 use crate::wake::Doorbell;
 use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};
@@ -38,11 +38,15 @@ struct State {
     tasks_logged: i64,
     deliveries_logged: i64,
     queues: BTreeMap<QueueId, queue::QueueState>,
+    /// Which queue each delivery is in, open or ended.
+    queue_of: BTreeMap<DeliveryId, QueueId>,
     waits: wake::Waits,
+    idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
+    circuits: BTreeMap<ConnectorName, Circuit>,
     switches: Option<Switches>,
 }
 

@@ -1,7 +1,8 @@
 //! What people ask of a store.
 
 use bus_core::{
-    DataType, DeliveryId, DeliveryState, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, DeliveryState, ErrorPolicy, ObjectOperation, SiteName, TaskId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,11 +25,34 @@ pub trait Operate {
     /// waiting, parked), not with the backlog.
     fn queue_counts(&self, queue: &QueueId) -> StoreFuture<'_, QueueCounts>;
 
-    /// Open deliveries of a queue, oldest first, at most `PAGE_ROWS_MAX`.
+    /// Deliveries of a queue, oldest first, at most `PAGE_ROWS_MAX`: the open ones, or, where the filter names a final
+    /// state, those that ended so and are still kept.
     fn deliveries(&self, queue: &QueueId, filter: &DeliveryFilter) -> StoreFuture<'_, Vec<DeliverySummary>>;
 
-    /// Everything about one open delivery.
+    /// Everything about one delivery, open or ended; `None` where it is not kept any more, or never was.
     fn delivery(&self, delivery: DeliveryId) -> StoreFuture<'_, Option<DeliveryDetail>>;
+
+    /// The open deliveries of a key, oldest first, at most `limit`. Looks through the whole queue where it has to: for
+    /// people.
+    fn open_of_key(&self, queue: &QueueId, key: &str, limit: usize) -> StoreFuture<'_, Vec<DeliveryId>>;
+
+    /// What the first open delivery of a key waits for, if it waits. Costs the same however much is open.
+    fn awaited_by_key(&self, queue: &QueueId, key: &str) -> StoreFuture<'_, Option<Waiting>>;
+
+    /// Does what an operator asks, to each delivery that allows it, in the order given, all in one step; says of each
+    /// what happened. What is done is written down with it: who, when, why.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for more than [`INTERVENTION_ITEMS_MAX`] items.
+    fn intervene(&self, intervention: Intervention) -> StoreFuture<'_, Vec<Verdict>>;
+
+    /// Forgets up to `limit` deliveries of a queue that ended before this, the longest ended first, with their attempts
+    /// and, when a task has no other delivery left, its data and idempotency key. Answers how many. The counters stay.
+    fn prune(&self, queue: &QueueId, ended_before: Timestamp, limit: usize) -> StoreFuture<'_, usize>;
+
+    /// Counts what is there, and sets it beside the counters. Costs as much as there is: for people and tests.
+    fn audit(&self, queue: &QueueId) -> StoreFuture<'_, Audit>;
 }
 
 /// What became of everything that a queue was ever given: `logged = open + completed + skipped + discarded +
@@ -55,19 +79,157 @@ pub struct Counters {
     pub stale: u64,
 }
 
+impl Counters {
+    /// Those that have ended.
+    pub const fn ended(&self) -> u64 {
+        self.completed + self.skipped + self.discarded + self.cancelled
+    }
+}
+
+/// What is there, beside what was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Audit {
+    /// What was counted with each outcome.
+    pub counters: Counters,
+    /// How many open deliveries there are.
+    pub open_rows: u64,
+    /// How many ended ones are kept.
+    pub ended_rows: u64,
+}
+
+impl Audit {
+    /// What does not add up; nothing, always.
+    pub fn faults(&self) -> Vec<String> {
+        let Self { counters, open_rows, ended_rows } = self;
+        let mut faults = Vec::new();
+        if counters.logged != counters.open + counters.ended() {
+            faults.push(format!(
+                "{} were logged, but {} are open and {} have ended",
+                counters.logged,
+                counters.open,
+                counters.ended()
+            ));
+        }
+        if counters.open != *open_rows {
+            faults.push(format!("{} were counted as open, but {open_rows} are there", counters.open));
+        }
+        if *ended_rows > counters.ended() {
+            faults.push(format!("{} were counted as ended, but {ended_rows} are kept", counters.ended()));
+        }
+        faults
+    }
+}
+
+/// A delivery that waits for a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What it waits for.
+    pub awaited: Vec<Awaited>,
+}
+
+/// What an operator does to deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Tried again at once, at its place, with all of its attempts.
+    Retry,
+    /// Ended, after it was called at least once.
+    Skip,
+    /// Ended before it was ever called.
+    Cancel,
+    /// Ended with its connector, called or not.
+    Discard,
+}
+
+/// The most deliveries that one intervention names.
+pub const INTERVENTION_ITEMS_MAX: usize = 1_000;
+
+/// The most later deliveries of the same key that a verdict lists.
+pub const LATER_LISTED_MAX: usize = 100;
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intervention {
+    /// What is to be done.
+    pub verb: Verb,
+    /// To which deliveries.
+    pub items: Vec<Selected>,
+    /// Who asks.
+    pub by: String,
+    /// Why, if they said.
+    pub reason: Option<String>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A delivery that an operator chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Selected {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The state that the operator saw. In another one nothing is done to it; `None` for whichever.
+    pub seen: Option<DeliveryState>,
+}
+
+/// What became of an operator's wish, for one delivery. Nothing was changed unless it is `Done`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was done.
+    Done {
+        /// Where a create was ended: the later open ones of the same object, which may make no sense without it.
+        later: Vec<DeliveryId>,
+    },
+    /// A retry of what is ready anyway.
+    Ready,
+    /// A retry of what stands behind this one.
+    BlockedBy(DeliveryId),
+    /// Its connector is working on it: wait until that has ended.
+    Running,
+    /// A skip of what was never called: cancel it.
+    NeverCalled,
+    /// A cancel of what was called already: skip it.
+    WasCalled,
+    /// It is not in the state that was seen any more, but in this one.
+    Changed(DeliveryState),
+    /// It has ended, in this state.
+    Ended(DeliveryState),
+    /// There is no such delivery, or it is not kept any more.
+    Unknown,
+}
+
+/// An intervention that was carried out on a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intervened {
+    /// When.
+    pub at: Timestamp,
+    /// What was done.
+    pub verb: Verb,
+    /// Who did it.
+    pub by: String,
+    /// Why, if they said.
+    pub reason: Option<String>,
+}
+
 /// How many open deliveries are in which state. A store reads no clock, so a state says what is known without one:
 ///
 /// - *running*: claimed, whether its call has begun or not.
 /// - *blocked*: stands in the line of its key, neither claimed nor parked, while something of its key is claimed or
-///   the first in line is an exception. Fresh ones behind a fresh one are available: they may be claimed together.
-///   What stepped aside is never blocked.
+///   the first in line is an exception; and, where order is kept within the queue, while an earlier one of the queue
+///   that did not step aside is claimed, or is an exception other than waiting. Fresh ones behind a fresh one are
+///   available: they may be claimed together. What stepped aside is never blocked.
 /// - *retryable*: settled as `Retry`, or as `Released` or `Aside` with an error and a due time after
 ///   `Timestamp::EPOCH`.
+/// - *scheduled*: settled as `Deferred`, or as `Released` or `Aside` without an error, with such a due time.
 /// - *waiting*: settled as `Waiting`, and nothing that it waits for has arrived.
 /// - *parked*: settled as `Parked`.
 /// - *available*: everything else: fresh, woken, interrupted, released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QueueCounts {
+    /// Put off until a time, without having failed.
+    pub scheduled: u64,
     /// Ready for their turn.
     pub available: u64,
     /// Claimed.
@@ -85,8 +247,10 @@ pub struct QueueCounts {
 /// Which deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliveryFilter {
-    /// Only those in this state.
+    /// Only those in this state; `None` for all that are open.
     pub state: Option<DeliveryState>,
+    /// Only those of this key.
+    pub key: Option<String>,
     /// Only those after this one.
     pub after: Option<DeliveryId>,
     /// At most this many; 0 means `PAGE_ROWS_MAX`.
@@ -108,15 +272,19 @@ pub struct DeliverySummary {
     pub key: String,
     /// Where it stands.
     pub state: DeliveryState,
-    /// How many attempts were charged, that of a running one included.
+    /// How many attempts were charged since the budget was last reset, that of a running one included.
     pub attempts: u32,
     /// When it is tried, or asked, again; `None` when that is at once, or does not depend on time.
     pub due: Option<Timestamp>,
     /// The last thing that was said about it.
     pub reason: Option<String>,
+    /// When it ended, if it has.
+    pub ended_at: Option<Timestamp>,
+    /// The ended delivery that it repeats, if an operator asked for that.
+    pub redelivers: Option<DeliveryId>,
 }
 
-/// Everything about one open delivery.
+/// Everything about one delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryDetail {
     /// What the list shows.
@@ -137,12 +305,18 @@ pub struct DeliveryDetail {
     pub site: Option<SiteName>,
     /// The same for every attempt.
     pub idempotency_key: Uuid,
+    /// The connector whose incoming task made this change.
+    pub origin: Option<ConnectorName>,
     /// When it was logged.
     pub logged_at: Timestamp,
     /// Its failed or interrupted attempts, oldest first; the latest 100 are kept.
     pub attempts: Vec<Attempt>,
     /// What it waits for; empty once something of it has arrived, and while it is running.
     pub awaited: Vec<Awaited>,
+    /// What it stands behind, where it is blocked: the first that holds it.
+    pub blocked_by: Option<DeliveryId>,
+    /// What operators did to it, oldest first; the latest 100 are kept.
+    pub interventions: Vec<Intervened>,
 }
 
 /// One try at a delivery that did not succeed.
@@ -165,6 +339,9 @@ pub const ERROR_BYTES_MAX: usize = 16 * 1024;
 /// How many attempts of one delivery are kept.
 pub const ATTEMPTS_KEPT_MAX: usize = 100;
 
+/// How many interventions of one delivery are kept.
+pub const INTERVENTIONS_KEPT_MAX: usize = 100;
+
 /// An error's text as it is kept: at most [`ERROR_BYTES_MAX`] bytes, cut at a character, the cut marked.
 pub fn shorten_error(mut error: String) -> String {
     const MARK: &str = "…";
@@ -173,4 +350,36 @@ pub fn shorten_error(mut error: String) -> String {
         error.push_str(MARK);
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_names_each_fault() {
+        let counters = Counters {
+            logged: 9,
+            open: 4,
+            completed: 2,
+            skipped: 1,
+            discarded: 1,
+            cancelled: 1,
+            ..Counters::default()
+        };
+        let right = Audit { counters, open_rows: 4, ended_rows: 3 };
+        assert_eq!(right.faults(), Vec::<String>::new());
+        for (wrong, numbers) in [
+            (
+                Audit { counters: Counters { logged: 10, ..counters }, ..right },
+                ["10 were logged", "4 are open", "5 have ended"],
+            ),
+            (Audit { open_rows: 3, ..right }, ["4 were counted", "as open", "3 are there"]),
+            (Audit { ended_rows: 6, ..right }, ["5 were counted", "as ended", "6 are kept"]),
+        ] {
+            let faults = wrong.faults();
+            let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
+            assert!(numbers.iter().all(|number| fault.contains(number)), "{fault}");
+        }
+    }
 }

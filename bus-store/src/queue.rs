@@ -12,6 +12,8 @@
 //! - A delivery that stepped *aside* stands beside its key: it holds nothing while it is not claimed. When it is
 //!   due it is claimed like any other, but never while something of its key is claimed, nor while an earlier one
 //!   that did not step aside is open. An outcome that holds the key puts it back to its place.
+//! - Where order is kept within the whole queue ([`Scope::Queue`]), what is retried, released, deferred, interrupted or
+//!   parked holds not only its key, but all that is later in the queue.
 //! - A parked delivery is not claimed. It holds its key, unless it was parked aside.
 
 use std::fmt;
@@ -28,29 +30,113 @@ use crate::objects::ObjectQuery;
 
 /// Where deliveries are claimed. Outcomes are written by [`TaskLog::commit`](crate::TaskLog::commit).
 pub trait Queue {
-    /// Waits until this process may work on the store's queues, and then for as long as the store is open. One
-    /// process at a time; the end of the one that could (a crash included) lets the next one in at once. Where the
-    /// queues are free, and the store can tell without waiting, it answers at the first poll.
-    fn wait_for_ownership(&self) -> StoreFuture<'_, ()>;
-
-    /// Becomes the owner of a queue, with a higher epoch than any owner before. Whatever a former owner had claimed
-    /// and not settled is charged one attempt (recorded as [`INTERRUPTED_ERROR`](crate::operate::INTERRUPTED_ERROR)),
-    /// is due at once, and from then on is claimed alone: a claim that brings it brings nothing else. So a delivery
-    /// that kills the process is found. What stepped aside stays aside; what had begun to wait goes on waiting.
-    fn acquire(&self, queue: &QueueId, now: Timestamp) -> StoreFuture<'_, Ownership>;
-
-    /// Claims up to `limit` deliveries that may run now, durably, before it returns: an attempt is written before
-    /// the connector is called. Never more than one delivery of a key that has an exception (failed, waited); several
-    /// fresh ones of one key may be claimed together, in order, to be run one after the other.
+    /// Becomes the owner of a queue, with a higher epoch than any owner before, or says who is. It is to be had where
+    /// nobody owns it, where this process does (its claim begins anew then), where the process that does has ended,
+    /// however it ended, and where that process is silent: it has not answered since
+    /// [`terms.silent`](Terms::silent) was seen.
     ///
-    /// What is due (by due time) comes before what is fresh (by id), but takes at most half of the slots, and at
-    /// least one, while fresh work is ready. What stepped aside, is due, and has been overtaken by a later
-    /// delivery of its key that completed, is discarded here instead of claimed.
+    /// Whatever a former owner had claimed and not settled is charged one attempt (recorded as
+    /// [`INTERRUPTED_ERROR`](crate::operate::INTERRUPTED_ERROR)), is due at once, and from then on is claimed alone. So
+    /// a delivery that kills the process is found. What stepped aside stays aside; what had begun to wait, or to be
+    /// deferred, goes on with that.
+    ///
+    /// From then on the queue keeps order within [`terms.scope`](Terms::scope).
+    fn acquire(&self, queue: &QueueId, terms: Terms, now: Timestamp) -> StoreFuture<'_, Acquired>;
+
+    /// Gives a queue up: the next who asks may have it. What is claimed still counts as interrupted then. Nothing
+    /// happens when it has another owner by now.
+    fn release(&self, ownership: &Ownership) -> StoreFuture<'_, ()>;
+
+    /// Returns when asking for the queue again may bring something: at once when this process may have it, and else when
+    /// its owner has given it up or has ended. An owner that is merely silent is not noticed here.
+    fn wait_until_free(&self, queue: &QueueId) -> StoreFuture<'_, ()>;
+
+    /// Says that this process is alive, to whoever asked for one of its queues since it was said last. To be called
+    /// several times within a lease; costs a write only when somebody asked.
+    fn heartbeat(&self) -> StoreFuture<'_, ()>;
+
+    /// Claims up to `wanted.limit` deliveries that may run now, durably, before it returns: an attempt is written
+    /// before the connector is called. Several fresh ones of one key may be claimed together, in order, to be run one
+    /// after the other; never more than one of a key that has an exception (failed, waited).
+    ///
+    /// A delivery that was charged an attempt before is claimed alone, so that a crash never charges it for a call that
+    /// did not happen; so is one that was interrupted. Others that are due (by due time) come before what is fresh (by
+    /// id), but take at most half of the slots, and at least one, while fresh work is ready. Whoever claims again and
+    /// again alternates [`wanted.first`](Wanted::first), so that neither kind starves the other.
+    ///
+    /// Where order is kept within the queue ([`Scope::Queue`]), deliveries come by id: a run of fresh ones, or one
+    /// exception alone; nothing while anything is claimed; and nothing behind what holds its key, except behind what
+    /// waits for a reference. What stepped aside is claimed when it is due.
     ///
     /// # Errors
     ///
     /// `Stale` when the queue has another owner by now.
-    fn claim(&self, ownership: &Ownership, limit: usize, now: Timestamp) -> StoreFuture<'_, Claim>;
+    fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim>;
+}
+
+/// On what terms a queue is owned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Within what order is kept.
+    pub scope: Scope,
+    /// The heartbeat of the present owner that was seen a lease ago: if it has not changed, that owner is silent.
+    pub silent: Option<Heartbeat>,
+}
+
+/// Within what order is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Within each key: what is stuck keeps only its own key waiting.
+    #[default]
+    Key,
+    /// Within the queue: nothing overtakes what is retried or parked. What waits for a reference keeps only its own key
+    /// waiting, because what it waits for may stand behind it.
+    Queue,
+}
+
+/// What came of asking for a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acquired {
+    /// It is this process's.
+    Owned(Ownership),
+    /// Another process has it, and was alive when it gave this sign.
+    Taken(Heartbeat),
+}
+
+/// The last sign of life of a process that owns a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Which process, in the store's own words.
+    pub owner: String,
+    /// Changes when the process answers.
+    pub beat: i64,
+}
+
+/// What a claim is to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// At most this many.
+    pub limit: usize,
+    /// What comes first.
+    pub first: First,
+}
+
+/// What comes first in a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum First {
+    /// What is due.
+    #[default]
+    Due,
+    /// What is fresh; what is due has what is left.
+    Fresh,
+}
+
+impl Wanted {
+    /// Up to this many, what is due first.
+    pub const fn up_to(limit: usize) -> Self {
+        Self { limit, first: First::Due }
+    }
 }
 
 /// One registered connector and one direction.
@@ -96,7 +182,7 @@ pub struct Claim {
 }
 
 /// A delivery whose turn it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// The delivery.
     pub delivery: DeliveryId,
@@ -122,15 +208,21 @@ pub struct Claimed {
     pub origin: Option<ConnectorName>,
     /// The same for every attempt.
     pub idempotency_key: Uuid,
-    /// Which attempt this is: those charged so far, and this one. The first is 1.
+    /// Which attempt this is: those charged since the budget was last reset, and this one. The first is 1.
     pub attempt: u32,
     /// How often it was claimed again since it began to wait, this claim included; 0 when it does not wait.
     pub asks: u32,
     /// Since when it waits for a reference, if it does: since the first of its `Waiting` outcomes in a row. A wake
     /// and an interruption do not change it, any other outcome ends it.
     pub waiting_since: Option<Timestamp>,
+    /// How often it was deferred in a row.
+    pub defers: u32,
+    /// Since when it is deferred, if it is: since the first of its `Deferred` outcomes in a row.
+    pub deferred_since: Option<Timestamp>,
     /// Whether it ever stepped aside; stays so.
     pub aside: bool,
+    /// The latest of its key that completed while this one stood aside.
+    pub superseded_by: Option<DeliveryId>,
     /// When it was logged.
     pub logged_at: Timestamp,
 }
@@ -174,8 +266,15 @@ pub enum Outcome {
         /// For people: what is missing.
         reason: String,
     },
-    /// Steps aside until `due`: later deliveries of its key may pass. When it is due and a later one of its key (a
-    /// larger id) has completed in the meantime, it is discarded as superseded instead of claimed.
+    /// The connector puts it off until `due`. Not charged; holds its key.
+    Deferred {
+        /// When it may run again.
+        due: Timestamp,
+        /// Why; an attempt is recorded, that did not count.
+        error: String,
+    },
+    /// Steps aside until `due`: later deliveries of its key may pass. When it is claimed again it says which of them
+    /// completed in the meantime ([`Claimed::superseded_by`]).
     Aside {
         /// When it may run again.
         due: Timestamp,

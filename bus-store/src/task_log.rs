@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
-use crate::queue::{Outcome, Ownership, Settlement};
+use crate::queue::{Claimed, Outcome, Ownership, Settlement};
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 /// Where changes, tasks, bindings and outcomes are written.
@@ -23,6 +23,7 @@ pub trait TaskLog {
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
     /// by another object. `Stale` when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
+    /// `KeyReused` when a task brings an idempotency key that the connector was given before, with another digest.
     /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that
     /// the queue's `stale` counter says how many commits were refused as stale.
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed>;
@@ -46,6 +47,10 @@ pub struct Commit {
     pub unbound: Vec<(ConnectorName, ObjectKey)>,
     /// New tasks with their deliveries, logged in this order.
     pub tasks: Vec<NewTask>,
+    /// Owners whose queues have time: the first new delivery in such a queue is claimed at once, as `Queue::claim` would
+    /// do it, if nothing is claimed of its key, or open before it, as far as that is known without a long look. Without
+    /// effect where the owner has been replaced.
+    pub claim_for: Vec<Ownership>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
 }
@@ -53,10 +58,14 @@ pub struct Commit {
 /// What became of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// The new tasks, in the order given.
+    /// The new tasks, in the order given. Where an idempotency key was given before, the task that came with it then.
     pub tasks: Vec<TaskId>,
-    /// Deliveries that this owner had claimed and that were put back, because an earlier one of their key was
-    /// settled in a way that holds the key; in ascending order for each settlement. They must not be started any
+    /// Those of `tasks` that had been there already.
+    pub repeated: Vec<TaskId>,
+    /// What was claimed at once ([`Commit::claim_for`]). Those who have no use for it release it.
+    pub claimed: Vec<(Ownership, Claimed)>,
+    /// Deliveries that this owner had claimed and that were put back, because an earlier one of their key (of the
+    /// queue, where order is kept within it) was settled in a way that holds it; in ascending order for each settlement. They must not be started any
     /// more; their attempt was given back.
     pub displaced: Vec<DeliveryId>,
 }
@@ -84,8 +93,22 @@ pub struct NewTask {
     pub origin: Option<ConnectorName>,
     /// When it was logged.
     pub logged_at: Timestamp,
+    /// The ended delivery that this one repeats, where an operator asked for that.
+    pub redelivers: Option<DeliveryId>,
+    /// What whoever sent an external object calls this sending of it. The same key for the same connector is logged
+    /// once, as long as the task is kept.
+    pub idempotency: Option<IdempotencyKey>,
     /// Its deliveries; at least one.
     pub deliveries: Vec<NewDelivery>,
+}
+
+/// What a sender calls one sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The sender's key.
+    pub key: String,
+    /// A digest of all that was sent with it, so that the same key with something else is noticed.
+    pub digest: Vec<u8>,
 }
 
 /// A task for one connector.
@@ -117,6 +140,15 @@ impl Commit {
         if let Some(task) = self.tasks.iter().find(|task| task.deliveries.is_empty()) {
             return refuse(format!(
                 "task `{}` has no delivery; log it for a connector, or not at all",
+                task.title
+            ));
+        }
+        let several = |task: &&NewTask| {
+            task.idempotency.is_some() && (task.deliveries.len() > 1 || task.direction == Direction::Outgoing)
+        };
+        if let Some(task) = self.tasks.iter().find(several) {
+            return refuse(format!(
+                "task `{}` has an idempotency key, which only an incoming task for one connector can have",
                 task.title
             ));
         }

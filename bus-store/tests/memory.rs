@@ -17,3 +17,9 @@ impl Rig for InMemory {
 mod memory {
     bus_store::conformance!(super::InMemory);
 }
+
+/// Others than those of the law.
+#[test]
+fn ten_thousand_random_programs() {
+    bus_store::conformance::programs::run_programs(&InMemory, 1_000, 10_000);
+}

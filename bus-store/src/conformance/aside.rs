@@ -3,7 +3,7 @@
 use bus_core::{DeliveryState, Timestamp};
 
 use super::Rig;
-use super::bench::{Bench, aside, at, discarded, parked, parked_aside, released, retry};
+use super::bench::{Bench, aside, at, deferred, discarded, parked, parked_aside, released, retry};
 use crate::queue::Outcome;
 
 /// What stepped aside runs again when it is due, and says that it did step aside.
@@ -17,31 +17,21 @@ pub async fn what_stepped_aside_runs_again_when_it_is_due(rig: &dyn Rig) {
     assert!(bench.claim_one(at(6)).await.aside, "it stays so");
 }
 
-/// What stepped aside is discarded, and counted, when it is due and a later one of its key has completed.
-pub async fn what_was_overtaken_is_discarded_when_it_is_due(rig: &dyn Rig) {
+/// What stepped aside says, when it is claimed again, which of the later ones of its key completed last.
+pub async fn what_was_overtaken_says_by_which(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let [old, new] = bench.log(["x", "x"]).await;
+    let [old, _, newest] = bench.log(["x", "x", "x"]).await;
     assert_eq!(bench.claim(1, at(0)).await, [old]);
     bench.settle(old, aside(5)).await;
-    bench.claim_and_settle(at(0), Outcome::Completed).await;
-    assert!(!bench.is_open(new).await);
-    assert!(bench.is_open(old).await, "not before it is due");
-    assert_eq!(bench.claim(10, at(5)).await, []);
-    assert!(!bench.is_open(old).await);
-    let counters = bench.counters().await;
-    assert_eq!((counters.completed, counters.discarded, counters.open), (1, 1, 0));
-}
-
-/// What stepped aside takes none of a claim's slots when it is discarded.
-pub async fn what_is_discarded_as_superseded_takes_no_slot(rig: &dyn Rig) {
-    let bench = Bench::open(rig).await;
-    let [old, new] = bench.log(["x", "x"]).await;
-    bench.claim(1, at(0)).await;
-    bench.settle(old, aside(5)).await;
-    bench.claim(1, at(0)).await;
-    bench.settle(new, Outcome::Completed).await;
-    let [other] = bench.log(["y"]).await;
-    assert_eq!(bench.claim(1, at(5)).await, [other]);
+    for id in bench.claim(10, at(0)).await {
+        bench.settle(id, Outcome::Completed).await;
+    }
+    let claimed = bench.claim_and_settle(at(5), aside(6)).await;
+    assert_eq!((claimed.delivery, claimed.superseded_by), (old, Some(newest)));
+    let claimed = bench.claim_and_settle(at(6), retry(7)).await;
+    assert_eq!(claimed.superseded_by, Some(newest), "it stays so");
+    let claimed = bench.claim_and_settle(at(7), Outcome::Completed).await;
+    assert_eq!(claimed.superseded_by, Some(newest), "also in line");
 }
 
 /// Only what completed, and only what is later, supersedes.
@@ -52,15 +42,20 @@ pub async fn only_a_later_success_supersedes(rig: &dyn Rig) {
     bench.settle(first, Outcome::Completed).await;
     bench.settle(second, aside(5)).await;
     bench.settle(third, discarded()).await;
-    assert_eq!(bench.claim(10, at(5)).await, [second]);
-    bench.settle(second, Outcome::Completed).await;
+    let claimed = bench.claim_and_settle(at(5), Outcome::Completed).await;
+    assert_eq!((claimed.delivery, claimed.superseded_by), (second, None));
 
     let [fourth, fifth, other] = bench.log(["x", "x", "y"]).await;
     bench.claim(10, at(5)).await;
     bench.settle(fourth, aside(6)).await;
     bench.settle(fifth, parked_aside()).await;
     bench.settle(other, Outcome::Completed).await;
-    assert_eq!(bench.claim(10, at(6)).await, [fourth], "another key's success is none of its business");
+    let claimed = bench.claim_one(at(6)).await;
+    assert_eq!(
+        (claimed.delivery, claimed.superseded_by),
+        (fourth, None),
+        "another key's success is not its own"
+    );
 }
 
 /// What stepped aside does not run while another one of its key does, nor lets another one run beside it.
@@ -71,7 +66,7 @@ pub async fn what_stepped_aside_never_runs_beside_its_key(rig: &dyn Rig) {
     bench.settle(old, aside(5)).await;
     assert_eq!(bench.claim(1, at(0)).await, [new]);
     assert_eq!(bench.claim(10, at(5)).await, [], "the later one runs");
-    assert_eq!(bench.state(old).await, DeliveryState::Available, "beside its key, it is not blocked");
+    assert_eq!(bench.state(old).await, DeliveryState::Scheduled, "beside its key, it is not blocked");
     bench.settle(new, discarded()).await;
     assert_eq!(bench.claim(10, at(5)).await, [old]);
     let [newest] = bench.log(["x"]).await;
@@ -92,13 +87,18 @@ pub async fn what_stepped_aside_does_not_overtake_what_holds_the_key(rig: &dyn R
     assert_eq!((claim.deliveries.len(), claim.next_due), (0, Some(at(9))));
     assert_eq!(bench.claim(10, at(9)).await, [first]);
     bench.settle(first, Outcome::Completed).await;
-    assert_eq!(bench.claim(10, at(9)).await, [second], "an earlier success supersedes nothing");
+    let claimed = bench.claim_one(at(9)).await;
+    assert_eq!(
+        (claimed.delivery, claimed.superseded_by),
+        (second, None),
+        "an earlier success supersedes nothing"
+    );
 }
 
 /// An outcome that holds the key puts what had stepped aside back to its place.
 pub async fn what_stepped_aside_can_hold_its_key_again(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    for outcome in [retry(9), released(9)] {
+    for outcome in [retry(9), released(9), deferred(9)] {
         let [old] = bench.log(["x"]).await;
         bench.claim_and_settle(at(0), aside(5)).await;
         bench.claim_and_settle(at(5), outcome.clone()).await;
@@ -140,6 +140,6 @@ pub async fn an_interruption_leaves_aside_what_stepped_aside(rig: &dyn Rig) {
     let [new] = bench.log(["x"]).await;
     assert_eq!(bench.claim(10, at(5)).await, [new]);
     bench.settle(new, Outcome::Completed).await;
-    assert_eq!(bench.claim(10, at(7)).await, []);
-    assert_eq!(bench.counters().await.discarded, 1);
+    let claimed = bench.claim_one(at(7)).await;
+    assert_eq!((claimed.delivery, claimed.superseded_by), (old, Some(new)));
 }

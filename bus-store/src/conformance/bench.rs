@@ -14,8 +14,13 @@ use uuid::Uuid;
 use super::Rig;
 use crate::identity::Binding;
 use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite};
-use crate::operate::{Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueCounts};
-use crate::queue::{Awaited, Claim, Claimed, Outcome, Ownership, QueueId, Settlement};
+use crate::operate::{
+    Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervention, QueueCounts, Selected,
+    Verb, Verdict,
+};
+use crate::queue::{
+    Acquired, Awaited, Claim, Claimed, Outcome, Ownership, QueueId, Scope, Settlement, Terms, Wanted,
+};
 use crate::task_log::{Commit, Committed, NewDelivery, NewTask};
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -31,15 +36,27 @@ pub(super) struct Bench {
 impl Bench {
     /// Opens the rig's store and becomes the owner of `crm outgoing`.
     pub(super) async fn open(rig: &dyn Rig) -> Self {
-        let store = open(rig).await;
+        let store = rig.open().await;
         let queue = outgoing("crm");
-        let owner = store.acquire(&queue, at(0)).await.expect("acquire");
+        let owner = own(&*store, &queue).await;
         Self { store, queue, owner, latest: AtomicI64::new(0) }
+    }
+
+    /// As `open`, and the queue keeps order among all of its deliveries.
+    pub(super) async fn open_in_order(rig: &dyn Rig) -> Self {
+        let mut bench = Self::open(rig).await;
+        bench.acquire_with(Scope::Queue).await;
+        bench
     }
 
     /// Logs a task for each of these keys, in one commit.
     pub(super) async fn log<const N: usize>(&self, keys: [&str; N]) -> [DeliveryId; N] {
-        let tasks = keys.map(|key| task(&self.queue, key)).into();
+        self.log_tasks(keys.map(|key| task(&self.queue, key))).await
+    }
+
+    /// Logs tasks for this queue alone, in one commit.
+    pub(super) async fn log_tasks<const N: usize>(&self, tasks: [NewTask; N]) -> [DeliveryId; N] {
+        let tasks = tasks.into();
         let logged = self.commit(Commit { tasks, ..Commit::at(at(0)) }).await.tasks;
         let before = DeliveryId(self.latest.load(Ordering::Relaxed));
         let open = self.open_deliveries_after(Some(before)).await;
@@ -86,7 +103,11 @@ impl Bench {
     }
 
     pub(super) async fn claim_whole(&self, limit: usize, now: Timestamp) -> Claim {
-        self.store.claim(&self.owner, limit, now).await.expect("claim")
+        self.claim_wanted(Wanted::up_to(limit), now).await
+    }
+
+    pub(super) async fn claim_wanted(&self, wanted: Wanted, now: Timestamp) -> Claim {
+        self.store.claim(&self.owner, wanted, now).await.expect("claim")
     }
 
     /// Claims what must be exactly one delivery, and answers all about it.
@@ -131,9 +152,45 @@ impl Bench {
         claimed
     }
 
+    /// Logs and claims one delivery of this key, and settles it.
+    pub(super) async fn log_settled(&self, key: &str, outcome: Outcome) -> DeliveryId {
+        let [id] = self.log([key]).await;
+        assert_eq!(self.claim(1, at(0)).await, [id]);
+        self.settle(id, outcome).await;
+        id
+    }
+
+    /// Does to deliveries what an operator asks.
+    pub(super) async fn intervene<const N: usize>(
+        &self,
+        verb: Verb,
+        deliveries: [DeliveryId; N],
+    ) -> Vec<Verdict> {
+        let verdicts = self.store.intervene(intervention(verb, deliveries)).await.expect("intervene");
+        self.counters().await;
+        verdicts
+    }
+
+    /// How often the queue's doorbell was rung.
+    pub(super) fn rings(&self) -> u64 {
+        *self.store.doorbell(&self.queue).borrow()
+    }
+
+    /// Counts what is there, in which there is no fault.
+    pub(super) async fn audit(&self) -> Audit {
+        let audit = self.store.audit(&self.queue).await.expect("audit");
+        assert_eq!(audit.faults(), Vec::<String>::new(), "{audit:?}");
+        audit
+    }
+
     /// Becomes the owner once more, as after a crash.
     pub(super) async fn acquire_again(&mut self) -> Ownership {
-        let owner = self.store.acquire(&self.queue, at(0)).await.expect("acquire");
+        self.acquire_with(Scope::Key).await
+    }
+
+    /// Becomes the owner once more, and keeps order within this.
+    pub(super) async fn acquire_with(&mut self, scope: Scope) -> Ownership {
+        let owner = own_with(&*self.store, &self.queue, scope).await;
         std::mem::replace(&mut self.owner, owner)
     }
 
@@ -149,11 +206,12 @@ impl Bench {
     }
 
     pub(super) async fn detail(&self, delivery: DeliveryId) -> DeliveryDetail {
-        self.store.delivery(delivery).await.expect("delivery").expect("it is open")
+        self.store.delivery(delivery).await.expect("delivery").expect("it is kept")
     }
 
     pub(super) async fn is_open(&self, delivery: DeliveryId) -> bool {
-        self.store.delivery(delivery).await.expect("delivery").is_some()
+        let detail = self.store.delivery(delivery).await.expect("delivery");
+        detail.is_some_and(|detail| !detail.summary.state.is_final())
     }
 
     pub(super) async fn state(&self, delivery: DeliveryId) -> DeliveryState {
@@ -191,11 +249,17 @@ impl Bench {
     }
 }
 
-/// Opens the rig's store and waits until it may work on its queues.
-pub(super) async fn open(rig: &dyn Rig) -> Arc<dyn Store> {
-    let store = rig.open().await;
-    store.wait_for_ownership().await.expect("wait for ownership");
-    store
+/// Becomes the owner of a queue that is to be had, and that keeps order within each key.
+pub(super) async fn own(store: &dyn Store, queue: &QueueId) -> Ownership {
+    own_with(store, queue, Scope::Key).await
+}
+
+/// Becomes the owner of a queue that is to be had.
+pub(super) async fn own_with(store: &dyn Store, queue: &QueueId, scope: Scope) -> Ownership {
+    match store.acquire(queue, Terms { scope, silent: None }, at(0)).await.expect("acquire") {
+        Acquired::Owned(ownership) => ownership,
+        Acquired::Taken(heartbeat) => panic!("`{queue}` has another owner: {heartbeat:?}"),
+    }
 }
 
 pub(super) fn assert_balanced(counters: &Counters) {
@@ -240,6 +304,8 @@ pub(super) fn task(queue: &QueueId, key: &str) -> NewTask {
         site: None,
         origin: None,
         logged_at: at(0),
+        redelivers: None,
+        idempotency: None,
         deliveries: vec![delivery_for(&queue.connector)],
     }
 }
@@ -251,6 +317,17 @@ pub(super) fn delivery_for(connector: &ConnectorName) -> NewDelivery {
         policy: ErrorPolicy::Default,
         idempotency_key: Uuid::from_u128(7),
     }
+}
+
+/// What an operator asks to be done to these, whatever their state.
+pub(super) fn intervention<const N: usize>(verb: Verb, deliveries: [DeliveryId; N]) -> Intervention {
+    let items = deliveries.map(|delivery| Selected { delivery, seen: None }).into();
+    Intervention { verb, items, by: "jane".to_owned(), reason: None, now: at(0) }
+}
+
+/// It was done, and there is nothing to say about later ones.
+pub(super) fn done() -> Verdict {
+    Verdict::Done { later: Vec::new() }
 }
 
 pub(super) fn settlement(delivery: DeliveryId, outcome: Outcome) -> Settlement {
@@ -278,6 +355,10 @@ pub(super) fn waiting_for(awaited: Awaited, seconds: i64) -> Outcome {
     Outcome::Waiting { awaited: vec![awaited], due: at(seconds), reason: "company 404 is missing".to_owned() }
 }
 
+pub(super) fn deferred(seconds: i64) -> Outcome {
+    Outcome::Deferred { due: at(seconds), error: "the peer is busy".to_owned() }
+}
+
 pub(super) fn aside(seconds: i64) -> Outcome {
     Outcome::Aside { due: at(seconds), error: None, charged: false }
 }
@@ -292,6 +373,11 @@ pub(super) fn parked_aside() -> Outcome {
 
 pub(super) fn discarded() -> Outcome {
     Outcome::Discarded { error: "by policy".to_owned() }
+}
+
+/// The outcomes that hold the queue, where order is kept within it, and the key in any case.
+pub(super) fn holding(seconds: i64) -> [Outcome; 4] {
+    [retry(seconds), released(seconds), deferred(seconds), parked()]
 }
 
 /// The four outcomes that let later deliveries of the key pass.

@@ -1,14 +1,19 @@
 //! Laws of opening and closing a [`Store`](crate::Store).
 
+use bus_core::Direction;
+
 use super::bench::{
-    Bench, aside, at, binding, bound_to, by_code_name, connector, ids, kind_of, open, parked, retry,
-    settlement, user, user_key, user_type, waiting_for,
+    Bench, aside, at, binding, bound_to, by_code_name, connector, deferred, ids, intervention, kind_of,
+    parked, retry, settlement, task, user, user_key, user_type, waiting_for,
 };
 use super::{Rig, Verdict, needs_reopening};
 use crate::objects::ObjectRecord;
-use crate::queue::Outcome;
-use crate::task_log::Commit;
-use crate::{ConnectorRecord, ConnectorState, DeliveryFilter, RecordOwner, StoreErrorKind, Switches};
+use crate::operate::Verb;
+use crate::queue::{Outcome, QueueId, Terms, Wanted};
+use crate::task_log::{Commit, IdempotencyKey, NewTask};
+use crate::{
+    Circuit, ConnectorRecord, ConnectorState, DeliveryFilter, RecordOwner, StoreErrorKind, Switches,
+};
 
 /// What was acknowledged is there when the same data is opened again: tasks, objects, bindings, outcomes, counters,
 /// records and switches.
@@ -44,7 +49,7 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
     }
 
     bench.store.close().await;
-    bench.store = open(rig).await;
+    bench.store = rig.open().await;
     assert_eq!((bench.counters().await, bench.counts().await, bench.open_deliveries().await), before);
     for detail in details_before {
         assert_eq!(bench.detail(detail.summary.delivery).await, detail);
@@ -61,6 +66,53 @@ pub async fn what_was_acknowledged_is_there_after_reopening(rig: &dyn Rig) -> Ve
     Verdict::Kept
 }
 
+/// What ended is there when the same data is opened again, and so are interventions, what was deferred or superseded,
+/// idempotency keys and circuits.
+pub async fn history_is_there_after_reopening(rig: &dyn Rig) -> Verdict {
+    let mut bench = Bench::open(rig).await;
+    needs_reopening!(bench.store);
+    let overtaken = bench.log_settled("x", aside(9)).await;
+    let completed = bench.log_settled("x", Outcome::Completed).await;
+    let deferred = bench.log_settled("y", deferred(9)).await;
+    let skipped = bench.log_settled("z", parked()).await;
+    bench.intervene(Verb::Skip, [skipped]).await;
+    let retried = bench.log_settled("v", parked()).await;
+    bench.intervene(Verb::Retry, [retried]).await;
+    let incoming = QueueId::new(connector("crm"), Direction::Incoming);
+    let idempotency = Some(IdempotencyKey { key: "k".to_owned(), digest: vec![1, 2] });
+    let sent = NewTask { idempotency, redelivers: Some(completed), ..task(&incoming, "x") };
+    let sent_before = bench.commit(Commit { tasks: vec![sent.clone()], ..Commit::at(at(0)) }).await;
+    let circuit = Circuit { opened_at: at(1), probe_at: at(31), failures: 5, error: "refused".to_owned() };
+    bench.store.set_circuit(&connector("crm"), Some(circuit.clone())).await.unwrap();
+    let mut details_before = Vec::new();
+    for id in [overtaken, completed, deferred, skipped, retried] {
+        details_before.push(bench.detail(id).await);
+    }
+    let audit_before = bench.audit().await;
+
+    bench.store.close().await;
+    bench.store = rig.open().await;
+    for detail in details_before {
+        assert_eq!(bench.detail(detail.summary.delivery).await, detail);
+    }
+    assert_eq!(bench.audit().await, audit_before);
+    assert_eq!(bench.store.circuits().await.unwrap(), [(connector("crm"), circuit)]);
+    let sent_again = bench.commit(Commit { tasks: vec![sent.clone()], ..Commit::at(at(0)) }).await;
+    assert_eq!(sent_again.repeated, sent_before.tasks);
+    let idempotency = Some(IdempotencyKey { key: "k".to_owned(), digest: vec![1] });
+    let something_else = NewTask { idempotency, ..sent };
+    let refused = bench.store.commit(Commit { tasks: vec![something_else], ..Commit::at(at(0)) }).await;
+    assert_eq!(kind_of(refused), Some(StoreErrorKind::KeyReused));
+    bench.acquire_again().await;
+    assert_eq!(bench.intervene(Verb::Cancel, [retried]).await, [crate::Verdict::WasCalled]);
+    let claimed = bench.claim_whole(10, at(9)).await.deliveries;
+    let one = |id| claimed.iter().find(|claimed| claimed.delivery == id).expect("it is due");
+    assert_eq!(one(overtaken).superseded_by, Some(completed));
+    assert_eq!((one(deferred).defers, one(deferred).deferred_since), (1, Some(at(0))));
+    assert_eq!(bench.store.prune(&bench.queue, at(9), 9).await.unwrap(), 2);
+    Verdict::Kept
+}
+
 /// Ids, and numbers of objects, go on where they were when the same data is opened again.
 pub async fn ids_go_on_after_reopening(rig: &dyn Rig) -> Verdict {
     let mut bench = Bench::open(rig).await;
@@ -72,7 +124,7 @@ pub async fn ids_go_on_after_reopening(rig: &dyn Rig) -> Verdict {
     bench.delete(&user_key(500), 1).await;
     bench.store.close().await;
 
-    bench.store = open(rig).await;
+    bench.store = rig.open().await;
     bench.acquire_again().await;
     let [after] = bench.log(["x"]).await;
     assert!(after > before, "{after} after {before}");
@@ -90,7 +142,7 @@ pub async fn what_was_claimed_before_reopening_is_charged_and_claimed_alone(rig:
     assert_eq!(bench.claim(2, at(0)).await, [a, b]);
     bench.store.close().await;
 
-    bench.store = open(rig).await;
+    bench.store = rig.open().await;
     let former = bench.acquire_again().await;
     let claim = bench.claim_whole(10, at(0)).await;
     assert_eq!((ids(&claim), claim.deliveries[0].attempt), (vec![a], 2));
@@ -111,9 +163,11 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     store.close().await;
     let closed = Some(StoreErrorKind::Closed);
     assert_eq!(kind_of(store.commit(Commit::at(at(0))).await), closed, "commit");
-    assert_eq!(kind_of(store.wait_for_ownership().await), closed, "wait for ownership");
-    assert_eq!(kind_of(store.acquire(&bench.queue, at(0)).await), closed, "acquire");
-    assert_eq!(kind_of(store.claim(&bench.owner, 1, at(0)).await), closed, "claim");
+    assert_eq!(kind_of(store.acquire(&bench.queue, Terms::default(), at(0)).await), closed, "acquire");
+    assert_eq!(kind_of(store.release(&bench.owner).await), closed, "release");
+    assert_eq!(kind_of(store.wait_until_free(&bench.queue).await), closed, "wait until free");
+    assert_eq!(kind_of(store.heartbeat().await), closed, "heartbeat");
+    assert_eq!(kind_of(store.claim(&bench.owner, Wanted::up_to(1), at(0)).await), closed, "claim");
     assert_eq!(kind_of(store.external_ids(&crm, &[user_key(1)]).await), closed, "external ids");
     assert_eq!(kind_of(store.host_ids(&crm, &[(user_type(), String::new())]).await), closed, "host ids");
     assert_eq!(kind_of(store.bindings(&crm, None, 1).await), closed, "bindings");
@@ -134,6 +188,14 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     let filter = DeliveryFilter::default();
     assert_eq!(kind_of(store.deliveries(&bench.queue, &filter).await), closed, "deliveries");
     assert_eq!(kind_of(store.delivery(delivery).await), closed, "delivery");
+    assert_eq!(kind_of(store.open_of_key(&bench.queue, "x", 1).await), closed, "open of key");
+    assert_eq!(kind_of(store.awaited_by_key(&bench.queue, "x").await), closed, "awaited by key");
+    assert_eq!(kind_of(store.intervene(intervention(Verb::Retry, [delivery])).await), closed, "intervene");
+    assert_eq!(kind_of(store.prune(&bench.queue, at(0), 1).await), closed, "prune");
+    assert_eq!(kind_of(store.audit(&bench.queue).await), closed, "audit");
+    assert_eq!(kind_of(store.delete_connector(&crm).await), closed, "delete connector");
+    assert_eq!(kind_of(store.set_circuit(&crm, None).await), closed, "set circuit");
+    assert_eq!(kind_of(store.circuits().await), closed, "circuits");
     // The doorbell cannot fail; it must not panic either.
     store.ring(&bench.queue);
     let _ = store.doorbell(&bench.queue).borrow();

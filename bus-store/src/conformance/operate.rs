@@ -4,11 +4,12 @@ use bus_core::{DeliveryId, DeliveryState, Direction, Timestamp};
 
 use super::Rig;
 use super::bench::{
-    Bench, aside, at, bound_to, connector, discarded, outgoing, parked, parked_aside, released,
-    released_at_once, retry, task, waiting, waiting_for,
+    Bench, aside, at, binding, bound_to, connector, deferred, discarded, outgoing, parked, parked_aside,
+    released, retry, task, waiting, waiting_for,
 };
 use crate::operate::{
     ATTEMPTS_KEPT_MAX, Attempt, Counters, DeliveryFilter, ERROR_BYTES_MAX, PAGE_ROWS_MAX, QueueCounts,
+    Waiting,
 };
 use crate::queue::{Outcome, QueueId};
 use crate::task_log::Commit;
@@ -23,6 +24,7 @@ pub async fn the_books_balance_after_every_outcome(rig: &dyn Rig) {
         discarded(),
         retry(9),
         released(9),
+        deferred(9),
         waiting(9),
         aside(9),
         parked(),
@@ -45,7 +47,10 @@ pub async fn the_books_balance_after_every_outcome(rig: &dyn Rig) {
                 expected.open += 1;
                 expected.waited += 1;
             }
-            Outcome::Released { .. } | Outcome::Aside { .. } | Outcome::Parked { .. } => expected.open += 1,
+            Outcome::Released { .. }
+            | Outcome::Deferred { .. }
+            | Outcome::Aside { .. }
+            | Outcome::Parked { .. } => expected.open += 1,
         }
         assert_eq!(bench.counters().await, expected);
     }
@@ -62,8 +67,9 @@ pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
         (retry(9), DeliveryState::Retryable, Some(at(9))),
         (failed(at(9)), DeliveryState::Retryable, Some(at(9))),
         (failed(Timestamp::EPOCH), DeliveryState::Available, None),
-        (released(9), DeliveryState::Available, Some(at(9))),
-        (stepped(None), DeliveryState::Available, Some(at(9))),
+        (released(9), DeliveryState::Scheduled, Some(at(9))),
+        (deferred(9), DeliveryState::Scheduled, Some(at(9))),
+        (stepped(None), DeliveryState::Scheduled, Some(at(9))),
         (stepped(Some("refused")), DeliveryState::Retryable, Some(at(9))),
         (waiting(9), DeliveryState::Waiting, Some(at(9))),
         (parked(), DeliveryState::Parked, None),
@@ -103,9 +109,17 @@ pub async fn every_state_is_seen_as_what_it_is(rig: &dyn Rig) {
         let summary = bench.detail(id).await.summary;
         assert_eq!((summary.state, summary.due), (state, due));
     }
-    let counts = QueueCounts { available: 4, running: 2, retryable: 3, waiting: 1, blocked: 2, parked: 2 };
+    let counts = QueueCounts {
+        scheduled: 3,
+        available: 2,
+        running: 2,
+        retryable: 3,
+        waiting: 1,
+        blocked: 2,
+        parked: 2,
+    };
     assert_eq!(bench.counts().await, counts);
-    assert_eq!(bench.counters().await.open, 14);
+    assert_eq!(bench.counters().await.open, 15);
 }
 
 /// What is blocked is available again when what stood before it is out of the way.
@@ -140,7 +154,8 @@ pub async fn a_list_can_be_of_one_state(rig: &dyn Rig) {
     ] {
         let mut seen: Vec<DeliveryId> = Vec::new();
         loop {
-            let filter = DeliveryFilter { state, after: seen.last().copied(), limit: 4 };
+            let filter =
+                DeliveryFilter { state, after: seen.last().copied(), limit: 4, ..DeliveryFilter::default() };
             let page = bench.store.deliveries(&bench.queue, &filter).await.unwrap();
             assert!(page.len() <= 4);
             if page.is_empty() {
@@ -254,6 +269,118 @@ pub async fn long_errors_are_cut_between_characters(rig: &dyn Rig) {
     assert_eq!(attempts[1].error, just_fits);
 }
 
+/// Ten megabytes of an error are cut between characters like any other, wherever errors are kept.
+pub async fn ten_megabytes_of_an_error_are_cut_between_characters(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let long = format!("e{}", "\u{1F9E6}".repeat(10 * 1024 * 1024 / 4));
+    let error = || long.clone();
+    let again = at(0);
+    let awaited = vec![bound_to(4)];
+    for (number, outcome) in [
+        Outcome::Retry { due: again, error: error() },
+        Outcome::Released { due: again, error: Some(error()) },
+        Outcome::Deferred { due: again, error: error() },
+        Outcome::Aside { due: again, error: Some(error()), charged: false },
+        Outcome::Waiting { awaited, due: again, reason: error() },
+        Outcome::Parked { error: error(), aside: false },
+        Outcome::Discarded { error: error() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [id] = bench.log([&format!("x {number}")]).await;
+        let claimed = bench.claim_whole(10, Timestamp::EPOCH).await.deliveries;
+        assert_eq!(claimed.last().map(|claimed| claimed.delivery), Some(id));
+        bench.settle(id, outcome).await;
+        let detail = bench.detail(id).await;
+        for kept in detail.attempts.iter().map(|attempt| &attempt.error).chain(&detail.summary.reason) {
+            let shown = kept.strip_suffix('…').expect("it says that it was cut");
+            assert!(kept.len() <= ERROR_BYTES_MAX && kept.len() > ERROR_BYTES_MAX - 8, "{}", kept.len());
+            assert!(long.starts_with(shown));
+        }
+        assert!(detail.summary.reason.is_some());
+    }
+}
+
+/// The open deliveries of a key are found, whatever their state, oldest first, as many as are asked for.
+pub async fn the_open_deliveries_of_a_key_are_found(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let stands_aside = bench.log_settled("x", aside(9)).await;
+    let [done, failed, behind, other] = bench.log(["x", "x", "x", "y"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [done, failed]);
+    bench.settle(done, Outcome::Completed).await;
+    bench.settle(failed, retry(9)).await;
+    let of_key = |key, limit| bench.store.open_of_key(&bench.queue, key, limit);
+    assert_eq!(of_key("x", 10).await.unwrap(), [stands_aside, failed, behind]);
+    assert_eq!(of_key("x", 2).await.unwrap(), [stands_aside, failed]);
+    assert_eq!(of_key("x", 0).await.unwrap(), []);
+    assert_eq!(of_key("y", 10).await.unwrap(), [other]);
+    assert_eq!(of_key("z", 10).await.unwrap(), []);
+    assert_eq!(bench.store.open_of_key(&outgoing("nobody"), "x", 10).await.unwrap(), []);
+}
+
+/// What the first of a key's line waits for is found by the key, for as long as it waits.
+pub async fn what_a_key_waits_for_is_found(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let of_key = async |key| bench.store.awaited_by_key(&bench.queue, key).await.unwrap();
+    let stands_aside = bench.log_settled("x", aside(50)).await;
+    assert_eq!(of_key("x").await, None, "nothing is in line");
+    let waits = bench.log_settled("x", waiting_for(bound_to(4), 5)).await;
+    bench.log(["x"]).await;
+    let expected = Waiting { delivery: waits, awaited: vec![bound_to(4)] };
+    assert_eq!(of_key("x").await, Some(expected), "{stands_aside} stands aside");
+    assert_eq!(of_key("y").await, None);
+    bench.claim_one(at(5)).await;
+    assert_eq!(of_key("x").await, None, "it is being asked");
+    bench.settle(waits, waiting_for(bound_to(5), 9)).await;
+    assert_eq!(of_key("x").await.map(|waiting| waiting.awaited), Some(vec![bound_to(5)]));
+    bench.bind(binding(5, "003a")).await;
+    assert_eq!(of_key("x").await, None, "it has arrived");
+    assert_eq!(bench.store.awaited_by_key(&outgoing("nobody"), "x").await.unwrap(), None);
+}
+
+/// A list can be of one key, in whichever state.
+pub async fn a_list_can_be_of_one_key(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let stuck = bench.log_settled("x", parked()).await;
+    let [behind, other] = bench.log(["x", "X"]).await;
+    for (key, state, expected) in [
+        ("x", None, vec![stuck, behind]),
+        ("x", Some(DeliveryState::Blocked), vec![behind]),
+        ("X", None, vec![other]),
+        ("X", Some(DeliveryState::Parked), vec![]),
+        ("", None, vec![]),
+    ] {
+        let filter = DeliveryFilter { state, key: Some(key.to_owned()), ..DeliveryFilter::default() };
+        let page = bench.store.deliveries(&bench.queue, &filter).await.unwrap();
+        assert_eq!(
+            page.iter().map(|summary| summary.delivery).collect::<Vec<_>>(),
+            expected,
+            "{key} {state:?}"
+        );
+    }
+}
+
+/// What is blocked names the first that holds it: what runs of its key, or what stands first in its line.
+pub async fn what_is_blocked_names_what_it_stands_behind(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [first, second, third] = bench.log(["x", "x", "x"]).await;
+    assert_eq!(bench.detail(second).await.blocked_by, None, "fresh behind fresh may come together");
+    assert_eq!(bench.claim(2, at(0)).await, [first, second]);
+    assert_eq!(bench.detail(third).await.blocked_by, Some(first));
+    bench.settle(first, Outcome::Completed).await;
+    assert_eq!(bench.detail(third).await.blocked_by, Some(second));
+    bench.settle(second, retry(5)).await;
+    assert_eq!(bench.detail(third).await.blocked_by, Some(second));
+    assert_eq!(bench.detail(second).await.blocked_by, None, "it stands first");
+    bench.claim_and_settle(at(5), aside(9)).await;
+    assert_eq!(bench.detail(third).await.blocked_by, None);
+    assert_eq!(bench.claim(1, at(0)).await, [third]);
+    bench.settle(third, parked()).await;
+    let detail = bench.detail(third).await;
+    assert_eq!((detail.summary.state, detail.blocked_by), (DeliveryState::Parked, None));
+}
+
 /// A queue is listed once something was logged for it, or once it was acquired.
 pub async fn queues_are_listed(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
@@ -273,10 +400,4 @@ pub async fn what_nobody_heard_of_is_empty(rig: &dyn Rig) {
     assert_eq!(bench.store.queue_counts(&nobody).await.unwrap(), QueueCounts::default());
     assert_eq!(bench.store.deliveries(&nobody, &DeliveryFilter::default()).await.unwrap(), []);
     assert_eq!(bench.store.delivery(DeliveryId(404)).await.unwrap(), None);
-    // A delivery that has ended is not open any more.
-    let [id] = bench.log(["x"]).await;
-    bench.claim_and_settle(at(0), Outcome::Completed).await;
-    assert_eq!(bench.store.delivery(id).await.unwrap(), None);
-    bench.log(["x"]).await;
-    bench.claim_and_settle(at(0), released_at_once()).await;
 }

@@ -5,11 +5,11 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::Rig;
 use super::bench::{
-    Bench, aside, at, bound_to, ids, kind_of, outgoing, parked, retry, settlement, waiting, waiting_for,
+    Bench, aside, at, bound_to, ids, kind_of, outgoing, own, parked, retry, settlement, waiting, waiting_for,
 };
 use crate::StoreErrorKind;
 use crate::operate::INTERRUPTED_ERROR;
-use crate::queue::Outcome;
+use crate::queue::{Outcome, Wanted};
 
 /// A settlement of what is not claimed (fresh, done, parked, never heard of) changes nothing, and is counted.
 pub async fn what_is_not_claimed_cannot_be_settled(rig: &dyn Rig) {
@@ -44,7 +44,7 @@ pub async fn a_delivery_is_settled_once(rig: &dyn Rig) {
 /// A delivery is not settled by the owner of another queue.
 pub async fn the_owner_of_another_queue_cannot_settle(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let shop = bench.store.acquire(&outgoing("shop"), at(0)).await.unwrap();
+    let shop = own(&*bench.store, &outgoing("shop")).await;
     let [a] = bench.log(["x"]).await;
     bench.claim(1, at(0)).await;
     let refused = bench.try_settle(&shop, vec![settlement(a, Outcome::Completed)], at(0)).await;
@@ -68,7 +68,10 @@ pub async fn a_former_owner_changes_nothing(rig: &dyn Rig) {
     let [a, b] = bench.log(["x", "y"]).await;
     bench.claim(1, at(0)).await;
     let former = bench.acquire_again().await;
-    assert_eq!(kind_of(bench.store.claim(&former, 1, at(0)).await), Some(StoreErrorKind::Stale));
+    assert_eq!(
+        kind_of(bench.store.claim(&former, Wanted::up_to(1), at(0)).await),
+        Some(StoreErrorKind::Stale)
+    );
     let settled = vec![settlement(a, Outcome::Completed)];
     let late = bench.try_settle(&former, settled.clone(), at(0)).await;
     assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
@@ -165,4 +168,72 @@ pub async fn a_new_owner_touches_only_what_was_claimed(rig: &dyn Rig) {
     let before = (bench.open_deliveries().await, bench.counters().await);
     bench.acquire_again().await;
     assert_eq!((bench.open_deliveries().await, bench.counters().await), before);
+}
+
+/// Who gave a queue up is a former owner: what it claims or settles is stale.
+pub async fn who_gave_a_queue_up_is_a_former_owner(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [a] = bench.log(["x"]).await;
+    bench.claim(1, at(0)).await;
+    bench.store.release(&bench.owner).await.unwrap();
+    let claim = bench.store.claim(&bench.owner, Wanted::up_to(1), at(0)).await;
+    assert_eq!(kind_of(claim), Some(StoreErrorKind::Stale));
+    let late = bench.try_settle(&bench.owner, vec![settlement(a, Outcome::Completed)], at(0)).await;
+    assert_eq!(kind_of(late), Some(StoreErrorKind::Stale));
+    assert!(bench.is_open(a).await);
+    assert_eq!(bench.counters().await.stale, 1);
+    bench.store.release(&bench.owner).await.expect("giving it up twice does nothing");
+}
+
+/// What was claimed when its queue was given up counts as interrupted, when somebody asks for the queue, and not
+/// before.
+pub async fn what_was_claimed_when_its_queue_was_given_up_is_interrupted(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a, b] = bench.log(["x", "y"]).await;
+    bench.claim(1, at(0)).await;
+    bench.store.release(&bench.owner).await.unwrap();
+    assert_eq!(bench.state(a).await, DeliveryState::Running);
+    assert_eq!(bench.detail(a).await.attempts, []);
+    let former = bench.acquire_again().await;
+    assert!(bench.owner.epoch > former.epoch);
+    assert_eq!(bench.detail(a).await.attempts[0].error, INTERRUPTED_ERROR);
+    assert_eq!(bench.claim(10, at(0)).await, [a]);
+    assert_eq!(bench.claim(10, at(0)).await, [b]);
+}
+
+/// A former owner cannot give up what is another's by now.
+pub async fn a_former_owner_gives_nothing_up(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [a] = bench.log(["x"]).await;
+    let former = bench.acquire_again().await;
+    bench.store.release(&former).await.unwrap();
+    assert_eq!(bench.claim(1, at(0)).await, [a]);
+    bench.store.release(&former).await.unwrap();
+    bench.settle(a, Outcome::Completed).await;
+    let nobodys = crate::Ownership { queue: outgoing("nobody"), epoch: 1 };
+    bench.store.release(&nobodys).await.expect("a queue that nobody heard of is no error");
+}
+
+/// What this process may have is free: nobody waits for it, whether it has it, gave it up, or never asked.
+pub async fn a_queue_of_this_process_is_free(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.store.wait_until_free(&bench.queue).await.unwrap();
+    bench.store.release(&bench.owner).await.unwrap();
+    bench.store.wait_until_free(&bench.queue).await.unwrap();
+    bench.store.wait_until_free(&outgoing("nobody")).await.unwrap();
+    bench.store.heartbeat().await.unwrap();
+    own(&*bench.store, &bench.queue).await;
+}
+
+/// A queue without an owner takes what is logged for it, and keeps it for the next one.
+pub async fn a_queue_without_an_owner_loses_nothing(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let stuck = bench.log_settled("x", retry(5)).await;
+    bench.store.release(&bench.owner).await.unwrap();
+    let [behind, fresh] = bench.log(["x", "y"]).await;
+    bench.acquire_again().await;
+    assert_eq!(bench.claim(10, at(0)).await, [fresh]);
+    assert_eq!(bench.claim(10, at(5)).await, [stuck]);
+    bench.settle(stuck, Outcome::Completed).await;
+    assert_eq!(bench.claim(10, at(5)).await, [behind]);
 }

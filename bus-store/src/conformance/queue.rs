@@ -5,8 +5,8 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::Rig;
 use super::bench::{
-    Bench, aside, at, discarded, ids, kind_of, parked, parked_aside, passing, released, released_at_once,
-    retry, settlement, task, waiting,
+    Bench, aside, at, deferred, discarded, ids, kind_of, parked, parked_aside, passing, released,
+    released_at_once, retry, settlement, task, waiting,
 };
 use crate::StoreErrorKind;
 use crate::queue::Outcome;
@@ -74,6 +74,11 @@ pub async fn a_released_delivery_holds_its_key(rig: &dyn Rig) {
     holds_its_key(rig, released(5)).await;
 }
 
+/// A deferred delivery keeps the later ones of its key waiting until it is done.
+pub async fn a_deferred_delivery_holds_its_key(rig: &dyn Rig) {
+    holds_its_key(rig, deferred(5)).await;
+}
+
 /// A waiting delivery keeps the later ones of its key waiting until it is done.
 pub async fn a_waiting_delivery_holds_its_key(rig: &dyn Rig) {
     holds_its_key(rig, waiting(5)).await;
@@ -120,7 +125,7 @@ pub async fn what_does_not_hold_its_key_lets_the_next_go(rig: &dyn Rig) {
 /// A key with an exception gives its first delivery alone, even when it is due and others are ready behind it.
 pub async fn a_key_with_an_exception_gives_one_at_a_time(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    for outcome in [retry(1), released_at_once(), waiting(1)] {
+    for outcome in [retry(1), released_at_once(), deferred(1), waiting(1)] {
         let [first, second, third] = bench.log(["x", "x", "x"]).await;
         assert_eq!(bench.claim(1, at(0)).await, [first]);
         bench.settle(first, outcome.clone()).await;
@@ -136,8 +141,16 @@ pub async fn a_key_with_an_exception_gives_one_at_a_time(rig: &dyn Rig) {
 /// overtaken, nothing runs beside another one of its key, and everything that is not parked ends.
 pub async fn order_survives_every_combination_of_outcomes(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let outcomes =
-        [retry(1), released(1), waiting(1), parked(), Outcome::Completed, aside(1), parked_aside()];
+    let outcomes = [
+        retry(1),
+        released(1),
+        deferred(1),
+        waiting(1),
+        parked(),
+        Outcome::Completed,
+        aside(1),
+        parked_aside(),
+    ];
     let mut number = 0;
     for first in &outcomes {
         for second in &outcomes {
@@ -174,7 +187,10 @@ async fn run_with_outcomes(bench: &Bench, key: &str, planned: [&Outcome; 3]) {
             assert!(!overtaken, "{key}: the delivery at place {index} overtook one that holds the key");
             let outcome = planned[index].take().cloned().unwrap_or(Outcome::Completed);
             in_line[index] = match outcome {
-                Outcome::Retry { .. } | Outcome::Released { .. } | Outcome::Waiting { .. } => true,
+                Outcome::Retry { .. }
+                | Outcome::Released { .. }
+                | Outcome::Deferred { .. }
+                | Outcome::Waiting { .. } => true,
                 Outcome::Parked { aside, .. } => !aside,
                 Outcome::Completed | Outcome::Aside { .. } | Outcome::Discarded { .. } => false,
             };
@@ -185,7 +201,7 @@ async fn run_with_outcomes(bench: &Bench, key: &str, planned: [&Outcome; 3]) {
         if let Some(left) = bench.store.delivery(id).await.expect("delivery") {
             let state = left.summary.state;
             let is_stuck = matches!(state, DeliveryState::Parked | DeliveryState::Blocked);
-            assert!(is_stuck, "{key}: {id} is {state}, and was not claimed");
+            assert!(is_stuck || state.is_final(), "{key}: {id} is {state}, and was not claimed");
         }
     }
 }
@@ -226,7 +242,7 @@ pub async fn ten_thousand_blocked_keys_do_not_hide_a_free_one(rig: &dyn Rig) {
 /// comes again in order, and was not charged.
 pub async fn what_holds_a_key_displaces_what_is_claimed_behind_it(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    for outcome in [retry(5), released(5), waiting(5)] {
+    for outcome in [retry(5), released(5), deferred(5), waiting(5)] {
         let [a, b, other, c] = bench.log(["x", "x", "y", "x"]).await;
         assert_eq!(bench.claim(10, at(0)).await, [a, b, other, c]);
         assert_eq!(bench.settle(a, outcome.clone()).await, [b, c], "{outcome:?}");

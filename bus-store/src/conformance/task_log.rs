@@ -4,17 +4,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bus_core::{ConnectorName, DataType, Direction, ErrorPolicy, ObjectOperation, SiteName, Timestamp};
+use bus_core::{
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, Timestamp,
+};
 use uuid::Uuid;
 
 use super::Rig;
 use super::bench::{
-    Bench, at, binding, connector, delivery_for, discarded, kind_of, outgoing, parked, save_new, save_over,
-    settlement, task, user, user_key, user_type,
+    Bench, at, binding, connector, delivery_for, discarded, kind_of, outgoing, own, parked, save_new,
+    save_over, settlement, task, user, user_key, user_type,
 };
 use crate::StoreErrorKind;
 use crate::objects::{Expected, ObjectRecord, ObjectWrite};
-use crate::queue::{Outcome, QueueId};
+use crate::queue::{Outcome, QueueId, Wanted};
 use crate::task_log::{Commit, NewDelivery, NewTask};
 
 /// Of two tasks, and of two deliveries, the one that was logged later has the larger id.
@@ -195,12 +197,12 @@ pub async fn a_conflict_names_both_objects(rig: &dyn Rig) {
 pub async fn one_task_goes_to_several_queues(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let shop = outgoing("shop");
-    let shop_owner = bench.store.acquire(&shop, at(0)).await.unwrap();
+    let shop_owner = own(&*bench.store, &shop).await;
     let deliveries = vec![delivery_for(&connector("crm")), delivery_for(&connector("shop"))];
     let tasks = vec![NewTask { deliveries, ..task(&bench.queue, "x") }];
     let committed = bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await;
     let of_crm = bench.claim_one(at(0)).await;
-    let of_shop = bench.store.claim(&shop_owner, 10, at(0)).await.unwrap().deliveries;
+    let of_shop = bench.store.claim(&shop_owner, Wanted::up_to(10), at(0)).await.unwrap().deliveries;
     assert_eq!(of_shop.len(), 1);
     assert_eq!([of_crm.task, of_shop[0].task], [committed.tasks[0]; 2]);
     assert_ne!(of_crm.delivery, of_shop[0].delivery);
@@ -215,11 +217,11 @@ pub async fn one_task_goes_to_several_queues(rig: &dyn Rig) {
 pub async fn the_two_directions_are_two_queues(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
-    let owner = bench.store.acquire(&incoming, at(0)).await.unwrap();
+    let owner = own(&*bench.store, &incoming).await;
     bench.log(["x"]).await;
     bench.claim_and_settle(at(0), parked()).await;
     bench.commit(Commit { tasks: vec![task(&incoming, "x")], ..Commit::at(at(0)) }).await;
-    assert_eq!(bench.store.claim(&owner, 10, at(0)).await.unwrap().deliveries.len(), 1);
+    assert_eq!(bench.store.claim(&owner, Wanted::up_to(10), at(0)).await.unwrap().deliveries.len(), 1);
     assert_eq!(bench.counters().await.logged, 1);
 }
 
@@ -268,7 +270,7 @@ pub async fn concurrent_commits_get_ids_of_their_own_and_lose_nothing(rig: &dyn 
 pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
-    let owner = bench.store.acquire(&incoming, at(0)).await.unwrap();
+    let owner = own(&*bench.store, &incoming).await;
     let policies = ErrorPolicy::ALL.into_iter().enumerate();
     for (number, policy) in policies {
         let operation = ObjectOperation::ALL[number % ObjectOperation::ALL.len()];
@@ -290,10 +292,12 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
             site: Some(SiteName::parse("Corp.EU-1").unwrap()),
             origin: Some(ConnectorName::parse("shop").unwrap()),
             logged_at: at(5),
+            redelivers: Some(DeliveryId(4_040_404)),
+            idempotency: None,
             deliveries: vec![delivery.clone()],
         };
         bench.commit(Commit { tasks: vec![task.clone()], ..Commit::at(at(5)) }).await;
-        let claim = bench.store.claim(&owner, 1, at(5)).await.unwrap();
+        let claim = bench.store.claim(&owner, Wanted::up_to(1), at(5)).await.unwrap();
         let claimed = &claim.deliveries[0];
         assert_eq!(claimed.key, task.key);
         assert_eq!(claimed.subject, task.subject);
@@ -308,14 +312,15 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
             (1, 0, None, false)
         );
         let detail = bench.detail(claimed.delivery).await;
-        assert_eq!(detail.summary.title, task.title);
+        assert_eq!((detail.summary.title, detail.summary.redelivers), (task.title, task.redelivers));
         assert_eq!(detail.summary.key, task.key);
         assert_eq!(detail.summary.queue, incoming);
         assert_eq!(detail.summary.task, claimed.task);
         assert_eq!((detail.subject, detail.operation), (task.subject, operation));
         assert_eq!((detail.data_type, detail.policy), (data_type, policy));
         assert_eq!((detail.data, detail.content_type), (task.data, task.content_type));
-        assert_eq!((detail.site, detail.logged_at), (task.site, task.logged_at));
+        assert_eq!((detail.site, detail.origin), (task.site, task.origin));
+        assert_eq!(detail.logged_at, task.logged_at);
         assert_eq!(detail.idempotency_key, delivery.idempotency_key);
     }
 }

@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::Rig;
 use super::bench::{
-    Bench, at, binding, bound_to, by_code_name, by_guid, connector, known_as, outgoing, parked, parked_aside,
-    released_at_once, retry, save_new, save_over, settlement, task, user, user_key, waiting, waiting_for,
+    Bench, at, binding, bound_to, by_code_name, by_guid, connector, known_as, outgoing, own, parked,
+    parked_aside, released_at_once, retry, save_new, save_over, settlement, task, user, user_key, waiting,
+    waiting_for,
 };
 use crate::identity::Binding;
 use crate::objects::{ObjectQuery, ObjectRecord, ObjectWrite};
-use crate::queue::{Awaited, Outcome};
+use crate::queue::{Awaited, Outcome, Wanted};
 use crate::task_log::Commit;
 
 /// The doorbell has grown before the commit that logged something returns.
@@ -271,14 +272,14 @@ pub async fn a_wait_is_asked_again_when_nothing_arrives(rig: &dyn Rig) {
 pub async fn one_arrival_wakes_all_who_wait(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let shop = outgoing("shop");
-    let owner = bench.store.acquire(&shop, at(0)).await.unwrap();
+    let owner = own(&*bench.store, &shop).await;
     bench.log_keys("waiter", 20).await;
     let waiters = bench.claim(100, at(0)).await;
     for id in &waiters {
         bench.settle(*id, waiting_for(bound_to(4), 1_000)).await;
     }
     bench.commit(Commit { tasks: vec![task(&shop, "x")], ..Commit::at(at(0)) }).await;
-    let of_shop = bench.store.claim(&owner, 1, at(0)).await.unwrap().deliveries[0].delivery;
+    let of_shop = bench.store.claim(&owner, Wanted::up_to(1), at(0)).await.unwrap().deliveries[0].delivery;
     let settlements = vec![settlement(of_shop, waiting_for(bound_to(4), 1_000))];
     bench.try_settle(&owner, settlements, at(0)).await.unwrap();
     let bell = bench.store.doorbell(&shop);
@@ -286,7 +287,7 @@ pub async fn one_arrival_wakes_all_who_wait(rig: &dyn Rig) {
     bench.bind(binding(4, "003b")).await;
     assert!(*bell.borrow() > before);
     assert_eq!(bench.claim(100, at(0)).await, waiters);
-    assert_eq!(bench.store.claim(&owner, 1, at(0)).await.unwrap().deliveries.len(), 1);
+    assert_eq!(bench.store.claim(&owner, Wanted::up_to(1), at(0)).await.unwrap().deliveries.len(), 1);
 }
 
 /// What was settled otherwise since is not woken by what it once waited for.

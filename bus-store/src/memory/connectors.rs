@@ -1,10 +1,12 @@
 //! The operator's records and switches, in memory.
 
-use bus_core::ConnectorName;
+use bus_core::{ConnectorName, Direction};
 use serde_json::Value;
 
 use super::MemoryStore;
-use crate::connectors::{ConnectorRecord, ConnectorState, Connectors, Switches};
+use crate::connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, Switches};
+use crate::operate::shorten_error;
+use crate::queue::QueueId;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 impl Connectors for MemoryStore {
@@ -31,6 +33,48 @@ impl Connectors for MemoryStore {
             })?;
             record.state = new;
             Ok(())
+        })
+    }
+
+    fn delete_connector(&self, name: &ConnectorName) -> StoreFuture<'_, bool> {
+        let name = name.clone();
+        self.with("delete connector", move |state| {
+            let queues =
+                [Direction::Outgoing, Direction::Incoming].map(|way| QueueId::new(name.clone(), way));
+            let open: usize =
+                queues.iter().filter_map(|queue| state.queues.get(queue)).map(|queue| queue.rows.len()).sum();
+            if open > 0 {
+                return Err(StoreError::new(
+                    StoreErrorKind::Conflict,
+                    "delete connector",
+                    format!("{open} deliveries of `{name}` are open; end them first"),
+                ));
+            }
+            state.subscriptions.remove(&name);
+            state.circuits.remove(&name);
+            Ok(state.connectors.remove(&name).is_some())
+        })
+    }
+
+    fn set_circuit(&self, name: &ConnectorName, circuit: Option<Circuit>) -> StoreFuture<'_, ()> {
+        let name = name.clone();
+        self.with("set circuit", move |state| {
+            match circuit {
+                Some(open) => {
+                    let error = shorten_error(open.error);
+                    state.circuits.insert(name, Circuit { error, ..open });
+                }
+                None => {
+                    state.circuits.remove(&name);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn circuits(&self) -> StoreFuture<'_, Vec<(ConnectorName, Circuit)>> {
+        self.with("circuits", |state| {
+            Ok(state.circuits.iter().map(|(name, circuit)| (name.clone(), circuit.clone())).collect())
         })
     }
 

@@ -1,14 +1,14 @@
 //! Everything that becomes true together, in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus_core::{DeliveryId, TaskId};
+use bus_core::{ConnectorName, DeliveryId, TaskId};
 
-use super::queue::{LoggedTask, holds_key, owned};
+use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
-use crate::queue::{Outcome, QueueId, Settlement};
+use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
@@ -24,10 +24,14 @@ impl TaskLog for MemoryStore {
     }
 }
 
+/// The idempotency keys that each connector was given, with the digest and the task that came first.
+pub(super) type KnownKeys = BTreeMap<(ConnectorName, String), (Vec<u8>, TaskId)>;
+
 impl State {
     /// Answers what became of it, and whose doorbells are to be rung.
     fn commit(&mut self, commit: Commit) -> Result<(Committed, BTreeSet<QueueId>), StoreError> {
         commit.check()?;
+        self.check_idempotency(&commit.tasks)?;
         self.check_settlements(&commit)?;
         // From here on nothing but the objects can fail, and they put back what they did.
         let objects = self.objects.write_all(commit.objects)?;
@@ -57,9 +61,7 @@ impl State {
         for binding in &commit.bindings {
             self.bindings.bind(binding.clone());
         }
-        for task in commit.tasks {
-            committed.tasks.push(self.log(task, &mut rings));
-        }
+        let logged = self.log_all(commit.tasks, &mut committed);
         for binding in &commit.bindings {
             maybe_met.extend(self.waiters_for_binding(binding));
         }
@@ -71,6 +73,11 @@ impl State {
                 rings.insert(waiter.0);
             }
         }
+        committed.claimed = self.claim_new(commit.claim_for, &logged);
+        let claimed: BTreeSet<DeliveryId> =
+            committed.claimed.iter().map(|(_, claimed)| claimed.delivery).collect();
+        // Whoever was handed the only new delivery of its queue needs no bell.
+        rings.extend(logged.into_iter().filter(|(_, id)| !claimed.contains(id)).map(|(queue, _)| queue));
         if let Some(ownership) = commit.ownership {
             let queue = self.queues.get(&ownership.queue);
             let is_ready = |key: &String| queue.is_some_and(|queue| queue.is_ready(key, commit.now));
@@ -96,33 +103,90 @@ impl State {
                         format!("delivery {delivery} is not claimed any more; drop what became of it"),
                     ));
                 }
-                if holds_key(outcome) {
-                    gone.extend(queue.claimed_behind(*delivery));
-                }
+                gone.extend(queue.displaced_by(*delivery, outcome));
             }
             Ok(())
         });
         if checked.is_err()
             && let Some(queue) = self.queues.get_mut(&ownership.queue)
         {
-            queue.ended.stale += 1;
+            queue.counters.stale += 1;
         }
         checked
     }
 
-    fn log(&mut self, mut new: NewTask, rings: &mut BTreeSet<QueueId>) -> TaskId {
+    /// Whether no idempotency key was given before with something else, in this commit or an earlier one.
+    fn check_idempotency(&self, tasks: &[NewTask]) -> Result<(), StoreError> {
+        let mut new = BTreeMap::new();
+        for (name, digest) in tasks.iter().filter_map(idempotency_of) {
+            let known = self.idempotency.get(&name).map(|(known, _)| known);
+            let first = *new.entry(name.clone()).or_insert(known.unwrap_or(digest));
+            if first != digest {
+                let (connector, key) = name;
+                return Err(StoreError::new(
+                    StoreErrorKind::KeyReused,
+                    "commit",
+                    format!(
+                        "`{connector}` was given the idempotency key `{key}` before, for something else; send it with \
+                         a new key"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs what was not logged before; answers the new deliveries.
+    fn log_all(&mut self, tasks: Vec<NewTask>, committed: &mut Committed) -> Vec<(QueueId, DeliveryId)> {
+        let mut logged = Vec::new();
+        for task in tasks {
+            let name = idempotency_of(&task).map(|(name, digest)| (name, digest.clone()));
+            if let Some((_, known)) = name.as_ref().and_then(|(name, _)| self.idempotency.get(name)) {
+                committed.tasks.push(*known);
+                committed.repeated.push(*known);
+                continue;
+            }
+            let id = self.log(task, &mut logged);
+            committed.tasks.push(id);
+            self.idempotency.extend(name.map(|(name, digest)| (name, (digest, id))));
+        }
+        logged
+    }
+
+    fn log(&mut self, mut new: NewTask, logged: &mut Vec<(QueueId, DeliveryId)>) -> TaskId {
         self.tasks_logged += 1;
-        let id = TaskId(self.tasks_logged);
+        let task_id = TaskId(self.tasks_logged);
         let deliveries = std::mem::take(&mut new.deliveries);
-        let task = Arc::new(LoggedTask { id, new });
+        let task = Arc::new(LoggedTask { id: task_id, new });
         for delivery in deliveries {
             self.deliveries_logged += 1;
             let queue = QueueId::new(delivery.connector.clone(), task.new.direction);
-            let logged = DeliveryId(self.deliveries_logged);
-            self.queues.entry(queue.clone()).or_default().log(logged, Arc::clone(&task), delivery);
-            rings.insert(queue);
+            let id = DeliveryId(self.deliveries_logged);
+            self.queues.entry(queue.clone()).or_default().log(id, Arc::clone(&task), delivery);
+            self.queue_of.insert(id, queue.clone());
+            logged.push((queue, id));
         }
-        id
+        task_id
+    }
+
+    /// Claims the first new delivery of each of these queues, where nothing stands before it and its owner is as it
+    /// was.
+    fn claim_new(
+        &mut self,
+        owners: Vec<Ownership>,
+        logged: &[(QueueId, DeliveryId)],
+    ) -> Vec<(Ownership, Claimed)> {
+        let mut claimed = Vec::new();
+        for ownership in owners {
+            let first = logged.iter().find(|(queue, _)| *queue == ownership.queue).map(|(_, id)| *id);
+            if let Some(first) = first
+                && let Ok(queue) = owned(&mut self.queues, &ownership, "commit")
+                && queue.claim_new(first)
+            {
+                claimed.push((ownership, queue.rows[&first].as_claimed(first)));
+            }
+        }
+        claimed
     }
 
     fn wake_if_met(&mut self, waiter: &Waiter) -> bool {
@@ -137,4 +201,11 @@ impl State {
         }
         true
     }
+}
+
+/// What its sender calls it, and the digest of it.
+fn idempotency_of(task: &NewTask) -> Option<((ConnectorName, String), &Vec<u8>)> {
+    let given = task.idempotency.as_ref()?;
+    let connector = task.deliveries.first()?.connector.clone();
+    Some(((connector, given.key.clone()), &given.digest))
 }

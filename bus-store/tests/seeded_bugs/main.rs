@@ -1,0 +1,284 @@
+//! The laws are laws only if breaking them is noticed: stores that are broken on purpose, each in one way, and the
+//! law that catches each of them, by name.
+
+mod broken;
+
+use bus_store::conformance::{LAWS, Law, Verdict};
+
+use broken::Seeded;
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    /// Nothing: the store that is broken in no way keeps every law.
+    None,
+    /// Of several tasks of one commit, the last is acknowledged and not written.
+    DropsADelivery,
+    /// A claim brings again what the one before it brought.
+    ClaimsTwice,
+    /// The first two of a key are claimed in the wrong order.
+    ReordersTwoOfAKey,
+    /// A former owner can settle.
+    ForgetsFencing,
+    /// What arrived between the look-up and the wait wakes nobody.
+    ForgetsToLookAgain,
+    /// The tasks of a refused commit are written.
+    WritesHalfACommit,
+    /// Nobody hears the doorbell.
+    LosesTheDoorbell,
+    /// An interruption costs no attempt.
+    ForgetsTheInterruptedAttempt,
+    /// Attempts that are to be given back are charged.
+    ChargesWhatIsReleased,
+    /// What is displaced is not named.
+    ForgetsTheDisplaced,
+    /// What is parked lets later ones of its key pass.
+    ParksBesideTheKey,
+    /// What steps aside holds its key.
+    StepsAsideInPlace,
+    /// What is due in less than a second is due.
+    IsEarly,
+    /// Nothing says when something becomes due.
+    ForgetsTheNextDueTime,
+    /// Bytes are taken for text.
+    TakesBytesForText,
+    /// Times are kept in whole seconds.
+    RoundsTimes,
+    /// The bindings of objects that are gone are answered.
+    KnowsTheGone,
+    /// Numbers are given from one, whatever was saved.
+    RepeatsNumbers,
+    /// Late settlements are not counted.
+    ForgetsTheLate,
+    /// Goes on after it was closed.
+    NeverCloses,
+    /// Who gave a queue up goes on as before.
+    ForgetsThatItWasReleased,
+    /// What was charged before is claimed with others.
+    ClaimsTheChargedTogether,
+    /// What is due comes first, whatever is wanted.
+    AlwaysBringsTheDueFirst,
+    /// What is deferred has failed.
+    ChargesWhatIsDeferred,
+    /// How often something was deferred is not told.
+    ForgetsTheDeferrals,
+    /// What stepped aside does not know what overtook it.
+    ForgetsWhatOvertook,
+    /// No queue keeps order beyond each key.
+    LetsOthersOvertakeInAQueueInOrder,
+    /// What waits holds a queue that is in order.
+    LetsWhatWaitsHoldTheQueue,
+    /// A claim brings again what was claimed with the commit that logged it.
+    ClaimsAgainWhatWasHandedOver,
+    /// Whoever is handed the only new delivery is rung for, too.
+    RingsForWhatIsHandedOver,
+    /// What is for a former owner is handed to the present one.
+    HandsOverForAFormerOwner,
+    /// A key is forgotten once anything has ended.
+    ForgetsKeysTooEarly,
+    /// Any digest is the right one.
+    ForgetsTheDigest,
+    /// What is repeated is not said to be.
+    ForgetsWhatIsRepeated,
+    /// What ended is gone.
+    DropsHistory,
+    /// Everything that ended is pruned, also what ended later.
+    PrunesTooMuch,
+    /// What was pruned is in the audit still.
+    AuditsTheCountersOnly,
+    /// An audit misses an open delivery.
+    AuditsWrong,
+    /// What was never called can be skipped.
+    SkipsWhatWasNeverCalled,
+    /// What is blocked is said to have been retried.
+    RetriesWhatIsBlocked,
+    /// A retry by hand gives no attempts back.
+    ForgetsToResetTheBudget,
+    /// What runs is ended by hand.
+    EndsWhatRuns,
+    /// Whatever was seen is taken for what is.
+    IgnoresWhatWasSeen,
+    /// Nobody did anything.
+    ForgetsWhoDidIt,
+    /// Ending a create says nothing of the later ones.
+    EndsACreateInSilence,
+    /// An intervention of any size is carried out.
+    CarriesOutAnyNumber,
+    /// What something stands behind is not told.
+    ForgetsWhatBlocks,
+    /// A list is of every key.
+    ListsEveryKey,
+    /// The key's deliveries are found whatever the key.
+    FindsAllForAnyKey,
+    /// A key never waits.
+    ForgetsWhatAKeyWaitsFor,
+    /// Errors are cut within a character.
+    CutsWithinACharacter,
+    /// Open deliveries are discarded with their connector.
+    DeletesWithOpenDeliveries,
+    /// The circuit of a deleted connector stays.
+    KeepsTheCircuitOfTheDeleted,
+    /// Circuits are closed to whoever asks.
+    ForgetsCircuits,
+}
+
+/// Which law catches which bug; a bug may be caught by others, too.
+const CAUGHT_BY: &[(Bug, &str)] = &[
+    (Bug::DropsADelivery, "a_commit_answers_its_tasks_in_the_order_given"),
+    (Bug::ClaimsTwice, "a_claimed_delivery_is_not_claimed_twice"),
+    (Bug::ClaimsTwice, "concurrent_commits_get_ids_of_their_own_and_lose_nothing"),
+    (Bug::ReordersTwoOfAKey, "fresh_deliveries_of_one_key_are_claimed_together_in_order"),
+    (Bug::ReordersTwoOfAKey, "order_survives_every_combination_of_outcomes"),
+    (Bug::ForgetsFencing, "a_former_owner_changes_nothing"),
+    (Bug::ForgetsFencing, "a_commit_is_all_or_nothing_when_its_owner_is_a_former_one"),
+    (Bug::ForgetsToLookAgain, "what_arrived_before_the_wait_is_written_is_not_missed"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_an_object_is_not_as_expected"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_guid_is_taken"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_code_name_is_taken"),
+    (Bug::WritesHalfACommit, "a_commit_is_all_or_nothing_when_a_settlement_is_stale"),
+    (Bug::LosesTheDoorbell, "logging_rings_before_it_returns"),
+    (Bug::LosesTheDoorbell, "a_binding_wakes_who_waits_for_its_object"),
+    (Bug::ForgetsTheInterruptedAttempt, "what_was_interrupted_is_charged_and_claimed_alone"),
+    (Bug::ChargesWhatIsReleased, "only_charged_outcomes_use_up_attempts"),
+    (Bug::ForgetsTheDisplaced, "what_holds_a_key_displaces_what_is_claimed_behind_it"),
+    (Bug::ParksBesideTheKey, "a_parked_delivery_holds_its_key"),
+    (Bug::ParksBesideTheKey, "order_survives_every_combination_of_outcomes"),
+    (Bug::StepsAsideInPlace, "what_does_not_hold_its_key_lets_the_next_go"),
+    (Bug::StepsAsideInPlace, "what_was_overtaken_says_by_which"),
+    (Bug::IsEarly, "what_is_due_is_claimed_not_before"),
+    (Bug::ForgetsTheNextDueTime, "the_next_due_time_is_the_earliest_to_come"),
+    (Bug::TakesBytesForText, "bytes_survive_as_they_are"),
+    (Bug::RoundsTimes, "time_survives_to_the_microsecond"),
+    (Bug::KnowsTheGone, "a_gone_object_is_unknown_but_keeps_its_external_id"),
+    (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
+    (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
+    (Bug::NeverCloses, "after_closing_every_call_answers_closed"),
+    (Bug::ForgetsThatItWasReleased, "who_gave_a_queue_up_is_a_former_owner"),
+    (Bug::ForgetsThatItWasReleased, "nothing_is_claimed_at_once_for_a_former_owner"),
+    (Bug::ClaimsTheChargedTogether, "what_was_charged_before_is_claimed_alone"),
+    (Bug::ClaimsTheChargedTogether, "what_was_interrupted_stays_alone"),
+    (Bug::AlwaysBringsTheDueFirst, "fresh_work_comes_first_when_it_is_wanted"),
+    (Bug::AlwaysBringsTheDueFirst, "alternating_claims_starve_neither_kind"),
+    (Bug::AlwaysBringsTheDueFirst, "in_a_queue_in_order_what_stepped_aside_comes_alone"),
+    (Bug::ChargesWhatIsDeferred, "what_is_deferred_is_scheduled_and_not_charged"),
+    (Bug::ChargesWhatIsDeferred, "only_charged_outcomes_use_up_attempts"),
+    (Bug::ForgetsTheDeferrals, "deferrals_in_a_row_are_counted"),
+    (Bug::ForgetsTheDeferrals, "an_interruption_does_not_end_a_deferral"),
+    (Bug::ForgetsWhatOvertook, "what_was_overtaken_says_by_which"),
+    (Bug::LetsOthersOvertakeInAQueueInOrder, "in_a_queue_in_order_whatever_is_stuck_holds_all"),
+    (Bug::LetsOthersOvertakeInAQueueInOrder, "in_a_queue_in_order_nothing_is_claimed_beside_another"),
+    (Bug::LetsOthersOvertakeInAQueueInOrder, "in_a_queue_in_order_what_is_stuck_displaces_all_behind_it"),
+    (
+        Bug::LetsOthersOvertakeInAQueueInOrder,
+        "in_a_queue_in_order_order_survives_every_combination_of_outcomes",
+    ),
+    (Bug::LetsOthersOvertakeInAQueueInOrder, "where_the_queue_is_in_order_nothing_overtakes_at_once"),
+    (Bug::LetsWhatWaitsHoldTheQueue, "in_a_queue_in_order_what_waits_holds_its_key_only"),
+    (Bug::ClaimsAgainWhatWasHandedOver, "what_is_logged_for_an_idle_owner_is_claimed_at_once"),
+    (Bug::RingsForWhatIsHandedOver, "what_is_claimed_at_once_does_not_ring"),
+    (Bug::HandsOverForAFormerOwner, "nothing_is_claimed_at_once_for_a_former_owner"),
+    (Bug::ForgetsKeysTooEarly, "a_key_is_known_until_its_task_is_pruned"),
+    (Bug::ForgetsTheDigest, "the_same_key_for_something_else_is_refused"),
+    (Bug::ForgetsTheDigest, "keys_and_digests_are_compared_byte_by_byte"),
+    (Bug::ForgetsWhatIsRepeated, "the_same_key_is_logged_once"),
+    (Bug::DropsHistory, "what_ended_is_kept_with_how_it_ended"),
+    (Bug::DropsHistory, "what_ended_is_listed_by_how_it_ended"),
+    (Bug::PrunesTooMuch, "pruning_spares_what_is_open_and_what_ended_later"),
+    (Bug::AuditsTheCountersOnly, "pruning_leaves_the_counters"),
+    (Bug::AuditsWrong, "an_audit_finds_what_was_counted"),
+    (Bug::SkipsWhatWasNeverCalled, "what_was_never_called_is_cancelled_not_skipped"),
+    (Bug::RetriesWhatIsBlocked, "a_retry_of_what_is_blocked_names_what_it_stands_behind"),
+    (Bug::ForgetsToResetTheBudget, "a_retry_makes_due_at_once_with_all_attempts"),
+    (Bug::EndsWhatRuns, "what_runs_is_left_to_its_connector"),
+    (Bug::IgnoresWhatWasSeen, "what_changed_since_it_was_seen_is_left_alone"),
+    (Bug::IgnoresWhatWasSeen, "interventions_are_done_in_the_order_given"),
+    (Bug::ForgetsWhoDidIt, "what_operators_did_is_kept"),
+    (Bug::EndsACreateInSilence, "ending_a_create_names_the_later_ones"),
+    (Bug::CarriesOutAnyNumber, "an_intervention_names_a_limited_number"),
+    (Bug::ForgetsWhatBlocks, "what_is_blocked_names_what_it_stands_behind"),
+    (Bug::ListsEveryKey, "a_list_can_be_of_one_key"),
+    (Bug::FindsAllForAnyKey, "the_open_deliveries_of_a_key_are_found"),
+    (Bug::ForgetsWhatAKeyWaitsFor, "what_a_key_waits_for_is_found"),
+    (Bug::CutsWithinACharacter, "ten_megabytes_of_an_error_are_cut_between_characters"),
+    (Bug::DeletesWithOpenDeliveries, "a_connector_with_open_deliveries_is_not_deleted"),
+    (Bug::KeepsTheCircuitOfTheDeleted, "a_connector_without_open_deliveries_can_be_deleted"),
+    (Bug::ForgetsCircuits, "open_circuits_are_kept"),
+];
+
+/// What the random programs catch, too: nobody has to have thought of it.
+const CAUGHT_BY_PROGRAMS: &[Bug] = &[
+    Bug::DropsADelivery,
+    Bug::ClaimsTwice,
+    Bug::ReordersTwoOfAKey,
+    Bug::ForgetsFencing,
+    Bug::ForgetsToLookAgain,
+    Bug::ForgetsTheInterruptedAttempt,
+    Bug::ForgetsTheDisplaced,
+    Bug::ForgetsThatItWasReleased,
+    Bug::ClaimsTheChargedTogether,
+    Bug::AlwaysBringsTheDueFirst,
+    Bug::ChargesWhatIsDeferred,
+    Bug::ForgetsTheDeferrals,
+    Bug::ForgetsWhatOvertook,
+    Bug::LetsOthersOvertakeInAQueueInOrder,
+    Bug::LetsWhatWaitsHoldTheQueue,
+    Bug::ClaimsAgainWhatWasHandedOver,
+    Bug::HandsOverForAFormerOwner,
+    Bug::ForgetsKeysTooEarly,
+    Bug::ForgetsTheDigest,
+    Bug::ForgetsWhatIsRepeated,
+    Bug::DropsHistory,
+    Bug::PrunesTooMuch,
+    Bug::AuditsTheCountersOnly,
+    Bug::SkipsWhatWasNeverCalled,
+    Bug::RetriesWhatIsBlocked,
+    Bug::ForgetsToResetTheBudget,
+    Bug::EndsWhatRuns,
+    Bug::IgnoresWhatWasSeen,
+    Bug::ForgetsWhoDidIt,
+    Bug::EndsACreateInSilence,
+    Bug::ForgetsWhatBlocks,
+    Bug::LosesTheDoorbell,
+    Bug::ParksBesideTheKey,
+];
+
+#[tokio::test]
+async fn random_programs_catch_what_nobody_thought_of() {
+    let name = "random_programs_keep_every_key_in_order_and_lose_nothing";
+    let law = LAWS.iter().find(|listed| listed.name == name).expect("the law is listed");
+    let mut missed = Vec::new();
+    for bug in CAUGHT_BY_PROGRAMS {
+        if !is_caught(*bug, *law).await {
+            missed.push(bug);
+        }
+    }
+    assert!(missed.is_empty(), "no program fails for stores that are broken so: {missed:?}");
+}
+
+#[tokio::test]
+async fn each_bug_is_caught_by_its_law() {
+    let mut missed = Vec::new();
+    for &(bug, law) in CAUGHT_BY {
+        let law = LAWS.iter().find(|listed| listed.name == law).unwrap_or_else(|| panic!("no law {law}"));
+        if !is_caught(bug, *law).await {
+            missed.push((bug, law));
+        }
+    }
+    assert!(missed.is_empty(), "these laws hold for stores that are broken so: {missed:?}");
+}
+
+#[tokio::test]
+async fn a_store_without_a_bug_is_never_accused() {
+    for law in LAWS {
+        assert!(!is_caught(Bug::None, *law).await, "{law:?}");
+    }
+}
+
+/// Whether the law panics for a store with this bug.
+async fn is_caught(bug: Bug, law: Law) -> bool {
+    let trial = tokio::spawn(async move { (law.run)(&Seeded(bug)).await });
+    match trial.await {
+        Ok(Verdict::Kept | Verdict::Gap(_)) => false,
+        Err(error) => error.is_panic(),
+    }
+}
