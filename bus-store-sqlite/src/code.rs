@@ -4,7 +4,7 @@ use bus_core::{
     ConnectorName, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId, ObjectOperation,
     ObjectType, SiteName,
 };
-use bus_store::{ConnectorState, RecordOwner, StoreErrorKind};
+use bus_store::{ConnectorState, RecordOwner, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -43,10 +43,13 @@ codes! {
     ObjectOperation, "an operation": [Create, Update, Delete];
     DataType, "a data type": [Simple, SimpleSnapshot, Snapshot];
     ErrorPolicy, "an error policy": [Default, SkipOnce, SkipOnError, DeleteOnError];
-    ConnectorState, "a connector's state": [Enabled, Paused, Disabled];
+    ConnectorState, "a connector's state": [Enabled, Paused, Stopped, Disabled];
     RecordOwner, "a record's owner": [File, Operator];
-    SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked];
-    LaneKind, "a lane": [Fresh, Due, Held];
+    Scope, "a scope of order": [Key, Queue];
+    Verb, "a verb": [Retry, Skip, Cancel, Discard];
+    SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked, Scheduled];
+    LaneKind, "a lane": [Fresh, Due, Held, Waiting];
+    End, "an end": [Completed, Skipped, Discarded, Cancelled];
 }
 
 /// Where a delivery of a key with an exception stands.
@@ -64,6 +67,29 @@ pub(crate) enum SideState {
     Waiting,
     /// Waits for a person.
     Parked,
+    /// Put off until it is due, without having failed.
+    Scheduled,
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Completed,
+    Skipped,
+    Discarded,
+    Cancelled,
+}
+
+impl End {
+    /// What people see.
+    pub(crate) const fn shown(self) -> DeliveryState {
+        match self {
+            Self::Completed => DeliveryState::Completed,
+            Self::Skipped => DeliveryState::Skipped,
+            Self::Discarded => DeliveryState::Discarded,
+            Self::Cancelled => DeliveryState::Cancelled,
+        }
+    }
 }
 
 impl SideState {
@@ -75,6 +101,7 @@ impl SideState {
             Self::Retry => DeliveryState::Retryable,
             Self::Waiting => DeliveryState::Waiting,
             Self::Parked => DeliveryState::Parked,
+            Self::Scheduled => DeliveryState::Scheduled,
         }
     }
 }
@@ -88,6 +115,8 @@ pub(crate) enum LaneKind {
     Due,
     /// Something of it runs, or its head is parked.
     Held,
+    /// Its head, which waits, until it asks again.
+    Waiting,
 }
 
 /// An id as text, so that equal ids are equal texts.
@@ -164,7 +193,7 @@ mod tests {
         for state in SideState::ALL {
             assert!(SideState::from_code(state.to_code()).is_ok_and(|read| read == *state));
         }
-        assert!(SideState::from_code(6).is_err());
+        assert!(SideState::from_code(7).is_err());
         assert_eq!(SideState::Running.to_code(), 1, "the migration names these numbers");
         assert_eq!(LaneKind::Held.to_code(), 2, "the migration names these numbers");
     }

@@ -1,12 +1,15 @@
 //! The operator's records and switches.
 
-use bus_core::ConnectorName;
-use bus_store::{ConnectorRecord, ConnectorState, Connectors, StoreErrorKind, StoreFuture, Switches};
+use bus_core::{ConnectorName, Timestamp};
+use bus_store::operate::shorten_error;
+use bus_store::{
+    Circuit, ConnectorRecord, ConnectorState, Connectors, StoreErrorKind, StoreFuture, Switches,
+};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use crate::SqliteStore;
-use crate::code::{Code, connector_name, corrupt};
+use crate::code::{Code, connector_name, corrupt, small_count};
 use crate::error::{Fault, refusal};
 use crate::session::Session;
 use crate::writer::{Progress, Write};
@@ -32,6 +35,34 @@ impl Connectors for SqliteStore {
 
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()> {
         self.write(SetConnectorState { name: name.clone(), state })
+    }
+
+    fn delete_connector(&self, name: &ConnectorName) -> StoreFuture<'_, bool> {
+        self.write(DeleteConnector { name: name.clone() })
+    }
+
+    fn set_circuit(&self, name: &ConnectorName, circuit: Option<Circuit>) -> StoreFuture<'_, ()> {
+        self.write(SetCircuit { name: name.clone(), circuit })
+    }
+
+    fn circuits(&self) -> StoreFuture<'_, Vec<(ConnectorName, Circuit)>> {
+        self.read("circuits", |db| {
+            let sql =
+                "SELECT connector, opened_at, probe_at, failures, error FROM bus_circuit ORDER BY connector";
+            let mut list = db.prepare_cached(sql)?;
+            let mut rows = list.query([])?;
+            let mut circuits = Vec::new();
+            while let Some(row) = rows.next()? {
+                let circuit = Circuit {
+                    opened_at: Timestamp::from_micros(row.get(1)?),
+                    probe_at: Timestamp::from_micros(row.get(2)?),
+                    failures: small_count(row.get(3)?),
+                    error: row.get(4)?,
+                };
+                circuits.push((connector_name(row.get(0)?)?, circuit));
+            }
+            Ok(circuits)
+        })
     }
 
     fn publish_subscriptions(&self, name: &ConnectorName, subscriptions: Value) -> StoreFuture<'_, ()> {
@@ -150,6 +181,59 @@ impl Write for SetConnectorState {
             let message = format!("there is no connector `{}`; register it first", self.name);
             return Err(refusal(StoreErrorKind::NotFound, message));
         }
+        Ok(Progress::Done(()))
+    }
+}
+
+struct DeleteConnector {
+    name: ConnectorName,
+}
+
+impl Write for DeleteConnector {
+    type Answer = bool;
+    const OPERATION: &'static str = "delete connector";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<bool>, Fault> {
+        let name = self.name.as_str();
+        // What was counted in this transaction is not written yet.
+        let sql = "SELECT (SELECT count(*) FROM bus_pending WHERE queue IN (SELECT id FROM bus_queue WHERE connector = ?1))
+                        + (SELECT count(*) FROM bus_side WHERE queue IN (SELECT id FROM bus_queue WHERE connector = ?1))";
+        let open: i64 = session.prepare(sql)?.query_row([name], |row| row.get(0))?;
+        if open > 0 {
+            let message = format!("{open} deliveries of connector `{name}` are open: end them first");
+            return Err(refusal(StoreErrorKind::Conflict, message));
+        }
+        let known = session.prepare("DELETE FROM bus_connector WHERE name = ?1")?.execute([name])?;
+        session.prepare("DELETE FROM bus_subscription WHERE connector = ?1")?.execute([name])?;
+        session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
+        Ok(Progress::Done(known > 0))
+    }
+}
+
+struct SetCircuit {
+    name: ConnectorName,
+    circuit: Option<Circuit>,
+}
+
+impl Write for SetCircuit {
+    type Answer = ();
+    const OPERATION: &'static str = "set circuit";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let name = self.name.as_str();
+        let Some(Circuit { opened_at, probe_at, failures, error }) = &self.circuit else {
+            session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
+            return Ok(Progress::Done(()));
+        };
+        let sql = "INSERT OR REPLACE INTO bus_circuit (connector, opened_at, probe_at, failures, error)
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        session.prepare(sql)?.execute(params![
+            name,
+            opened_at.as_micros(),
+            probe_at.as_micros(),
+            failures,
+            shorten_error(error.clone())
+        ])?;
         Ok(Progress::Done(()))
     }
 }

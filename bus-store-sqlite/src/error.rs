@@ -64,6 +64,11 @@ pub(crate) fn severity(error: &rusqlite::Error) -> Severity {
     }
 }
 
+/// Whether there is no room for what was to be written.
+pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 /// `SQLite`'s failure, as the caller is told: what it is, and what to do.
 pub(crate) fn told(error: &rusqlite::Error, operation: &'static str) -> StoreError {
     use StoreErrorKind::{Conflict, Corrupt, Unavailable, Unsupported};

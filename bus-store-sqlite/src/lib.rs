@@ -16,9 +16,9 @@
 //!
 //! - It may be the application's own: all tables begin with `bus_`, and `application_id` and `user_version` are left
 //!   alone. Its journal becomes a write-ahead log, so `-wal` and `-shm` stand beside it while it is open, and
-//!   `-owner` is the lock of the process that works on the queues.
-//! - It belongs on a local disk. Several processes of one machine may log into it; one of them works on the queues, and
-//!   when that ends, in whatever way, the next one does.
+//!   `-owner-1`, `-owner-2` … are the locks of the processes that work on queues.
+//! - It belongs on a local disk. Several processes of one machine may log into it; each queue is worked on by one of
+//!   them, and when that ends, in whatever way, or hangs, by another.
 //! - After an error of the disk the store stops itself and says so: what is on the disk is not known any more. A full
 //!   disk, or quota, only fails the calls that it meets.
 //! - What a call has begun is carried out, also when the caller stops waiting for the answer.
@@ -27,6 +27,7 @@ mod checkpoint;
 mod code;
 mod connectors;
 mod error;
+mod failpoint;
 mod identity;
 mod objects;
 mod open;
@@ -49,11 +50,11 @@ use std::thread;
 use bus_core::BoxFuture;
 use bus_store::{Capabilities, Store, StoreError, StoreErrorKind, StoreFuture};
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
 
 use crate::error::Fault;
 use crate::open::{Purpose, connect};
-use crate::owner::Owner;
+use crate::owner::{Process, Slots};
 use crate::reader::{Read, Reader};
 use crate::session::Memo;
 use crate::status::Status;
@@ -81,7 +82,9 @@ struct Shared {
     path: PathBuf,
     options: SqliteOptions,
     status: Arc<Status>,
-    owner: Owner,
+    slots: Arc<Slots>,
+    /// This process among those that own queues, once it has asked for one.
+    process: OnceCell<Process>,
     writes: Sender<Message>,
     write_share: Arc<Semaphore>,
     reads: Sender<Option<Read>>,
@@ -110,7 +113,15 @@ impl SqliteStore {
         let (writes, inbox) = channel();
         let mut memo = Memo::default();
         memo.look(&db).map_err(|error| error::told(&error, "open"))?;
-        let writing = Writer { db, inbox, status: Arc::clone(&status), nudges, memo };
+        let writing = Writer {
+            db,
+            inbox,
+            status: Arc::clone(&status),
+            nudges,
+            memo,
+            pages_max: options.pages_max,
+            is_reserve_open: false,
+        };
         start("bus-sqlite-write", &running, move || writing.run())?;
 
         let db = connect(&path, options, Purpose::Checkpoints)?;
@@ -123,12 +134,13 @@ impl SqliteStore {
             let reader = Reader { db, inbox: Arc::clone(&inbox), status: Arc::clone(&status) };
             start("bus-sqlite-read", &running, move || reader.run())?;
         }
-        let owner = Owner::new(&path, Arc::clone(&status));
+        let slots = Arc::new(Slots::of(&path));
         Ok(Self(Arc::new(Shared {
             path,
             options,
             status,
-            owner,
+            slots,
+            process: OnceCell::new(),
             writes,
             write_share: Arc::new(Semaphore::new(WAITING_KIB_MAX as usize)),
             reads,
@@ -197,7 +209,7 @@ impl Store for SqliteStore {
                 let _ = self.0.reads.send(None);
             }
             self.0.running.closed().await;
-            self.0.owner.close();
+            self.0.slots.give_up();
         })
     }
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::checkpoint::PAGES_BEFORE_BACKSTOP;
 use crate::error::told;
+use crate::failpoint;
 use crate::schema;
 
 /// How many prepared statements a connection keeps; more than the store has.
@@ -86,6 +87,7 @@ pub(crate) fn prepare(path: &Path, options: SqliteOptions) -> Result<(PathBuf, C
     let path = full_path(path)?;
     disk::check(&path)?;
     let mut db = connect(&path, options, Purpose::Writing)?;
+    failpoint::watch(&mut db).map_err(|error| told(&error, "open"))?;
     schema::migrate(&mut db, &path.display().to_string())?;
     Ok((path, db))
 }

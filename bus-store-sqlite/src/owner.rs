@@ -1,141 +1,192 @@
-//! Which process may work on the queues: the one that holds the lock on the file beside the database.
+//! Which process owns a queue, and whether that process is alive.
 //!
-//! The operating system gives up the lock when the process ends, however it ends, so that the next one gets it at
-//! once.
+//! Every process that wants queues takes a slot: a number, and the lock on the file beside the database that is named
+//! after it. The operating system gives up the lock when the process ends, however it ends, so that a dead owner is
+//! known at once. A process that holds its lock but does nothing (stopped, hanging) is found by asking: whoever wants
+//! its queue writes down that it asked, and a process that is alive answers with its next heartbeat.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use bus_store::{StoreError, StoreErrorKind};
+use bus_store::{Heartbeat, StoreError, StoreErrorKind};
+use rusqlite::{OptionalExtension, params};
 use tokio::sync::watch;
 
-use crate::status::Status;
+use crate::error::Fault;
+use crate::session::Session;
+use crate::writer::{Progress, Write};
 
-const OPERATION: &str = "wait for ownership";
+/// The most processes that can work on one database at a time.
+const SLOTS_MAX: i64 = 1_000;
 
-/// The lock on the file beside the database.
-#[derive(Debug)]
-pub(crate) struct Owner {
-    path: PathBuf,
-    shared: Arc<Shared>,
-    status: Arc<Status>,
+/// A process that took a slot: the slot, and how many had it, this one included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) slot: i64,
+    pub(crate) life: i64,
 }
 
+/// The slots of a database, and the one that this process took.
 #[derive(Debug)]
-struct Shared {
-    place: Mutex<Place>,
-    /// Changes whenever `place` does.
-    changes: watch::Sender<()>,
+pub(crate) struct Slots {
+    database: PathBuf,
+    mine: Mutex<Option<(i64, File)>>,
+    /// For each slot that somebody waits for: rung when its lock was free for a moment.
+    lines: Lines,
 }
 
-#[derive(Debug)]
-enum Place {
-    /// Nobody has asked for the lock, or asking failed.
-    Outside,
-    /// A thread stands in line for it.
-    InLine,
-    /// It is held as long as this file is open.
-    Inside(#[expect(dead_code, reason = "dropping it gives up the lock")] File),
-    /// Asking failed, for whoever waits to see.
-    Failed(String),
-    /// The store is closed.
-    Closed,
-}
+type Lines = Arc<Mutex<HashMap<i64, watch::Sender<()>>>>;
 
-impl Owner {
+impl Slots {
     /// Of the database in this file.
-    pub(crate) fn new(database: &Path, status: Arc<Status>) -> Self {
-        let mut name = database.as_os_str().to_owned();
-        name.push("-owner");
-        let shared = Shared { place: Mutex::new(Place::Outside), changes: watch::Sender::new(()) };
-        Self { path: name.into(), shared: Arc::new(shared), status }
+    pub(crate) fn of(database: &Path) -> Self {
+        Self { database: database.to_owned(), mine: Mutex::default(), lines: Lines::default() }
     }
 
-    /// Waits until this process may work on the queues.
-    pub(crate) async fn wait(&self) -> Result<(), StoreError> {
-        let mut changes = self.shared.changes.subscribe();
-        loop {
-            self.status.check_open(OPERATION)?;
-            if self.has_lock()? {
-                return Ok(());
-            }
-            // It changes when the thread in line gets the lock, or when the store is closed.
-            let _ = changes.changed().await;
+    /// The slot of this process; takes one the first time.
+    pub(crate) fn take(&self) -> Result<i64, StoreError> {
+        let mut mine = self.mine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((slot, _)) = &*mine {
+            return Ok(*slot);
         }
+        for slot in 1..=SLOTS_MAX {
+            let file = self.open(slot).map_err(|error| self.cannot_lock(slot, &error))?;
+            match file.try_lock() {
+                Ok(()) => {
+                    *mine = Some((slot, file));
+                    return Ok(slot);
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(self.cannot_lock(slot, &error)),
+            }
+        }
+        let message = format!("{SLOTS_MAX} processes work on `{}`: end some", self.database.display());
+        Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION, message))
     }
 
-    /// Gives up the lock for good.
-    pub(crate) fn close(&self) {
-        self.shared.set(Place::Closed);
+    /// Gives the slot up: others may have this process's queues.
+    pub(crate) fn give_up(&self) {
+        *self.mine.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Whether the lock is held; if not, somebody stands in line for it afterwards.
-    fn has_lock(&self) -> Result<bool, StoreError> {
-        let mut place = self.shared.place.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*place {
-            Place::Inside(_) => return Ok(true),
-            Place::InLine => return Ok(false),
-            Place::Closed => return Err(Status::closed(None, OPERATION)),
-            Place::Failed(reason) => {
-                let error = self.failed(reason);
-                *place = Place::Outside;
-                return Err(error);
-            }
-            Place::Outside => {}
+    /// Whether some process has this slot. Not to be asked about one's own.
+    pub(crate) fn is_taken(&self, slot: i64) -> bool {
+        // Where it cannot be told, nobody loses a queue for it.
+        self.open(slot).map_or(true, |file| file.try_lock().is_err())
+    }
+
+    /// Stands in line for a slot: what is answered changes once the slot's lock was free.
+    pub(crate) fn stand_in_line(&self, slot: i64) -> Result<watch::Receiver<()>, StoreError> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(&slot) {
+            return Ok(line.subscribe());
         }
-        let file = self.open().map_err(|error| self.failed(&error.to_string()))?;
-        match file.try_lock() {
-            Ok(()) => {
-                *place = Place::Inside(file);
-                return Ok(true);
+        let file = self.open(slot).map_err(|error| self.cannot_lock(slot, &error))?;
+        // Not the slots themselves: the thread may outlive the store, whose own slot is to be free then.
+        let waiting = Arc::clone(&self.lines);
+        let wait = move || {
+            // An error is told by whoever asks next.
+            let _ = file.lock();
+            drop(file);
+            let line = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+            if let Some(line) = line {
+                line.send_replace(());
             }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(self.failed(&error.to_string())),
-        }
-        let shared = Arc::clone(&self.shared);
-        let stand_in_line = move || {
-            let locked = file.lock();
-            shared.set_if_in_line(match locked {
-                Ok(()) => Place::Inside(file),
-                Err(error) => Place::Failed(error.to_string()),
-            });
         };
-        let thread = thread::Builder::new().name("bus-sqlite-owner".to_owned()).spawn(stand_in_line);
-        thread.map_err(|error| self.failed(&error.to_string()))?;
-        *place = Place::InLine;
-        Ok(false)
+        let thread = thread::Builder::new().name(format!("bus-sqlite-line-{slot}")).spawn(wait);
+        thread.map_err(|error| self.cannot_lock(slot, &error))?;
+        let (line, listening) = watch::channel(());
+        lines.insert(slot, line);
+        Ok(listening)
     }
 
-    fn open(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
+    fn path(&self, slot: i64) -> PathBuf {
+        let mut name = self.database.as_os_str().to_owned();
+        name.push(format!("-owner-{slot}"));
+        name.into()
     }
 
-    fn failed(&self, reason: &str) -> StoreError {
-        let path = self.path.display();
-        StoreError::new(
-            StoreErrorKind::Unavailable,
-            OPERATION,
-            format!("`{path}` cannot be locked ({reason}): allow this user to write it, on a local disk"),
-        )
+    fn open(&self, slot: i64) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(slot))
+    }
+
+    fn cannot_lock(&self, slot: i64, error: &io::Error) -> StoreError {
+        let path = self.path(slot);
+        let message = format!(
+            "`{}` cannot be locked ({error}): allow this user to write it, on a local disk",
+            path.display()
+        );
+        StoreError::new(StoreErrorKind::Unavailable, OPERATION, message)
     }
 }
 
-impl Shared {
-    fn set(&self, new: Place) {
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = new;
-        self.changes.send_replace(());
-    }
+const OPERATION: &str = "acquire";
 
-    /// A store that was closed in the meantime does not want the lock any more.
-    fn set_if_in_line(&self, new: Place) {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*place, Place::InLine) {
-            *place = new;
-            drop(place);
-            self.changes.send_replace(());
-        }
+/// Registers this process under its slot.
+pub(crate) struct Register {
+    pub(crate) slot: i64,
+}
+
+impl Write for Register {
+    type Answer = Process;
+    const OPERATION: &'static str = OPERATION;
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Process>, Fault> {
+        let sql = "INSERT INTO bus_owner (slot, life) VALUES (?1, 1)
+                   ON CONFLICT (slot) DO UPDATE SET life = life + 1, asked = 0, answered = 0 RETURNING life";
+        let life = session.prepare(sql)?.query_row([self.slot], |row| row.get(0))?;
+        Ok(Progress::Done(Process { slot: self.slot, life }))
     }
+}
+
+/// Answers whoever has asked.
+pub(crate) struct Answer {
+    pub(crate) me: Process,
+}
+
+impl Write for Answer {
+    type Answer = ();
+    const OPERATION: &'static str = "heartbeat";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let sql = "UPDATE bus_owner SET answered = asked WHERE slot = ?1 AND life = ?2";
+        session.prepare(sql)?.execute([self.me.slot, self.me.life])?;
+        Ok(Progress::Done(()))
+    }
+}
+
+/// Why a queue of another process cannot be had: that one is alive, or may be. `None` when it can be had.
+pub(crate) fn refuses(
+    session: &Session<'_>,
+    slots: &Slots,
+    me: Process,
+    owner: Process,
+    silent: Option<&Heartbeat>,
+) -> Result<Option<Heartbeat>, Fault> {
+    let sql = "SELECT life, answered FROM bus_owner WHERE slot = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let Some((life, answered)) = session.prepare(sql)?.query_row([owner.slot], read).optional()? else {
+        return Ok(None);
+    };
+    // Whoever has the slot now is another process, or this one.
+    if life != owner.life || owner.slot == me.slot || !slots.is_taken(owner.slot) {
+        return Ok(None);
+    }
+    let seen = Heartbeat { owner: format!("{}/{}", owner.slot, owner.life), beat: answered };
+    if silent == Some(&seen) {
+        tracing::warn!(owner = seen.owner, "the process that owns the queue does not answer: it is replaced");
+        return Ok(None);
+    }
+    let sql = "UPDATE bus_owner SET asked = asked + 1 WHERE slot = ?1 AND life = ?2";
+    session.prepare(sql)?.execute(params![owner.slot, owner.life])?;
+    Ok(Some(seen))
+}
+
+/// The process that owns a queue, from the columns `owner` and `owner_life`.
+pub(crate) fn owner_of(slot: Option<i64>, life: Option<i64>) -> Option<Process> {
+    Some(Process { slot: slot?, life: life? })
 }

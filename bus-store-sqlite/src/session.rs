@@ -23,6 +23,11 @@ pub(crate) struct Memo {
     queues_by_number: HashMap<i64, QueueId>,
     /// Whether anything waits; `None` when it is not known.
     waits: Option<bool>,
+    /// Whether another process has written since a transaction of this one was committed: it may have brought the schema
+    /// further.
+    pub(crate) is_schema_unsure: bool,
+    /// Whether the store is full: what ends makes room, instead of being kept as history.
+    pub(crate) is_full: bool,
 }
 
 /// The largest ids given so far.
@@ -41,7 +46,9 @@ pub(crate) struct Sequence {
 pub(crate) struct Tally {
     pub(crate) logged: i64,
     pub(crate) completed: i64,
+    pub(crate) skipped: i64,
     pub(crate) discarded: i64,
+    pub(crate) cancelled: i64,
     pub(crate) retried: i64,
     pub(crate) waited: i64,
     pub(crate) stale: i64,
@@ -51,13 +58,14 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     tallies: BTreeMap<i64, Tally>,
-    bells: BTreeSet<i64>,
+    bells: BTreeSet<QueueId>,
 }
 
 impl Memo {
     /// Forgets everything; the next transaction reads it again.
     pub(crate) fn forget(&mut self) {
-        *self = Self { data_version: self.data_version, ..Self::default() };
+        let Self { data_version, is_schema_unsure, is_full, .. } = *self;
+        *self = Self { data_version, is_schema_unsure, is_full, ..Self::default() };
     }
 
     /// Forgets what a piece of work that was undone may have brought. The sequence stays: a number that was given
@@ -74,14 +82,10 @@ impl Memo {
         let is_changed = self.data_version.is_some_and(|before| before != seen);
         if is_changed {
             self.forget();
+            self.is_schema_unsure = true;
         }
         self.data_version = Some(seen);
         Ok(is_changed)
-    }
-
-    /// The queue with this number, if it was met since the last `forget`.
-    pub(crate) fn queue_id(&self, number: i64) -> Option<&QueueId> {
-        self.queues_by_number.get(&number)
     }
 
     fn remember_queue(&mut self, queue: &QueueId, number: i64) {
@@ -103,20 +107,22 @@ impl Effects {
     pub(crate) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let mut update = db.prepare_cached(
             "UPDATE bus_queue SET logged = logged + ?2, completed = completed + ?3, discarded = discarded + ?4,
-                 retried = retried + ?5, waited = waited + ?6, stale = stale + ?7,
-                 open = open + ?2 - ?3 - ?4
+                 retried = retried + ?5, waited = waited + ?6, stale = stale + ?7, skipped = skipped + ?8,
+                 cancelled = cancelled + ?9, open = open + ?2 - ?3 - ?4 - ?8 - ?9
              WHERE id = ?1",
         )?;
         for (queue, tally) in &self.tallies {
-            let Tally { logged, completed, discarded, retried, waited, stale } = *tally;
-            update.execute(params![queue, logged, completed, discarded, retried, waited, stale])?;
+            let Tally { logged, completed, skipped, discarded, cancelled, retried, waited, stale } = *tally;
+            update.execute(params![
+                queue, logged, completed, discarded, retried, waited, stale, skipped, cancelled
+            ])?;
         }
         Ok(())
     }
 
     /// The queues whose bells are to be rung once the transaction is committed.
-    pub(crate) fn bells(&self) -> impl Iterator<Item = i64> {
-        self.bells.iter().copied()
+    pub(crate) fn bells(&self) -> impl Iterator<Item = &QueueId> {
+        self.bells.iter()
     }
 }
 
@@ -124,7 +130,9 @@ impl Tally {
     fn add(&mut self, more: Self) {
         self.logged += more.logged;
         self.completed += more.completed;
+        self.skipped += more.skipped;
         self.discarded += more.discarded;
+        self.cancelled += more.cancelled;
         self.retried += more.retried;
         self.waited += more.waited;
         self.stale += more.stale;
@@ -246,20 +254,32 @@ impl<'a> Session<'a> {
 
     /// Rings the bell of a queue once the transaction is committed.
     pub(crate) fn ring(&mut self, queue: i64) -> Result<(), Fault> {
-        if self.memo.queue_id(queue).is_none() {
-            let sql = "SELECT connector, direction FROM bus_queue WHERE id = ?1";
-            let (connector, direction): (String, i64) =
-                self.prepare(sql)?.query_row([queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let id = QueueId::new(connector_name(connector)?, Code::from_code(direction)?);
-            self.memo.remember_queue(&id, queue);
+        if let Some(id) = self.memo.queues_by_number.get(&queue) {
+            self.effects.bells.insert(id.clone());
+            return Ok(());
         }
-        self.effects.bells.insert(queue);
+        let sql = "SELECT connector, direction FROM bus_queue WHERE id = ?1";
+        let (connector, direction): (String, i64) =
+            self.prepare(sql)?.query_row([queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let id = QueueId::new(connector_name(connector)?, Code::from_code(direction)?);
+        self.memo.remember_queue(&id, queue);
+        self.effects.bells.insert(id);
         Ok(())
     }
 
     /// What is added to the counters of a queue.
     pub(crate) fn tally(&mut self, queue: i64) -> &mut Tally {
         self.effects.tallies.entry(queue).or_default()
+    }
+
+    /// Whether the schema has to be looked at before anything is written.
+    pub(crate) fn is_schema_unsure(&self) -> bool {
+        self.memo.is_schema_unsure
+    }
+
+    /// Whether the store is full, so that what ends is to make room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memo.is_full
     }
 
     /// Whether anything waits for anything, in whichever queue.

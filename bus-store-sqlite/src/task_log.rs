@@ -1,20 +1,26 @@
 //! Everything that becomes true together.
 
 pub(crate) mod attempts;
+mod claim_at_once;
 pub(crate) mod claimed;
+pub(crate) mod history;
 pub(crate) mod settlement;
 
 use std::collections::BTreeSet;
 
-use bus_core::TaskId;
-use bus_store::{Commit, Committed, NewTask, ObjectWrite, QueueId, StoreErrorKind, StoreFuture, TaskLog};
-use rusqlite::params;
+use bus_core::{DeliveryId, TaskId, Timestamp};
+use bus_store::{
+    Commit, Committed, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope, StoreErrorKind,
+    StoreFuture, TaskLog,
+};
+use rusqlite::{OptionalExtension, params};
 
 use crate::SqliteStore;
 use crate::code::Code;
-use crate::error::Fault;
+use crate::error::{Fault, refusal};
 use crate::identity::{bind, unbind};
 use crate::objects::write_object;
+use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
 use crate::wake::{waiters_for, wake_if_met};
@@ -47,13 +53,17 @@ impl Write for CommitWrite {
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, unbound, .. } = &self.0;
-        // New tasks alone contradict nothing.
-        ownership.is_some() || !objects.is_empty() || !bindings.is_empty() || !unbound.is_empty()
+        let Commit { ownership, objects, bindings, unbound, tasks, .. } = &self.0;
+        // New tasks alone contradict nothing, unless their senders have a name for them.
+        ownership.is_some()
+            || !objects.is_empty()
+            || !bindings.is_empty()
+            || !unbound.is_empty()
+            || tasks.iter().any(|task| task.idempotency.is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
-        let Commit { settlements, ownership, objects, bindings, unbound, tasks, now } = &self.0;
+        let Commit { settlements, ownership, objects, bindings, unbound, tasks, claim_for, now } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -64,7 +74,7 @@ impl Write for CommitWrite {
                 maybe_met.extend(settled.waiter);
             }
             if !settlements.is_empty() {
-                ring_for_the_line(session, &queue)?;
+                ring_for_others(session, queue, *now)?;
             }
         }
         for write in objects {
@@ -76,8 +86,14 @@ impl Write for CommitWrite {
         for binding in bindings {
             bind(session, binding)?;
         }
+        let mut logged = Vec::new();
         for task in tasks {
-            committed.tasks.push(log(session, task)?);
+            let known =
+                task.idempotency.as_ref().map(|key| repeated(session, task, key)).transpose()?.flatten();
+            if let Some(known) = known {
+                committed.repeated.push(known);
+            }
+            committed.tasks.push(known.map_or_else(|| log(session, task, &mut logged), Ok)?);
         }
         let written: Vec<_> = objects
             .iter()
@@ -88,6 +104,10 @@ impl Write for CommitWrite {
             .collect();
         maybe_met.extend(waiters_for(session, bindings, &written)?);
         wake_if_met(session, maybe_met)?;
+        claim_at_once::claim_at_once(session, claim_for, &mut logged, &mut committed)?;
+        for one in &logged {
+            session.ring(one.queue)?;
+        }
         Ok(Progress::Done(committed))
     }
 
@@ -103,20 +123,69 @@ impl Write for CommitWrite {
 }
 
 /// What the last claim had no room for, or found held, may be ready now.
-fn ring_for_the_line(session: &mut Session<'_>, queue: &QueueRow) -> Result<(), Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq > ?2)";
-    if session.prepare(sql)?.query_row([queue.id, queue.claimed_to], |row| row.get(0))? {
+fn ring_for_others(session: &mut Session<'_>, queue: QueueRow, now: Timestamp) -> Result<(), Fault> {
+    let is_any_ready = match queue.scope {
+        Scope::Key => {
+            let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq > ?2)";
+            session.prepare(sql)?.query_row([queue.id, queue.claimed_to], |row| row.get(0))?
+        }
+        // One that ends may let any other go.
+        Scope::Queue => Turn::new(session, queue, now).is_ready_in_queue_order()?,
+    };
+    if is_any_ready {
         session.ring(queue.id)?;
     }
     Ok(())
 }
 
+/// The task that came with this idempotency key before, if one did; notes the key otherwise.
+fn repeated(
+    session: &mut Session<'_>,
+    task: &NewTask,
+    given: &IdempotencyKey,
+) -> Result<Option<TaskId>, Fault> {
+    let Some(NewDelivery { connector, .. }) = task.deliveries.first() else { return Ok(None) };
+    let sql = "SELECT task, digest FROM bus_idempotency WHERE connector = ?1 AND key = ?2";
+    let parameters = params![connector.as_str(), given.key];
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+    match session.prepare(sql)?.query_row(parameters, read).optional()? {
+        Some((known, digest)) if digest == given.digest => Ok(Some(TaskId(known))),
+        Some((known, _)) => {
+            let message = format!(
+                "the idempotency key `{}` was used for task {known} of connector `{connector}`, with other content: give \
+                 each sending a key of its own",
+                given.key
+            );
+            Err(refusal(StoreErrorKind::KeyReused, message))
+        }
+        None => {
+            // The task's number is the next one.
+            let next = session.sequence()?.task + 1;
+            let sql = "INSERT INTO bus_idempotency (connector, key, digest, task) VALUES (?1, ?2, ?3, ?4)";
+            session.prepare(sql)?.execute(params![connector.as_str(), given.key, given.digest, next])?;
+            Ok(None)
+        }
+    }
+}
+
+/// A delivery that was logged in this commit.
+struct Logged<'a> {
+    queue: i64,
+    seq: i64,
+    task: i64,
+    new: &'a NewTask,
+    delivery: &'a NewDelivery,
+}
+
 /// Appends a task and its deliveries.
-fn log(session: &mut Session<'_>, task: &NewTask) -> Result<TaskId, Fault> {
+fn log<'a>(
+    session: &mut Session<'_>,
+    task: &'a NewTask,
+    logged: &mut Vec<Logged<'a>>,
+) -> Result<TaskId, Fault> {
     let id = session.next_task()?;
-    let sql =
-        "INSERT INTO bus_task (id, subject, operation, title, content_type, site, origin, logged_at, data)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let sql = "INSERT INTO bus_task (id, subject, operation, title, content_type, site, origin, logged_at, redelivers, data)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     session.prepare(sql)?.execute(params![
         id,
         task.subject,
@@ -126,12 +195,13 @@ fn log(session: &mut Session<'_>, task: &NewTask) -> Result<TaskId, Fault> {
         task.site.as_ref().map(bus_core::SiteName::as_str),
         task.origin.as_ref().map(bus_core::ConnectorName::as_str),
         task.logged_at.as_micros(),
+        task.redelivers.map(|DeliveryId(ended)| ended),
         task.data,
     ])?;
     let is_shared = task.deliveries.len() > 1;
     if is_shared {
-        let open = i64::try_from(task.deliveries.len()).unwrap_or(i64::MAX);
-        session.prepare("INSERT INTO bus_task_share (task, open) VALUES (?1, ?2)")?.execute([id, open])?;
+        let kept = i64::try_from(task.deliveries.len()).unwrap_or(i64::MAX);
+        session.prepare("INSERT INTO bus_task_share (task, kept) VALUES (?1, ?2)")?.execute([id, kept])?;
     }
     let sql = "INSERT INTO bus_pending (queue, seq, key, task, shared, data_type, policy, idempotency_key)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -150,7 +220,7 @@ fn log(session: &mut Session<'_>, task: &NewTask) -> Result<TaskId, Fault> {
             delivery.idempotency_key.as_bytes(),
         ])?;
         session.tally(queue).logged += 1;
-        session.ring(queue)?;
+        logged.push(Logged { queue, seq, task: id, new: task, delivery });
     }
     Ok(TaskId(id))
 }

@@ -3,7 +3,8 @@
 //! It takes a piece of work, then whatever else has queued up, and makes all of it durable with one commit. It never
 //! sleeps to gather more: while one commit is on its way to the disk, the next ones queue up by themselves. Callers
 //! are answered after the commit. A piece of work that the store refuses is undone alone; what fails in `SQLite` fails
-//! the whole transaction, and then each piece of work is tried by itself if one of them may be at fault.
+//! the whole transaction, and then each piece of work is tried by itself if one of them may be at fault, or if the
+//! store is full: what needs no room, or makes some, goes on.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,8 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::checkpoint::Nudges;
-use crate::error::{Fault, Severity, severity, told};
+use crate::error::{Fault, Severity, is_full, severity, told};
+use crate::failpoint;
 use crate::session::{Effects, Memo, Session};
 use crate::status::Status;
 
@@ -25,6 +27,9 @@ const JOBS_PER_COMMIT_MAX: usize = 1_000;
 
 /// The most bytes of payload that share a transaction, so that one commit does not take long.
 const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
+
+/// How many pages beyond its quota a full store may use for work that brings nothing new.
+const RESERVE_PAGES: i64 = 256;
 
 /// How often an idle writer looks whether another process has written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -153,6 +158,10 @@ pub(crate) struct Writer {
     pub(crate) status: Arc<Status>,
     pub(crate) nudges: Nudges,
     pub(crate) memo: Memo,
+    /// The quota, in pages.
+    pub(crate) pages_max: Option<u32>,
+    /// Whether work may go beyond it now.
+    pub(crate) is_reserve_open: bool,
 }
 
 /// How a transaction was lost.
@@ -212,10 +221,12 @@ impl Writer {
     fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>, again: &mut VecDeque<Box<dyn Job>>) {
         let lost = match self.attempt(batch) {
             Ok(effects) => {
+                if self.memo.is_full && self.has_room(batch) {
+                    tracing::info!("there is room in the store again");
+                    self.memo.is_full = false;
+                }
                 for queue in effects.bells() {
-                    if let Some(queue) = self.memo.queue_id(queue) {
-                        self.status.doorbell.ring(queue);
-                    }
+                    self.status.doorbell.ring(queue);
                 }
                 for job in batch.drain(..) {
                     if job.is_done() {
@@ -257,6 +268,17 @@ impl Writer {
             // Answered, with the reason, when the thread ends.
             return;
         }
+        if is_full(error) && (!self.memo.is_full || batch.len() > 1) {
+            if !self.memo.is_full {
+                tracing::warn!("the store is full: what ends makes room now, and is not kept as history");
+            }
+            self.memo.is_full = true;
+            return self.one_by_one(batch, again);
+        }
+        if is_full(error) && batch.iter().all(|job| job.weight() == 0) && self.open_reserve() {
+            self.commit(batch, again);
+            return self.close_reserve();
+        }
         match severity(error) {
             Severity::Guilty if batch.len() > 1 => return self.one_by_one(batch, again),
             Severity::Guilty | Severity::Transient => {
@@ -270,6 +292,31 @@ impl Writer {
         for job in batch.drain(..) {
             job.fail(&|operation| told(error, operation));
         }
+    }
+
+    /// Whether something that needs room was written, or there is some.
+    fn has_room(&self, batch: &[Box<dyn Job>]) -> bool {
+        let free = || self.db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+        batch.iter().any(|job| job.weight() > 0) || free().is_ok_and(|free| free >= RESERVE_PAGES)
+    }
+
+    /// Lets work that brings nothing new go beyond the quota for once: without it nothing would ever end. Whether there
+    /// is a quota to go beyond, and it was not opened already.
+    fn open_reserve(&mut self) -> bool {
+        let Some(quota) = self.pages_max.filter(|_| !self.is_reserve_open) else { return false };
+        self.is_reserve_open = self.set_quota(i64::from(quota) + RESERVE_PAGES);
+        self.is_reserve_open
+    }
+
+    fn close_reserve(&mut self) {
+        self.is_reserve_open = false;
+        if let Some(quota) = self.pages_max {
+            self.set_quota(i64::from(quota));
+        }
+    }
+
+    fn set_quota(&self, pages: i64) -> bool {
+        self.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).is_ok()
     }
 
     /// Does each piece of work in a transaction of its own, so that only the one at fault fails.
@@ -296,11 +343,16 @@ impl Writer {
         let Self { db, memo, status, nudges, .. } = self;
         let changes_before = db.total_changes();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let is_changed_elsewhere = memo.look(db)?;
+        if memo.look(db)? {
+            // At once: this transaction may fail, and the next one sees no change any more.
+            status.doorbell.ring_all();
+        }
         let mut effects = Effects::default();
         for job in batch.iter_mut() {
             let mut session = Session::new(db, memo);
-            if is_changed_elsewhere && let Err(Fault::Refused { message, .. }) = session.check_schema() {
+            if session.is_schema_unsure()
+                && let Err(Fault::Refused { message, .. }) = session.check_schema()
+            {
                 status.fail(message);
                 return Err(rusqlite::Error::InvalidQuery);
             }
@@ -318,10 +370,10 @@ impl Writer {
         }
         effects.write(db)?;
         Session::new(db, memo).write_sequence()?;
+        failpoint::reached(failpoint::BEFORE_COMMIT)?;
         db.prepare_cached("COMMIT")?.execute([])?;
-        if is_changed_elsewhere {
-            status.doorbell.ring_all();
-        }
+        failpoint::reached(failpoint::AFTER_COMMIT)?;
+        memo.is_schema_unsure = false;
         nudges.committed(db.total_changes() - changes_before);
         Ok(effects)
     }

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::Timestamp;
 use bus_store::operate::Operate;
-use bus_store::{Commit, NewTask, Outcome, Queue, Settlement, Store, TaskLog};
+use bus_store::{Commit, NewTask, Outcome, Settlement, Store, TaskLog};
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
-use common::{Process, open_deliveries, queue, say, task};
+use common::{Process, claim, open_deliveries, own, queue, say, task};
 
 const KILLS: usize = 30;
 const CALLERS: usize = 6;
@@ -42,20 +42,20 @@ async fn child_that_commits() {
             }
         });
     }
-    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    let owner = own(&store).await;
     loop {
-        let claim = store.claim(&owner, 5, Timestamp::EPOCH).await.expect("claim");
-        for claimed in &claim.deliveries {
+        let claim = claim(&store, &owner, 5).await;
+        for claimed in &claim {
             let number = String::from_utf8_lossy(&claimed.data);
             say(&format!("began {} {} {number}", claimed.delivery, claimed.key));
         }
-        let settlements = claim.deliveries.iter();
+        let settlements = claim.iter();
         let settlements = settlements
             .map(|claimed| Settlement { delivery: claimed.delivery, outcome: Outcome::Completed })
             .collect();
         let commit = Commit { settlements, ownership: Some(owner.clone()), ..Commit::at(Timestamp::EPOCH) };
         store.commit(commit).await.expect("settle");
-        for claimed in &claim.deliveries {
+        for claimed in &claim {
             say(&format!("completed {}", claimed.delivery));
         }
         // The callers log faster than this one works; it lets them.

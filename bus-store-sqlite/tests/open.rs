@@ -8,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use bus_core::Timestamp;
-use bus_store::{Commit, Durability, Outcome, Queue, Settlement, Store, StoreError, StoreErrorKind, TaskLog};
+use bus_store::{Commit, Durability, Outcome, Settlement, Store, StoreError, StoreErrorKind, TaskLog};
 use bus_store_sqlite::{SqliteOptions, SqliteStore, Synchronous, migrations_sql};
-use common::{Process, queue, say, task};
+use common::{Process, say, task};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -247,10 +247,10 @@ async fn a_full_store_refuses_and_goes_on_when_there_is_room() {
     assert!(full.to_string().contains("make room"), "{full}");
     assert!(logged > 10, "{logged}");
 
-    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
-    let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
-    assert_eq!(claim.deliveries.len(), 10);
-    let settlements = claim.deliveries.iter();
+    let owner = common::own(&store).await;
+    let claim = common::claim(&store, &owner, 10).await;
+    assert_eq!(claim.len(), 10);
+    let settlements = claim.iter();
     let settlements = settlements
         .map(|claimed| Settlement { delivery: claimed.delivery, outcome: Outcome::Completed })
         .collect();

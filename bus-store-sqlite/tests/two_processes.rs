@@ -8,9 +8,11 @@ use std::fs::File;
 use std::time::Duration;
 
 use bus_core::Timestamp;
-use bus_store::{Commit, Queue, Store, TaskLog, Wake};
+use bus_store::{
+    Acquired, Commit, Operate, Outcome, Queue, Settlement, Store, StoreErrorKind, TaskLog, Terms, Wake,
+};
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
-use common::{Process, open_deliveries, queue, say, task};
+use common::{Process, ask, claim, open_deliveries, own, queue, say, task};
 
 const TASKS: usize = 200;
 
@@ -50,10 +52,8 @@ async fn child_that_logs_many() {
 async fn child_that_owns() {
     let Some(file) = common::child_file() else { return };
     let store = open(file);
-    store.wait_for_ownership().await.expect("ownership");
-    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
-    let claim = store.claim(&owner, 1, Timestamp::EPOCH).await.expect("claim");
-    say(&format!("claimed {}", claim.deliveries.len()));
+    let owner = own(&store).await;
+    say(&format!("claimed {}", claim(&store, &owner, 1).await.len()));
     std::future::pending::<()>().await;
 }
 
@@ -72,19 +72,17 @@ async fn the_owner_sees_what_another_process_logs() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bus.db");
     let store = open(&file);
-    store.wait_for_ownership().await.expect("ownership");
-    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    let owner = own(&store).await;
     let mut bell = store.doorbell(&queue());
     bell.mark_unchanged();
     let child = Process::start("child_that_logs_one", &file);
     soon(bell.changed()).await.expect("the bell rings");
     child.finish();
-    let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
-    assert_eq!(claim.deliveries.len(), 1);
+    assert_eq!(claim(&store, &owner, 10).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ownership_passes_when_its_process_is_killed() {
+async fn a_queue_passes_at_once_when_the_process_of_its_owner_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bus.db");
     let store = open(&file);
@@ -92,53 +90,108 @@ async fn ownership_passes_when_its_process_is_killed() {
     let mut child = Process::start("child_that_owns", &file);
     assert_eq!(child.line().as_deref(), Some("claimed 1"));
 
+    ask(&store, None).await;
     let waiting = tokio::spawn({
         let store = store.clone();
-        async move { store.wait_for_ownership().await }
+        async move { store.wait_until_free(&queue()).await }
     });
     // It stands in line by the time that anything else has been done.
     log(&store, "x", "two").await;
     assert!(!waiting.is_finished(), "the child owns");
 
     child.kill();
-    soon(waiting).await.expect("no panic").expect("ownership");
-    let owner = store.acquire(&queue(), Timestamp::EPOCH).await.expect("acquire");
+    soon(waiting).await.expect("no panic").expect("it is free");
+    let owner = own(&store).await;
     assert_eq!(owner.epoch, 2);
-    let claim = store.claim(&owner, 10, Timestamp::EPOCH).await.expect("claim");
-    assert_eq!(claim.deliveries.len(), 1, "what the child had claimed runs alone, and first");
-    assert_eq!(claim.deliveries[0].attempt, 2, "the child's attempt is charged");
+    let claimed = claim(&store, &owner, 10).await;
+    assert_eq!(claimed.len(), 1, "what the child had claimed runs alone, and first");
+    assert_eq!(claimed[0].attempt, 2, "the child's attempt is charged");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_gives_up_ownership() {
+async fn a_queue_passes_when_its_owner_gives_it_up_or_closes() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bus.db");
     let (one, two) = (open(&file), open(&file));
-    one.wait_for_ownership().await.expect("ownership");
-    let waiting = tokio::spawn({
+    let waiting = || {
         let two = two.clone();
-        async move { two.wait_for_ownership().await }
-    });
+        tokio::spawn(async move { two.wait_until_free(&queue()).await })
+    };
+    let owner = own(&one).await;
+    let first = waiting();
     log(&two, "x", "one").await;
-    assert!(!waiting.is_finished(), "the first one owns");
+    assert!(!first.is_finished(), "the first one owns");
+    one.release(&owner).await.expect("release");
+    soon(first).await.expect("no panic").expect("it is free");
+    let owner = own(&two).await;
+    two.release(&owner).await.expect("release");
+
+    own(&one).await;
+    let second = waiting();
+    log(&two, "x", "two").await;
+    assert!(!second.is_finished(), "the first one owns again");
     one.close().await;
-    soon(waiting).await.expect("no panic").expect("ownership");
+    soon(second).await.expect("no panic").expect("it is free");
+    own(&two).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_ownership_is_told_that_the_store_was_closed() {
+async fn an_owner_that_does_not_answer_is_replaced_and_changes_nothing_afterwards() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bus.db");
     let (one, two) = (open(&file), open(&file));
-    one.wait_for_ownership().await.expect("ownership");
+    log(&one, "x", "one").await;
+    let owner = own(&one).await;
+    let claimed = claim(&one, &owner, 1).await;
+
+    let seen = ask(&two, None).await;
+    one.heartbeat().await.expect("heartbeat");
+    let seen = {
+        let answered = ask(&two, Some(seen.clone())).await;
+        assert_ne!(answered, seen, "it answered, so it keeps its queue");
+        answered
+    };
+    // From here on it is silent.
+    let terms = Terms { silent: Some(seen), ..Terms::default() };
+    let taken = two.acquire(&queue(), terms, Timestamp::EPOCH).await.expect("acquire");
+    let Acquired::Owned(successor) = taken else { panic!("it is silent, and kept its queue: {taken:?}") };
+
+    let settlements = vec![Settlement { delivery: claimed[0].delivery, outcome: Outcome::Completed }];
+    let late = Commit { settlements, ownership: Some(owner), ..Commit::at(Timestamp::EPOCH) };
+    let refused = one.commit(late).await.expect_err("it is too late");
+    assert_eq!(refused.kind(), StoreErrorKind::Stale);
+    assert_eq!(one.counters(&queue()).await.expect("counters").stale, 1, "late results are counted");
+    let again = claim(&two, &successor, 10).await;
+    assert_eq!((again.len(), again[0].attempt), (1, 2));
+    ask(&one, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_not_replaced_by_whoever_saw_another_one_silent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two, three) = (open(&file), open(&file), open(&file));
+    own(&one).await;
+    let seen = ask(&three, None).await;
+    one.close().await;
+    own(&two).await;
+    ask(&three, Some(seen)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_queue_is_told_that_the_store_was_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two) = (open(&file), open(&file));
+    own(&one).await;
     let waiting = tokio::spawn({
         let two = two.clone();
-        async move { two.wait_for_ownership().await }
+        async move { two.wait_until_free(&queue()).await }
     });
     log(&two, "x", "one").await;
     two.close().await;
     let refused = soon(waiting).await.expect("no panic").expect_err("it is closed");
-    assert_eq!(refused.kind(), bus_store::StoreErrorKind::Closed);
+    assert_eq!(refused.kind(), StoreErrorKind::Closed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,9 @@ CREATE TABLE bus_queue (
     connector  TEXT    NOT NULL,
     direction  INTEGER NOT NULL,
     epoch      INTEGER NOT NULL DEFAULT 0,
+    scope      INTEGER NOT NULL DEFAULT 0, -- within what order is kept: 0 each key, 1 the queue
+    owner      INTEGER,                    -- the slot of the process that owns it, and its incarnation there
+    owner_life INTEGER,
     claimed_to INTEGER NOT NULL DEFAULT 0,
     asides     INTEGER NOT NULL DEFAULT 0,
     logged     INTEGER NOT NULL DEFAULT 0,
@@ -34,7 +37,17 @@ CREATE TABLE bus_queue (
     UNIQUE (connector, direction)
 ) STRICT;
 
--- What was logged, as long as one of its deliveries is open. The payload stands last: what is before it is read
+-- The processes that own queues, or did. Each holds the lock on a file beside the database that is named after its slot;
+-- `life` counts those who had the slot, so that nobody takes a new one for an old one. Whoever wants a queue of another
+-- process asks; a process that is alive answers.
+CREATE TABLE bus_owner (
+    slot     INTEGER NOT NULL PRIMARY KEY,
+    life     INTEGER NOT NULL,
+    asked    INTEGER NOT NULL DEFAULT 0,
+    answered INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- What was logged, as long as one of its deliveries is kept. The payload stands last: what is before it is read
 -- without touching its overflow pages.
 CREATE TABLE bus_task (
     id           INTEGER NOT NULL PRIMARY KEY,
@@ -45,14 +58,26 @@ CREATE TABLE bus_task (
     site         TEXT,
     origin       TEXT,
     logged_at    INTEGER NOT NULL,
+    redelivers   INTEGER, -- the ended delivery that it repeats
     data         BLOB    NOT NULL
 ) STRICT;
 
--- How many deliveries of a task are open, for tasks with several of them.
+-- How many deliveries of a task are kept, open or ended, for tasks with several of them.
 CREATE TABLE bus_task_share (
     task INTEGER NOT NULL PRIMARY KEY,
-    open INTEGER NOT NULL
+    kept INTEGER NOT NULL
 ) STRICT;
+
+-- What senders call what they have sent; kept as long as its task.
+CREATE TABLE bus_idempotency (
+    connector TEXT    NOT NULL,
+    key       TEXT    NOT NULL,
+    digest    BLOB    NOT NULL,
+    task      INTEGER NOT NULL,
+    PRIMARY KEY (connector, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bus_idempotency_task ON bus_idempotency (task);
 
 -- The line of a queue: appended at its end, taken from its front.
 CREATE TABLE bus_pending (
@@ -72,14 +97,16 @@ CREATE TABLE bus_pending (
 CREATE TABLE bus_lane (
     queue INTEGER NOT NULL,
     key   TEXT    NOT NULL,
-    kind  INTEGER NOT NULL, -- 0 its head is fresh, 1 its head runs when due, 2 held: something of it runs, or its head is parked
+    kind  INTEGER NOT NULL, -- 0 its head is fresh, 1 its head runs when due, 2 held: something of it runs, or its head
+                            -- is parked, 3 its head waits, and asks again when due
     head  INTEGER,
     due   INTEGER,
     PRIMARY KEY (queue, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bus_lane_fresh ON bus_lane (queue, head) WHERE kind = 0;
-CREATE INDEX bus_lane_due ON bus_lane (queue, due, head) WHERE kind = 1;
+CREATE INDEX bus_lane_due ON bus_lane (queue, due, head) WHERE kind IN (1, 3);
+CREATE INDEX bus_lane_holding ON bus_lane (queue, head) WHERE kind IN (1, 2);
 
 -- The head of such a key, all behind it, and what stepped aside of it (aside = 1: it holds nothing).
 CREATE TABLE bus_side (
@@ -87,12 +114,14 @@ CREATE TABLE bus_side (
     key             TEXT    NOT NULL,
     aside           INTEGER NOT NULL,
     seq             INTEGER NOT NULL,
-    state           INTEGER NOT NULL, -- 0 fresh, 1 running, 2 retry, 3 ready, 4 waiting, 5 parked
+    state           INTEGER NOT NULL, -- 0 fresh, 1 running, 2 retry, 3 ready, 4 waiting, 5 parked, 6 scheduled
     due             INTEGER NOT NULL, -- 0 at once
     attempts        INTEGER NOT NULL, -- charged, that of a running one included
     asks            INTEGER NOT NULL,
     waiting_since   INTEGER,
-    solitary        INTEGER NOT NULL, -- whether it is claimed alone, because its owner ended while it was running
+    defers          INTEGER NOT NULL,
+    deferred_since  INTEGER,
+    called          INTEGER NOT NULL, -- whether its connector was ever called for it, as far as is known
     stepped_aside   INTEGER NOT NULL, -- whether it ever did
     superseded_by   INTEGER,          -- a later one of its key that completed while this one stood aside
     reason          TEXT,
@@ -107,7 +136,7 @@ CREATE TABLE bus_side (
 
 CREATE UNIQUE INDEX bus_side_seq ON bus_side (queue, seq);
 CREATE INDEX bus_side_running ON bus_side (queue, key, seq) WHERE state = 1;
-CREATE INDEX bus_side_aside_due ON bus_side (queue, due, seq) WHERE aside = 1 AND state IN (2, 3);
+CREATE INDEX bus_side_aside_due ON bus_side (queue, due, seq) WHERE aside = 1 AND state IN (2, 3, 6);
 
 -- Who waits for what; `what` is the awaited thing in canonical JSON.
 CREATE TABLE bus_wait (
@@ -117,7 +146,36 @@ CREATE TABLE bus_wait (
     PRIMARY KEY (what, queue, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Failed or interrupted attempts of open deliveries.
+-- What has ended, until it is pruned.
+CREATE TABLE bus_history (
+    seq             INTEGER NOT NULL PRIMARY KEY,
+    queue           INTEGER NOT NULL,
+    state           INTEGER NOT NULL, -- 0 completed, 1 skipped, 2 discarded, 3 cancelled
+    ended_at        INTEGER NOT NULL,
+    attempts        INTEGER NOT NULL,
+    key             TEXT    NOT NULL,
+    reason          TEXT,
+    task            INTEGER NOT NULL,
+    shared          INTEGER NOT NULL,
+    data_type       INTEGER NOT NULL,
+    policy          INTEGER NOT NULL,
+    idempotency_key BLOB    NOT NULL
+) STRICT;
+
+CREATE INDEX bus_history_ended ON bus_history (queue, ended_at);
+
+-- What operators did to deliveries that are kept.
+CREATE TABLE bus_intervention (
+    seq     INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    verb    INTEGER NOT NULL, -- 0 retry, 1 skip, 2 cancel, 3 discard
+    by      TEXT    NOT NULL,
+    reason  TEXT,
+    PRIMARY KEY (seq, number)
+) STRICT, WITHOUT ROWID;
+
+-- Failed or interrupted attempts of deliveries that are kept.
 CREATE TABLE bus_attempt (
     seq     INTEGER NOT NULL,
     number  INTEGER NOT NULL,
@@ -164,7 +222,7 @@ CREATE TABLE bus_connector (
     name         TEXT    NOT NULL PRIMARY KEY,
     display_name TEXT    NOT NULL,
     uses         TEXT    NOT NULL,
-    state        INTEGER NOT NULL, -- 0 enabled, 1 paused, 2 disabled
+    state        INTEGER NOT NULL, -- 0 enabled, 1 paused, 2 stopped, 3 disabled
     settings     TEXT    NOT NULL, -- JSON
     processing   TEXT    NOT NULL, -- JSON
     owner        INTEGER NOT NULL  -- 0 file, 1 operator
@@ -174,6 +232,15 @@ CREATE TABLE bus_connector (
 CREATE TABLE bus_subscription (
     connector     TEXT NOT NULL PRIMARY KEY,
     subscriptions TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Connectors whose external system is out of reach.
+CREATE TABLE bus_circuit (
+    connector TEXT    NOT NULL PRIMARY KEY,
+    opened_at INTEGER NOT NULL,
+    probe_at  INTEGER NOT NULL,
+    failures  INTEGER NOT NULL,
+    error     TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bus_switches (

@@ -1,19 +1,19 @@
-//! Claiming: first what is due, then what is fresh, at the side and in the line.
+//! Claiming: what is due and what is fresh, at the side and in the line.
+
+mod in_queue_order;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
-use bus_store::{Claim, Claimed, Ownership};
-use rusqlite::{OptionalExtension, Row, params};
+use bus_store::{Claim, Claimed, First, Ownership, Scope, Wanted};
+use rusqlite::{OptionalExtension, Row};
 
 use crate::code::{Code, connector_name, key_of_delivery, limit as sql_limit, site_name, small_count};
 use crate::error::Fault;
 use crate::queue::lane::{enter_lane, hold_lane, move_aside};
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
-use crate::task_log::claimed::{Taken, end};
-use crate::task_log::settlement::count_aside;
 use crate::wake::end_waiting;
 use crate::writer::{Progress, Write};
 
@@ -23,12 +23,9 @@ const PAGE_ROWS: usize = 256;
 /// The most rows that one transaction moves to the side, so that others get their turn between.
 const MOVES_PER_TURN_MAX: usize = 1_000;
 
-/// The most that have been overtaken which one claim discards.
-const DISCARDS_PER_TURN_MAX: i64 = 1_000;
-
 pub(crate) struct ClaimWrite {
     pub(crate) ownership: Ownership,
-    pub(crate) limit: usize,
+    pub(crate) wanted: Wanted,
     pub(crate) now: Timestamp,
 }
 
@@ -38,10 +35,11 @@ impl Write for ClaimWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Claim>, Fault> {
         let queue = owned(session, &self.ownership)?;
-        let mut turn =
-            Turn { session, queue, now: self.now, claimed: Vec::new(), keys: HashSet::new(), moved: 0 };
-        turn.discard_superseded()?;
-        turn.claim(self.limit)?;
+        let mut turn = Turn::new(session, queue, self.now);
+        match queue.scope {
+            Scope::Key => turn.claim(self.wanted)?,
+            Scope::Queue => turn.claim_in_queue_order(self.wanted)?,
+        }
         turn.write_cursor()?;
         if turn.claimed.is_empty() && turn.moved >= MOVES_PER_TURN_MAX {
             return Ok(Progress::Again);
@@ -52,13 +50,15 @@ impl Write for ClaimWrite {
 }
 
 /// What one transaction does for a claim.
-struct Turn<'t, 's> {
+pub(crate) struct Turn<'t, 's> {
     session: &'t mut Session<'s>,
     queue: QueueRow,
     now: Timestamp,
     claimed: Vec<Claimed>,
     /// The keys of what was claimed at the side.
     keys: HashSet<String>,
+    /// Those of them of which all that stands there was fresh, and is claimed: what follows in the line may go along.
+    runs: HashSet<String>,
     moved: usize,
 }
 
@@ -67,23 +67,46 @@ struct Due {
     at: i64,
     seq: i64,
     key: String,
-    is_solitary: bool,
+    /// It was charged before, so it is claimed alone.
+    is_charged: bool,
 }
 
 /// What stands aside of a key: claimable when nothing of the key is claimed, and no earlier one stands in its line.
 const NOTHING_BEFORE: &str = "NOT EXISTS (SELECT 1 FROM bus_side e
         WHERE e.queue = s.queue AND e.key = s.key AND e.aside = 0 AND e.seq < s.seq)
     AND NOT EXISTS (SELECT 1 FROM bus_side r WHERE r.queue = s.queue AND r.key = s.key AND r.state = 1)
-    AND NOT EXISTS (SELECT 1 FROM bus_pending p WHERE p.queue = s.queue AND p.seq <= ?2 AND p.key = s.key)";
+    AND NOT EXISTS (SELECT 1 FROM bus_pending p WHERE p.queue = s.queue AND p.seq <= max(?2, s.seq) AND p.key = s.key)";
 
-impl Turn<'_, '_> {
-    fn claim(&mut self, limit: usize) -> Result<(), Fault> {
-        let due = self.due(limit)?;
-        if let Some(first) = due.first().filter(|first| first.is_solitary) {
+impl<'t, 's> Turn<'t, 's> {
+    pub(crate) fn new(session: &'t mut Session<'s>, queue: QueueRow, now: Timestamp) -> Self {
+        Self {
+            session,
+            queue,
+            now,
+            claimed: Vec::new(),
+            keys: HashSet::new(),
+            runs: HashSet::new(),
+            moved: 0,
+        }
+    }
+
+    fn claim(&mut self, wanted: Wanted) -> Result<(), Fault> {
+        let limit = wanted.limit;
+        if wanted.first == First::Fresh {
+            self.claim_fresh_at_the_side(limit)?;
+            self.claim_fresh_in_line(limit)?;
+        }
+        let due = self.due(limit - self.claimed.len().min(limit))?;
+        if self.claimed.is_empty()
+            && let Some(first) = due.first().filter(|first| first.is_charged)
+        {
             return self.claim_side(first.seq);
         }
+        let mut rest = due.into_iter().take_while(|due| !due.is_charged).collect::<Vec<_>>();
+        if wanted.first == First::Fresh {
+            return self.claim_due(rest, limit);
+        }
         let half = (limit / 2).max(1).min(limit);
-        let mut rest = due.into_iter().take_while(|due| !due.is_solitary).collect::<Vec<_>>();
         let later = rest.split_off(rest.len().min(half));
         self.claim_due(rest, limit)?;
         self.claim_fresh_at_the_side(limit)?;
@@ -112,63 +135,38 @@ impl Turn<'_, '_> {
     /// What is due, in the order of due times: heads of lanes, and what stepped aside.
     fn due(&mut self, limit: usize) -> Result<Vec<Due>, Fault> {
         let read = |row: &Row<'_>| {
-            Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_solitary: row.get(3)? })
+            Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_charged: row.get(3)? })
         };
         let (queue, now, limit) = (self.queue, self.now.as_micros(), sql_limit(limit));
         let mut due = Vec::new();
-        let sql = "SELECT l.due, l.head, l.key, s.solitary
+        let sql = "SELECT l.due, l.head, l.key, s.attempts > 0
                    FROM bus_lane l JOIN bus_side s ON s.queue = l.queue AND s.seq = l.head
-                   WHERE l.queue = ?1 AND l.kind = 1 AND l.due <= ?2 ORDER BY l.due, l.head LIMIT ?3";
+                   WHERE l.queue = ?1 AND l.kind IN (1, 3) AND l.due <= ?2 ORDER BY l.due, l.head LIMIT ?3";
         let mut heads = self.session.prepare(sql)?;
         for row in heads.query_map([queue.id, now, limit], read)? {
             due.push(row?);
         }
-        if queue.asides > 0 {
-            let sql = format!(
-                "SELECT s.due, s.seq, s.key, s.solitary FROM bus_side s
-                 WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3) AND s.due <= ?3 AND {NOTHING_BEFORE}
-                 ORDER BY s.due, s.seq LIMIT ?4"
-            );
-            let mut asides = self.session.prepare(&sql)?;
-            for row in asides.query_map([queue.id, queue.claimed_to, now, limit], read)? {
-                due.push(row?);
-            }
-            due.sort_by_key(|due| (due.at, due.seq));
-        }
+        due.extend(self.due_aside(limit)?);
+        due.sort_by_key(|due| (due.at, due.seq));
         Ok(due)
     }
 
-    /// Ends what stepped aside, is due, and has been overtaken by a later one that completed.
-    fn discard_superseded(&mut self) -> Result<(), Fault> {
-        if self.queue.asides == 0 {
-            return Ok(());
+    /// What stepped aside, is due, and has nothing before it.
+    fn due_aside(&self, limit: i64) -> Result<Vec<Due>, Fault> {
+        let (queue, now) = (self.queue, self.now.as_micros());
+        if queue.asides == 0 {
+            return Ok(Vec::new());
         }
-        let sql = "SELECT seq, key, superseded_by FROM bus_side
-                   WHERE queue = ?1 AND aside = 1 AND state IN (2, 3) AND due <= ?2 AND superseded_by IS NOT NULL
-                   ORDER BY due, seq LIMIT ?3";
-        let mut overtaken: Vec<(i64, String, i64)> = Vec::new();
-        let mut find = self.session.prepare(sql)?;
-        let parameters = [self.queue.id, self.now.as_micros(), DISCARDS_PER_TURN_MAX];
-        for row in find.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
-            overtaken.push(row?);
-        }
-        for (seq, key, by) in overtaken {
-            tracing::info!(
-                delivery = seq,
-                key,
-                superseded_by = by,
-                "discarded what a later delivery superseded"
-            );
-            let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 RETURNING task, shared";
-            let (task, is_shared) = self
-                .session
-                .prepare(sql)?
-                .query_row([self.queue.id, seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            end(self.session, seq, &Taken { task, is_shared, is_from_line: false })?;
-            count_aside(self.session, &mut self.queue, -1)?;
-            self.session.tally(self.queue.id).discarded += 1;
-        }
-        Ok(())
+        let sql = format!(
+            "SELECT s.due, s.seq, s.key, s.attempts > 0 FROM bus_side s
+             WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3, 6) AND s.due <= ?3 AND {NOTHING_BEFORE}
+             ORDER BY s.due, s.seq LIMIT ?4"
+        );
+        let mut asides = self.session.prepare(&sql)?;
+        let due = asides.query_map([queue.id, queue.claimed_to, now, limit], |row| {
+            Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_charged: row.get(3)? })
+        })?;
+        Ok(due.collect::<Result<_, _>>()?)
     }
 
     /// Claims one delivery at the side.
@@ -183,7 +181,7 @@ impl Turn<'_, '_> {
                        asks = asks + (waiting_since IS NOT NULL)
                    WHERE queue = ?1 AND seq = ?2
                    RETURNING seq, key, task, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                       stepped_aside";
+                       stepped_aside, defers, deferred_since, superseded_by";
         let mut update = self.session.prepare(sql)?;
         let mut rows = update.query([queue, seq])?;
         let Some(row) = rows.next()? else { return Ok(()) };
@@ -192,6 +190,9 @@ impl Turn<'_, '_> {
         claimed.asks = small_count(row.get(7)?);
         claimed.waiting_since = row.get::<_, Option<i64>>(8)?.map(Timestamp::from_micros);
         claimed.aside = row.get(9)?;
+        claimed.defers = small_count(row.get(10)?);
+        claimed.deferred_since = row.get::<_, Option<i64>>(11)?.map(Timestamp::from_micros);
+        claimed.superseded_by = row.get::<_, Option<i64>>(12)?.map(DeliveryId);
         hold_lane(self.session, queue, &claimed.key)?;
         self.keys.insert(claimed.key.clone());
         self.claimed.push(claimed);
@@ -215,13 +216,12 @@ impl Turn<'_, '_> {
             && let Some(Reverse((seq, key))) = heads.pop()
         {
             picked.push(seq);
-            let sql =
-                "SELECT seq, state FROM bus_side WHERE queue = ?1 AND key = ?2 AND aside = 0 AND seq > ?3
-                       ORDER BY seq LIMIT 1";
-            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
-            let behind = self.session.prepare(sql)?.query_row(params![queue, key, seq], read).optional()?;
-            if let Some((behind, 0)) = behind {
-                heads.push(Reverse((behind, key)));
+            match self.behind(&key, seq)? {
+                Some((behind, true)) => heads.push(Reverse((behind, key))),
+                Some((_, false)) => {}
+                None => {
+                    self.runs.insert(key);
+                }
             }
         }
         picked.into_iter().try_for_each(|seq| self.claim_side(seq))
@@ -243,6 +243,9 @@ impl Turn<'_, '_> {
                 self.queue.claimed_to = seq;
                 if has_lane || self.keys.contains(&claimed.key) {
                     self.move_aside(seq)?;
+                    if self.runs.contains(&claimed.key) {
+                        self.claim_side(seq)?;
+                    }
                     continue;
                 }
                 let window = match &mut window {
@@ -317,14 +320,20 @@ impl Turn<'_, '_> {
     /// When the first of what only time keeps from being ready is due.
     fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
         let (queue, now) = (self.queue, self.now.as_micros());
-        let sql = "SELECT due FROM bus_lane WHERE queue = ?1 AND kind = 1 AND due > ?2 ORDER BY due LIMIT 1";
+        // Where order is kept within the queue, nothing behind the first that holds it depends on time.
+        let holding = match queue.scope {
+            Scope::Key => i64::MAX,
+            Scope::Queue => self.holding()?.map_or(i64::MAX, |(seq, _)| seq),
+        };
+        let sql = "SELECT due FROM bus_lane WHERE queue = ?1 AND kind IN (1, 3) AND due > ?2 AND head <= ?3
+                   ORDER BY due LIMIT 1";
         let head: Option<i64> =
-            self.session.prepare(sql)?.query_row([queue.id, now], |row| row.get(0)).optional()?;
+            self.session.prepare(sql)?.query_row([queue.id, now, holding], |row| row.get(0)).optional()?;
         let mut aside: Option<i64> = None;
         if queue.asides > 0 {
             let sql = format!(
                 "SELECT s.due FROM bus_side s
-                 WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3) AND s.due > ?3 AND {NOTHING_BEFORE}
+                 WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3, 6) AND s.due > ?3 AND {NOTHING_BEFORE}
                  ORDER BY s.due LIMIT 1"
             );
             let parameters = [queue.id, queue.claimed_to, now];
@@ -347,7 +356,10 @@ fn delivery(row: &Row<'_>) -> Result<Claimed, Fault> {
         attempt: 1,
         asks: 0,
         waiting_since: None,
+        defers: 0,
+        deferred_since: None,
         aside: false,
+        superseded_by: None,
         subject: String::new(),
         operation: bus_core::ObjectOperation::Update,
         data: Vec::new(),

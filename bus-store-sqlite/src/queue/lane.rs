@@ -14,8 +14,33 @@ use crate::session::Session;
 
 /// The beginning of each statement that puts something into `bus_side`.
 pub(crate) const INTO_SIDE: &str = "INSERT INTO bus_side (queue, key, aside, seq, state, due, attempts, asks,
-    waiting_since, solitary, stepped_aside, superseded_by, reason, awaited, task, shared, data_type, policy,
-    idempotency_key)";
+    waiting_since, defers, deferred_since, called, stepped_aside, superseded_by, reason, awaited, task, shared,
+    data_type, policy, idempotency_key)";
+
+/// How a delivery from the line is put to the side, in SQL.
+pub(crate) struct InSide {
+    pub(crate) state: &'static str,
+    pub(crate) attempts: &'static str,
+    pub(crate) called: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+impl InSide {
+    /// As it stood in the line.
+    pub(crate) const FRESH: Self = Self { state: "0", attempts: "0", called: "0", reason: "NULL" };
+
+    /// Claimed for the first time.
+    pub(crate) const RUNNING: Self = Self { state: "1", attempts: "1", ..Self::FRESH };
+
+    /// The statement that puts it there, up to `FROM bus_pending`.
+    pub(crate) fn select_pending(&self) -> String {
+        let Self { state, attempts, called, reason } = self;
+        format!(
+            "{INTO_SIDE} SELECT queue, key, 0, seq, {state}, 0, {attempts}, 0, NULL, 0, NULL, {called}, 0, NULL, {reason},
+                 NULL, task, shared, data_type, policy, idempotency_key FROM bus_pending"
+        )
+    }
+}
 
 /// What a lane is like after something of its key has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +51,8 @@ pub(crate) enum Lane {
     Fresh,
     /// Its head is an exception, and runs from then on.
     Due(Timestamp),
+    /// Its head waits, and asks again from then on.
+    Waiting(Timestamp),
     /// Something of it runs, or its head is parked.
     Held,
 }
@@ -44,9 +71,10 @@ pub(crate) fn refresh_lane(session: &Session<'_>, queue: i64, key: &str) -> Resu
         None => Lane::Gone,
         Some((_, state, due)) => match SideState::from_code(*state)? {
             SideState::Fresh => Lane::Fresh,
-            SideState::Retry | SideState::Ready | SideState::Waiting => {
+            SideState::Retry | SideState::Ready | SideState::Scheduled => {
                 Lane::Due(Timestamp::from_micros(*due))
             }
+            SideState::Waiting => Lane::Waiting(Timestamp::from_micros(*due)),
             SideState::Running | SideState::Parked => Lane::Held,
         },
     };
@@ -58,6 +86,7 @@ pub(crate) fn refresh_lane(session: &Session<'_>, queue: i64, key: &str) -> Resu
         }
         Lane::Fresh => (LaneKind::Fresh, None),
         Lane::Due(due) => (LaneKind::Due, Some(due.as_micros())),
+        Lane::Waiting(due) => (LaneKind::Waiting, Some(due.as_micros())),
         Lane::Held => (LaneKind::Held, None),
     };
     write_lane(session, queue, key, kind, head.map(|(seq, ..)| seq), due)?;
@@ -89,8 +118,8 @@ fn write_lane(
 /// Moves what is claimed of a key from the line to the side, still claimed, and gives the key a lane.
 pub(crate) fn enter_lane(session: &Session<'_>, queue: i64, claimed_to: i64, key: &str) -> Result<(), Fault> {
     let sql = format!(
-        "{INTO_SIDE} SELECT queue, key, 0, seq, 1, 0, 1, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared, data_type, policy,
-             idempotency_key FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq"
+        "{} WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq",
+        InSide::RUNNING.select_pending()
     );
     session.prepare(&sql)?.execute(params![queue, claimed_to, key])?;
     let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3";
@@ -100,10 +129,7 @@ pub(crate) fn enter_lane(session: &Session<'_>, queue: i64, claimed_to: i64, key
 
 /// Moves a fresh delivery of a key that has a lane from the line to the side.
 pub(crate) fn move_aside(session: &Session<'_>, queue: i64, seq: i64) -> Result<(), Fault> {
-    let sql = format!(
-        "{INTO_SIDE} SELECT queue, key, 0, seq, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared, data_type, policy,
-             idempotency_key FROM bus_pending WHERE queue = ?1 AND seq = ?2"
-    );
+    let sql = format!("{} WHERE queue = ?1 AND seq = ?2", InSide::FRESH.select_pending());
     session.prepare(&sql)?.execute([queue, seq])?;
     session.prepare("DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2")?.execute([queue, seq])?;
     Ok(())

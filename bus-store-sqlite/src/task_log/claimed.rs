@@ -5,18 +5,20 @@ use bus_store::StoreErrorKind;
 use bus_store::operate::shorten_error;
 use rusqlite::{OptionalExtension, Row};
 
+use crate::code::End;
 use crate::error::{Fault, refusal};
 use crate::queue::QueueRow;
 use crate::session::Session;
 use crate::task_log::attempts;
+use crate::task_log::history::Ending;
 
-/// What is needed to end a delivery.
+/// Whose delivery it is, and where it stood.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken {
-    pub(crate) task: i64,
-    pub(crate) is_shared: bool,
+pub(super) struct Taken {
+    pub(super) task: i64,
+    pub(super) is_shared: bool,
     /// Whether it was claimed for the first time, and stood in the line still.
-    pub(crate) is_from_line: bool,
+    pub(super) is_from_line: bool,
 }
 
 /// A claimed delivery, taken from where it stood.
@@ -30,8 +32,10 @@ pub(super) struct Claimed {
     pub(super) attempts: i64,
     pub(super) asks: i64,
     pub(super) waiting_since: Option<i64>,
+    pub(super) defers: i64,
+    pub(super) deferred_since: Option<i64>,
+    pub(super) was_called: bool,
     pub(super) is_aside: bool,
-    pub(super) is_solitary: bool,
     pub(super) stepped_aside: bool,
     pub(super) superseded_by: Option<i64>,
     pub(super) reason: Option<String>,
@@ -51,7 +55,7 @@ pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId
     }
     let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
                RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                   aside, solitary, stepped_aside, superseded_by, reason";
+                   aside, stepped_aside, superseded_by, reason, defers, deferred_since, called";
     let from_side =
         session.prepare(sql)?.query_row([queue.id, seq], |row| Claimed::read(row, false)).optional()?;
     from_side.ok_or_else(|| {
@@ -72,8 +76,10 @@ impl Claimed {
             attempts: 1,
             asks: 0,
             waiting_since: None,
+            defers: 0,
+            deferred_since: None,
+            was_called: false,
             is_aside: false,
-            is_solitary: false,
             stepped_aside: false,
             superseded_by: None,
             reason: None,
@@ -83,15 +89,18 @@ impl Claimed {
             claimed.asks = row.get(8)?;
             claimed.waiting_since = row.get(9)?;
             claimed.is_aside = row.get(10)?;
-            claimed.is_solitary = row.get(11)?;
-            claimed.stepped_aside = row.get(12)?;
-            claimed.superseded_by = row.get(13)?;
-            claimed.reason = row.get(14)?;
+            claimed.stepped_aside = row.get(11)?;
+            claimed.superseded_by = row.get(12)?;
+            claimed.reason = row.get(13)?;
+            claimed.defers = row.get(14)?;
+            claimed.deferred_since = row.get(15)?;
+            claimed.was_called = row.get(16)?;
         }
         Ok(claimed)
     }
 
-    /// Notes an outcome other than waiting: what was charged stays charged, and what was said is recorded.
+    /// Notes an outcome: what was charged stays charged, what was said is recorded, and what it was put off for before
+    /// is over.
     pub(super) fn note(
         &mut self,
         session: &Session<'_>,
@@ -101,9 +110,12 @@ impl Claimed {
     ) -> Result<(), Fault> {
         self.waiting_since = None;
         self.asks = 0;
+        self.deferred_since = None;
+        self.defers = 0;
         if !is_charged {
             self.attempts -= 1;
         }
+        self.was_called |= is_charged || error.is_some();
         if let Some(error) = error {
             let error = shorten_error(error.clone());
             attempts::record(session, self.seq, now, is_charged, &error)?;
@@ -111,21 +123,22 @@ impl Claimed {
         }
         Ok(())
     }
-}
 
-/// Ends a delivery that was taken: its attempts go, and its task if this was its last delivery.
-pub(crate) fn end(session: &Session<'_>, seq: i64, taken: &Taken) -> Result<(), Fault> {
-    if !taken.is_from_line {
-        attempts::forget(session, seq)?;
-    }
-    if taken.is_shared {
-        let sql = "UPDATE bus_task_share SET open = open - 1 WHERE task = ?1 RETURNING open";
-        let open: i64 = session.prepare(sql)?.query_row([taken.task], |row| row.get(0))?;
-        if open > 0 {
-            return Ok(());
+    /// What is kept of it once it has ended like this.
+    pub(super) fn ending(&self, queue: i64, end: End, reason: Option<String>, now: Timestamp) -> Ending<'_> {
+        Ending {
+            queue,
+            seq: self.seq,
+            end,
+            ended_at: now,
+            attempts: self.attempts,
+            key: &self.key,
+            reason,
+            task: self.taken.task,
+            is_shared: self.taken.is_shared,
+            data_type: self.data_type,
+            policy: self.policy,
+            idempotency_key: &self.idempotency_key,
         }
-        session.prepare("DELETE FROM bus_task_share WHERE task = ?1")?.execute([taken.task])?;
     }
-    session.prepare("DELETE FROM bus_task WHERE id = ?1")?.execute([taken.task])?;
-    Ok(())
 }

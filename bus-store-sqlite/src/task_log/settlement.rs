@@ -5,15 +5,15 @@
 
 use bus_core::{DeliveryId, Timestamp};
 use bus_store::operate::shorten_error;
-use bus_store::{Outcome, Settlement};
+use bus_store::{Outcome, Scope, Settlement};
 use rusqlite::params;
 
-use crate::code::{Code, SideState};
+use crate::code::{Code, End, SideState};
 use crate::error::Fault;
 use crate::queue::QueueRow;
-use crate::queue::lane::{INTO_SIDE, Lane, enter_lane, hold_lane, refresh_lane};
+use crate::queue::lane::{INTO_SIDE, InSide, Lane, hold_lane, refresh_lane};
 use crate::session::Session;
-use crate::task_log::claimed::{Claimed, end, take};
+use crate::task_log::claimed::{Claimed, take};
 use crate::wake::{Waiter, begin_waiting, write_awaited};
 
 /// What followed from a settlement.
@@ -47,11 +47,13 @@ pub(crate) fn settle(
     match &settlement.outcome {
         Outcome::Completed => {
             session.tally(queue.id).completed += 1;
+            claimed.ending(queue.id, End::Completed, None, now).keep(session)?;
             finish(session, queue, &claimed, true)
         }
         Outcome::Discarded { error } => {
-            tracing::info!(delivery = claimed.seq, key = claimed.key, error, "discarded by policy");
             session.tally(queue.id).discarded += 1;
+            claimed.note(session, now, true, Some(error))?;
+            claimed.ending(queue.id, End::Discarded, claimed.reason.clone(), now).keep(session)?;
             finish(session, queue, &claimed, false)
         }
         Outcome::Retry { due, error } => {
@@ -62,6 +64,13 @@ pub(crate) fn settle(
         Outcome::Released { due, error } => {
             claimed.note(session, now, false, error.as_ref())?;
             put_back(session, queue, &claimed, &Place::after(*due, error.is_some()))
+        }
+        Outcome::Deferred { due, error } => {
+            let (since, defers) = (claimed.deferred_since, claimed.defers);
+            claimed.note(session, now, false, Some(error))?;
+            claimed.deferred_since = since.or(Some(now.as_micros()));
+            claimed.defers = defers + 1;
+            put_back(session, queue, &claimed, &Place::after(*due, false))
         }
         Outcome::Aside { due, error, charged } => {
             claimed.note(session, now, *charged, error.as_ref())?;
@@ -75,12 +84,14 @@ pub(crate) fn settle(
         }
         Outcome::Waiting { awaited, due, reason } => {
             let waiter = (queue.id, claimed.seq);
-            claimed.attempts -= 1;
+            let (since, asks) = (claimed.waiting_since, claimed.asks);
+            claimed.note(session, now, false, None)?;
             claimed.reason = Some(shorten_error(reason.clone()));
-            if claimed.waiting_since.is_none() {
+            if since.is_none() {
                 session.tally(queue.id).waited += 1;
-                claimed.waiting_since = Some(now.as_micros());
             }
+            claimed.waiting_since = since.or(Some(now.as_micros()));
+            claimed.asks = asks;
             begin_waiting(session, waiter, awaited)?;
             let awaited = Some(write_awaited(awaited));
             let place = Place { awaited, ..Place::due(SideState::Waiting, *due) };
@@ -102,10 +113,14 @@ impl Place {
         Self { state, due, is_aside: false, awaited: None }
     }
 
-    /// Put off without a decision: people see a failure when there was one and time has to pass.
+    /// Put off without a decision: people see whether there was a failure where time has to pass.
     fn after(due: Timestamp, has_failed: bool) -> Self {
-        let is_retryable = has_failed && due > Timestamp::EPOCH;
-        Self::due(if is_retryable { SideState::Retry } else { SideState::Ready }, due)
+        let state = match (due > Timestamp::EPOCH, has_failed) {
+            (false, _) => SideState::Ready,
+            (true, true) => SideState::Retry,
+            (true, false) => SideState::Scheduled,
+        };
+        Self::due(state, due)
     }
 }
 
@@ -116,7 +131,6 @@ fn finish(
     claimed: &Claimed,
     is_completed: bool,
 ) -> Result<Settled, Fault> {
-    end(session, claimed.seq, &claimed.taken)?;
     if is_completed {
         supersede(session, queue, claimed)?;
     }
@@ -131,24 +145,13 @@ fn finish(
     Ok(Settled::default())
 }
 
-/// Notes in what is earlier of the key, and steps or stepped aside, that a later one has completed.
+/// Notes in what is earlier of the key, and stands aside, that a later one has completed.
 fn supersede(session: &Session<'_>, queue: &QueueRow, claimed: &Claimed) -> Result<(), Fault> {
-    let mut is_at_the_side = !claimed.taken.is_from_line || queue.asides > 0;
-    if claimed.taken.is_from_line {
-        // Only when settlements come out of order is there an earlier one. Whoever settles in order finds nothing
-        // before this one, at no cost.
-        let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq < ?2 AND key = ?3)";
-        let parameters = params![queue.id, claimed.seq, claimed.key];
-        if session.prepare(sql)?.query_row(parameters, |row| row.get(0))? {
-            enter_lane(session, queue.id, queue.claimed_to, &claimed.key)?;
-            is_at_the_side = true;
-        }
+    if queue.asides == 0 {
+        return Ok(());
     }
-    if is_at_the_side {
-        let sql = "UPDATE bus_side SET superseded_by = ?3
-                   WHERE queue = ?1 AND key = ?2 AND aside IN (0, 1) AND seq < ?3";
-        session.prepare(sql)?.execute(params![queue.id, claimed.key, claimed.seq])?;
-    }
+    let sql = "UPDATE bus_side SET superseded_by = max(coalesce(superseded_by, 0), ?3) WHERE queue = ?1 AND key = ?2 AND aside = 1 AND seq < ?3";
+    session.prepare(sql)?.execute(params![queue.id, claimed.key, claimed.seq])?;
     Ok(())
 }
 
@@ -169,20 +172,29 @@ fn put_back(
             // Its key has no lane, and needs none: nothing holds it.
             return Ok(Settled::default());
         }
-    } else if is_from_line {
-        displaced = displace_in_line(session, queue, claimed)?;
     } else {
-        displaced = displace_at_the_side(session, queue.id, claimed)?;
+        if queue.scope == Scope::Queue && place.state != SideState::Waiting {
+            displaced = displace_all_behind(session, queue, claimed.seq)?;
+        }
+        displaced.extend(if is_from_line {
+            displace_in_line(session, queue, claimed)?
+        } else {
+            displace_at_the_side(session, queue.id, claimed)?
+        });
     }
     let lane = refresh_lane(session, queue.id, &claimed.key)?;
     ring_if_ready(session, queue.id, lane)?;
+    if queue.asides > 0 && !place.is_aside {
+        // What stands aside of its key may have waited for it to end its turn.
+        session.ring(queue.id)?;
+    }
     Ok(Settled { displaced, waiter: None })
 }
 
 fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> Result<(), Fault> {
     let sql = format!(
-        "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
-        "
+        "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+             ?21)"
     );
     session.prepare(&sql)?.execute(params![
         queue,
@@ -194,7 +206,9 @@ fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> R
         claimed.attempts,
         claimed.asks,
         claimed.waiting_since,
-        claimed.is_solitary,
+        claimed.defers,
+        claimed.deferred_since,
+        claimed.was_called,
         claimed.stepped_aside || place.is_aside,
         claimed.superseded_by,
         claimed.reason,
@@ -206,6 +220,41 @@ fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> R
         claimed.idempotency_key,
     ])?;
     Ok(())
+}
+
+/// Order is kept within the queue: whatever is claimed behind this one is fresh again. What stands in the line stays
+/// there, behind the cursor.
+fn displace_all_behind(
+    session: &mut Session<'_>,
+    queue: &mut QueueRow,
+    seq: i64,
+) -> Result<Vec<DeliveryId>, Fault> {
+    let mut displaced = Vec::new();
+    if queue.claimed_to > seq {
+        let sql = "SELECT seq FROM bus_pending WHERE queue = ?1 AND seq > ?2 AND seq <= ?3";
+        let mut find = session.prepare(sql)?;
+        for row in find.query_map([queue.id, seq, queue.claimed_to], |row| row.get(0))? {
+            displaced.push(DeliveryId(row?));
+        }
+        queue.claimed_to = seq;
+        session.prepare("UPDATE bus_queue SET claimed_to = ?2 WHERE id = ?1")?.execute([queue.id, seq])?;
+    }
+    let mut keys: Vec<String> = Vec::new();
+    {
+        let sql = "UPDATE bus_side INDEXED BY bus_side_running SET state = 0, attempts = attempts - 1
+                   WHERE queue = ?1 AND seq > ?2 AND state = 1 RETURNING seq, key";
+        let mut update = session.prepare(sql)?;
+        for row in update.query_map([queue.id, seq], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (seq, key): (i64, String) = row?;
+            displaced.push(DeliveryId(seq));
+            keys.push(key);
+        }
+    }
+    for key in keys {
+        refresh_lane(session, queue.id, &key)?;
+    }
+    displaced.sort_unstable();
+    Ok(displaced)
 }
 
 /// The key gets a lane: what else is claimed of it leaves the line. What is later is fresh again; what is earlier,
@@ -226,11 +275,8 @@ fn displace_in_line(
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!(
-        "{INTO_SIDE} SELECT queue, key, 0, seq, seq < ?4, 0, seq < ?4, 0, NULL, 0, 0, NULL, NULL, NULL, task, shared,
-             data_type, policy, idempotency_key
-         FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq"
-    );
+    let place = InSide { state: "seq < ?4", attempts: "seq < ?4", ..InSide::FRESH };
+    let sql = format!("{} WHERE queue = ?1 AND seq <= ?2 AND key = ?3 ORDER BY seq", place.select_pending());
     session.prepare(&sql)?.execute(params![queue.id, queue.claimed_to, claimed.key, claimed.seq])?;
     let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2 AND key = ?3";
     session.prepare(sql)?.execute(params![queue.id, queue.claimed_to, claimed.key])?;
@@ -257,7 +303,7 @@ fn displace_at_the_side(
 /// Rings when the lane has something for its owner to do, or to wait for.
 fn ring_if_ready(session: &mut Session<'_>, queue: i64, lane: Lane) -> Result<(), Fault> {
     match lane {
-        Lane::Fresh | Lane::Due(_) => session.ring(queue),
+        Lane::Fresh | Lane::Due(_) | Lane::Waiting(_) => session.ring(queue),
         Lane::Gone | Lane::Held => Ok(()),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use bus_core::{ConnectorName, Direction, Timestamp};
-use bus_store::{Operate, Queue, QueueId, Store, StoreErrorKind};
+use bus_core::{ConnectorName, DataType, Direction, ErrorPolicy, ObjectOperation, Timestamp};
+use bus_store::{Commit, Committed, NewDelivery, NewTask, Operate, QueueId, Store, StoreErrorKind, TaskLog};
 use rusqlite::ffi;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 use crate::{SqliteOptions, SqliteStore};
@@ -70,19 +71,41 @@ fn queue(name: &str) -> QueueId {
     QueueId::new(ConnectorName::parse(name).unwrap(), Direction::Outgoing)
 }
 
+async fn log(store: &SqliteStore, queue: &QueueId) -> Result<Committed, StoreError> {
+    let task = NewTask {
+        direction: queue.direction,
+        subject: "app.user".to_owned(),
+        key: "x".to_owned(),
+        operation: ObjectOperation::Update,
+        title: String::new(),
+        data: Vec::new(),
+        content_type: String::new(),
+        site: None,
+        origin: None,
+        logged_at: Timestamp::EPOCH,
+        redelivers: None,
+        idempotency: None,
+        deliveries: vec![NewDelivery {
+            connector: queue.connector.clone(),
+            data_type: DataType::Snapshot,
+            policy: ErrorPolicy::Default,
+            idempotency_key: Uuid::nil(),
+        }],
+    };
+    store.commit(Commit { tasks: vec![task], ..Commit::at(Timestamp::EPOCH) }).await
+}
+
 /// What became of a piece of work that shared its transaction with two others, and of the store after it.
 async fn check<W: Write<Answer = ()>>(write: W, kind: StoreErrorKind) {
     let (_folder, store, let_go, holding) = open().await;
     let (one, two) = (queue("one"), queue("two"));
-    let (before, bad, after, ()) = tokio::join!(
-        store.acquire(&one, Timestamp::EPOCH),
-        store.write(write),
-        store.acquire(&two, Timestamp::EPOCH),
-        async { let_go.send(()).unwrap() },
-    );
+    let (before, bad, after, ()) =
+        tokio::join!(log(&store, &one), store.write(write), log(&store, &two), async {
+            let_go.send(()).unwrap();
+        },);
     holding.await.unwrap().unwrap();
     assert_eq!(bad.unwrap_err().kind(), kind);
-    assert_eq!((before.unwrap().epoch, after.unwrap().epoch), (1, 1));
+    assert_eq!((before.unwrap().tasks.len(), after.unwrap().tasks.len()), (1, 1));
     assert_eq!(store.queues().await.unwrap(), [one, two]);
     store.close().await;
 }
@@ -98,17 +121,16 @@ async fn what_is_too_large_fails_its_own_caller_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_all_who_share_the_transaction_and_the_store_goes_on() {
+async fn a_full_disk_fails_who_needs_room_and_nobody_else() {
     let (_folder, store, let_go, holding) = open().await;
     let one = queue("one");
-    let (before, full, ()) =
-        tokio::join!(store.acquire(&one, Timestamp::EPOCH), store.write(Fails(ffi::SQLITE_FULL)), async {
-            let_go.send(()).unwrap();
-        },);
+    let (before, full, ()) = tokio::join!(log(&store, &one), store.write(Fails(ffi::SQLITE_FULL)), async {
+        let_go.send(()).unwrap();
+    },);
     holding.await.unwrap().unwrap();
-    assert_eq!(before.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(before.unwrap().tasks.len(), 1);
     assert_eq!(full.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    assert_eq!(store.acquire(&one, Timestamp::EPOCH).await.unwrap().epoch, 1);
+    assert_eq!(log(&store, &one).await.unwrap().tasks.len(), 1);
     store.close().await;
 }
 
@@ -122,10 +144,39 @@ async fn a_failed_sync_stops_the_store() {
     });
     holding.await.unwrap().unwrap();
     assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    let closed = store.acquire(&one, Timestamp::EPOCH).await.unwrap_err();
+    let closed = log(&store, &one).await.unwrap_err();
     assert_eq!(closed.kind(), StoreErrorKind::Closed);
     assert!(closed.to_string().contains("has stopped itself"), "{closed}");
     assert_eq!(store.queues().await.unwrap_err().kind(), StoreErrorKind::Closed);
     assert!(*bell.borrow() > 0, "whoever listens is rung, asks, and is told");
+    store.close().await;
+}
+
+/// Is refused, after it has rung for everything that it was to do.
+struct IsRefused;
+
+impl Write for IsRefused {
+    type Answer = ();
+    const OPERATION: &'static str = "is refused";
+
+    fn run(&mut self, _: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        Err(crate::error::refusal(StoreErrorKind::Conflict, "no"))
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_swallows_no_bell_of_those_who_share_its_transaction() {
+    let (_folder, store, let_go, holding) = open().await;
+    let (one, two) = (queue("one"), queue("two"));
+    let bell = store.0.status.doorbell.listen(&one);
+    let (before, refused, after, ()) =
+        tokio::join!(log(&store, &one), store.write(IsRefused), log(&store, &two), async {
+            let_go.send(()).unwrap();
+        },);
+    holding.await.unwrap().unwrap();
+    before.unwrap();
+    after.unwrap();
+    assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert!(*bell.borrow() > 0, "what was logged has been rung for");
     store.close().await;
 }

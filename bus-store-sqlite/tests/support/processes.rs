@@ -8,7 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use bus_core::{ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, Timestamp};
 use bus_store::operate::{DeliveryFilter, DeliverySummary};
-use bus_store::{NewDelivery, NewTask, Operate, QueueId};
+use bus_store::{
+    Acquired, Claimed, Heartbeat, NewDelivery, NewTask, Operate, Ownership, Queue, QueueId, Terms, Wanted,
+};
 use bus_store_sqlite::SqliteStore;
 use uuid::Uuid;
 
@@ -104,6 +106,8 @@ pub(crate) fn task(key: &str, title: &str) -> NewTask {
         site: None,
         origin: None,
         logged_at: Timestamp::EPOCH,
+        redelivers: None,
+        idempotency: None,
         deliveries: vec![NewDelivery {
             connector: queue().connector,
             data_type: DataType::Snapshot,
@@ -111,6 +115,27 @@ pub(crate) fn task(key: &str, title: &str) -> NewTask {
             idempotency_key: Uuid::nil(),
         }],
     }
+}
+
+/// Becomes the owner of the queue, which must be free.
+pub(crate) async fn own(store: &SqliteStore) -> Ownership {
+    match store.acquire(&queue(), Terms::default(), Timestamp::EPOCH).await.expect("acquire") {
+        Acquired::Owned(ownership) => ownership,
+        Acquired::Taken(heartbeat) => panic!("process {} owns the queue", heartbeat.owner),
+    }
+}
+
+/// Asks for the queue, which somebody else owns.
+pub(crate) async fn ask(store: &SqliteStore, silent: Option<Heartbeat>) -> Heartbeat {
+    let terms = Terms { silent, ..Terms::default() };
+    match store.acquire(&queue(), terms, Timestamp::EPOCH).await.expect("acquire") {
+        Acquired::Taken(heartbeat) => heartbeat,
+        Acquired::Owned(_) => panic!("the queue was free"),
+    }
+}
+
+pub(crate) async fn claim(store: &SqliteStore, owner: &Ownership, limit: usize) -> Vec<Claimed> {
+    store.claim(owner, Wanted::up_to(limit), Timestamp::EPOCH).await.expect("claim").deliveries
 }
 
 /// All open deliveries, page by page.
