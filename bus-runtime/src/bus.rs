@@ -1,21 +1,25 @@
 //! A running bus, as the application holds it.
 
 mod crew;
+mod delete;
 mod idle;
+mod list;
+pub(crate) mod owner;
+mod reload;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus_core::{ConnectorName, DeliveryId, Direction, ExternalTask, TaskId};
 use bus_store::{
     ConnectorRecord, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId,
-    RecordOwner, Store, StoreError, StoreErrorKind, Switches,
+    RecordOwner, Store, StoreError, Switches,
 };
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::Result;
 use crate::bus::crew::Crew;
+pub use crate::bus::delete::{Deleted, Deletion, OpenDeliveries};
 use crate::config::ConnectorConfig;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::ingest;
@@ -26,18 +30,15 @@ use crate::shared::Shared;
 use crate::shutdown::ShutdownReport;
 use crate::start::publish;
 
-/// How soon after the store could not tell who works on the queues it is asked again.
-const OWNERSHIP_RETRY: Duration = Duration::from_secs(1);
-
 /// A running bus. Clones are handles to the same one; it runs until `shutdown`, whoever still holds a handle.
 #[derive(Clone)]
 pub struct Bus {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     crews: Arc<Mutex<HashMap<ConnectorName, Crew>>>,
     /// One change to the registration at a time.
     registering: Arc<Mutex<()>>,
-    /// Set once this process has asked to work on the queues.
-    asked: Arc<OnceCell<()>>,
+    /// One change to switches and states at a time, so that what this process and another one set is not mixed up.
+    switching: Arc<Mutex<()>>,
     /// What the bus left behind, once it has stopped.
     stopped: Arc<OnceCell<ShutdownReport>>,
 }
@@ -48,7 +49,7 @@ impl Bus {
             shared,
             crews: Arc::default(),
             registering: Arc::default(),
-            asked: Arc::default(),
+            switching: Arc::default(),
             stopped: Arc::default(),
         }
     }
@@ -59,13 +60,14 @@ impl Bus {
     }
 
     /// Logs an external object as an incoming task; it is durable when this returns, and processed as soon as its
-    /// connector's worker comes to it. Works for connectors that are paused, too: the task waits.
+    /// connector's worker comes to it. Works for connectors that are paused, too: the task waits. What repeats an
+    /// idempotency key is not logged again; the answer is the first task's id, whatever has become of that.
     ///
     /// # Errors
     ///
     /// Never drops anything in silence: `UnknownConnector`, `ConnectorUnable` (disabled, or not linked),
     /// `SwitchedOff`, `UnknownKind`, `BadName` (connector, site), `TooLarge`, `Malformed` (not JSON, or nested too
-    /// deep), `Store`. An object that is JSON but not what the connector declared is accepted, and parked with its
+    /// deep), `KeyReused` (its idempotency key came with something else before), `Store`. An object that is JSON but not what the connector declared is accepted, and parked with its
     /// bytes when its turn comes.
     pub async fn process_external_task(&self, task: ExternalTask) -> Result<TaskId> {
         ingest::process_external_task(&self.shared, task).await
@@ -142,6 +144,7 @@ impl Bus {
             let message = format!("no connector {name} is registered; `connectors` lists those that are");
             return Err(BusError::new(BusErrorKind::UnknownConnector, message));
         };
+        let _one_at_a_time = self.switching.lock().await;
         let set = self.shared.store.set_connector_state(name, state).await;
         set.map_err(|error| BusError::store(&format!("set connector {name} to {}", state.as_str()), error))?;
         enlisted.state.send_replace(state);
@@ -155,6 +158,7 @@ impl Bus {
 
     /// Sets the five switches, at run time; kept for the next start. What runs ends first.
     pub async fn set_switches(&self, switches: Switches) -> Result<()> {
+        let _one_at_a_time = self.switching.lock().await;
         let set = self.shared.store.set_switches(switches).await;
         set.map_err(|error| BusError::store("set the switches", error))?;
         self.shared.switches.send_replace(switches);
@@ -177,6 +181,7 @@ impl Bus {
         }
         for enlisted in roster.iter() {
             if connector.is_none_or(|name| *name == enlisted.record.name) {
+                enlisted.asked.send_modify(|asked| *asked += 1);
                 for direction in Direction::ALL {
                     self.shared.store.ring(&QueueId::new(enlisted.record.name.clone(), direction));
                 }
@@ -190,7 +195,8 @@ impl Bus {
     pub async fn queues(&self) -> Result<Vec<QueueStatus>> {
         let mut statuses = Vec::new();
         for (queue, counters) in self.counters().await? {
-            let open = self.shared.store.queue_counts(&queue).await.map_err(no_look)?;
+            let mut open = self.shared.store.queue_counts(&queue).await.map_err(no_look)?;
+            self.shared.unbegun.count(&queue, &mut open);
             statuses.push(QueueStatus::new(queue, counters, open));
         }
         Ok(statuses)
@@ -207,24 +213,32 @@ impl Bus {
         Ok(counted)
     }
 
-    /// Open deliveries of a queue, oldest first, at most 1,000.
+    /// Deliveries of a queue, oldest first, at most 1,000: the open ones, or, where the filter names a final state,
+    /// those that ended so and are still kept (`history_retention_ms`). The next page begins `after` the last one.
+    ///
+    /// What this process has claimed and not begun is available.
     pub async fn deliveries(&self, queue: &QueueId, filter: &DeliveryFilter) -> Result<Vec<DeliverySummary>> {
-        let listed = self.shared.store.deliveries(queue, filter).await;
+        let listed = list::deliveries(&self.shared, queue, filter).await;
         listed.map_err(|error| BusError::store(&format!("list the deliveries of {queue}"), error))
     }
 
-    /// Everything about one open delivery: its data with the translation records, its attempts, what it waits for.
+    /// Everything about one delivery, open or ended: its data with the translation records, its attempts, what it waits
+    /// for, what operators did to it.
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is none of this id, or it has ended.
+    /// `NotFound` when there is none of this id, or it ended so long ago that it is not kept any more.
     pub async fn delivery(&self, delivery: DeliveryId) -> Result<DeliveryDetail> {
         let found = self.shared.store.delivery(delivery).await;
         let found = found.map_err(|error| BusError::store(&format!("look at delivery {delivery}"), error))?;
-        found.ok_or_else(|| {
-            let message = format!("there is no open delivery {delivery}; it has ended, or never was");
+        let mut found = found.ok_or_else(|| {
+            let message = format!(
+                "there is no delivery {delivery}; it ended and is not kept any more, or it never was"
+            );
             BusError::new(BusErrorKind::NotFound, message)
-        })
+        })?;
+        self.shared.unbegun.show(&mut found.summary);
+        Ok(found)
     }
 
     /// Runs until the process is told to end (ctrl-c, or SIGTERM), then shuts down and says what is left.
@@ -262,22 +276,18 @@ impl Bus {
 
     async fn shut_down(&self) -> ShutdownReport {
         self.shared.stopping.cancel();
-        let crews: Vec<Crew> = self.crews.lock().await.drain().map(|(_, crew)| crew).collect();
+        // Also those whose connector is being stopped already.
+        self.shared.workers.close();
         let end_of_grace = self.shared.now().plus(self.shared.limits.shutdown_grace);
-        let mut dropped_calls = false;
-        for crew in crews {
-            crew.stopping.cancel();
-            for (_, _, mut handle) in crew.workers {
-                tokio::select! {
-                    _ = &mut handle => {}
-                    () = self.shared.clock.sleep_until(end_of_grace), if !dropped_calls => {
-                        dropped_calls = true;
-                        self.shared.aborting.cancel();
-                        let _ended = handle.await;
-                    }
-                }
+        let dropped_calls = tokio::select! {
+            () = self.shared.workers.wait() => false,
+            () = self.shared.clock.sleep_until(end_of_grace) => {
+                self.shared.aborting.cancel();
+                self.shared.workers.wait().await;
+                true
             }
-        }
+        };
+        self.crews.lock().await.clear();
         let mut report = ShutdownReport { dropped_calls, ..ShutdownReport::default() };
         if let Ok(queues) = self.shared.store.queues().await {
             for queue in queues {
@@ -312,31 +322,6 @@ pub(crate) fn record_of(connector: ConnectorConfig, owner: RecordOwner) -> Resul
         processing,
         owner,
     })
-}
-
-/// Waits until this process may work on the queues.
-async fn wait_for_queues(shared: Arc<Shared>) {
-    loop {
-        let owned = tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            owned = shared.store.wait_for_ownership() => owned,
-        };
-        match owned {
-            Ok(()) => {
-                shared.owns_queues.send_replace(true);
-                return;
-            }
-            Err(error) if error.kind() == StoreErrorKind::Closed => return,
-            Err(error) => {
-                tracing::error!(%error, "this process cannot work on the queues; it asks again, what is logged waits");
-            }
-        }
-        let again = shared.now().plus(OWNERSHIP_RETRY);
-        tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            () = shared.clock.sleep_until(again) => {}
-        }
-    }
 }
 
 #[cfg(unix)]

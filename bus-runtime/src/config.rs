@@ -1,5 +1,6 @@
 //! What an operator can set, and within which limits.
 
+mod processing;
 mod read;
 mod secrets;
 
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use bus_core::ConnectorName;
 use bus_store::{ConnectorState, Switches};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::BusError;
+
+pub use processing::{Ordering, Processing, Rate};
 
 pub(crate) use secrets::resolve as resolve_secrets;
 
@@ -67,11 +69,18 @@ pub struct Limits {
     pub payload_bytes_max: usize,
     /// How long a shutdown waits for what is running. 10 s unless set; at most 10 minutes.
     pub shutdown_grace: Duration,
+    /// The furthest due time of a delivery: one that is further off is brought back to it, because clocks jump. 30 days
+    /// unless set; 24 h to 366 days.
+    pub due_max: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { payload_bytes_max: 1024 * 1024, shutdown_grace: Duration::from_secs(10) }
+        Self {
+            payload_bytes_max: 1024 * 1024,
+            shutdown_grace: Duration::from_secs(10),
+            due_max: FURTHEST_DUE,
+        }
     }
 }
 
@@ -91,39 +100,6 @@ pub struct ConnectorConfig {
     pub settings: Value,
     /// How its deliveries are processed.
     pub processing: Processing,
-}
-
-/// How a registered connector's deliveries are processed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Processing {
-    /// How often a delivery is tried before it is parked. 10 unless set; 1 to 1,000.
-    pub max_attempts: u32,
-    /// The first wait after a failure, in milliseconds. 1,000 unless set; at most 24 h.
-    pub retry_initial_ms: u64,
-    /// By how much each further wait is longer. 2 unless set; 1 to 10.
-    pub retry_multiplier: f64,
-    /// The longest wait, in milliseconds. 15 minutes unless set; at most 24 h.
-    pub retry_max_ms: u64,
-    /// How long one call of the connector may take, in milliseconds. 30,000 unless set; at most 1 h.
-    pub call_timeout_ms: u64,
-    /// How long a delivery waits for a reference before it is parked, in milliseconds. 7 days unless set; at most
-    /// 90 days.
-    pub wait_deadline_ms: u64,
-}
-
-impl Default for Processing {
-    fn default() -> Self {
-        Self {
-            max_attempts: 10,
-            retry_initial_ms: 1_000,
-            retry_multiplier: 2.0,
-            retry_max_ms: 15 * 60 * 1_000,
-            call_timeout_ms: 30_000,
-            wait_deadline_ms: 7 * 24 * 60 * 60 * 1_000,
-        }
-    }
 }
 
 /// A due time further off than this is clamped to it: clocks jump.

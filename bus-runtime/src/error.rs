@@ -51,11 +51,15 @@ pub enum BusErrorKind {
     Stopped,
     /// There is no such thing.
     NotFound,
+    /// What was asked for does not go with the state that the thing is in.
+    WrongState,
+    /// An idempotency key was used before, for something else.
+    KeyReused,
 }
 
 impl BusErrorKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Config,
         Self::StoreOpen,
         Self::Discovery,
@@ -72,6 +76,8 @@ impl BusErrorKind {
         Self::Store,
         Self::Stopped,
         Self::NotFound,
+        Self::WrongState,
+        Self::KeyReused,
     ];
 
     /// The stable code: `BUS0001`.
@@ -93,6 +99,8 @@ impl BusErrorKind {
             Self::Store => "BUS0014",
             Self::Stopped => "BUS0015",
             Self::NotFound => "BUS0016",
+            Self::WrongState => "BUS0017",
+            Self::KeyReused => "BUS0018",
         }
     }
 }
@@ -112,6 +120,7 @@ impl BusError {
         let kind = match error.kind() {
             StoreErrorKind::Conflict => BusErrorKind::Conflict,
             StoreErrorKind::NotFound => BusErrorKind::NotFound,
+            StoreErrorKind::KeyReused => BusErrorKind::KeyReused,
             StoreErrorKind::Closed => BusErrorKind::Stopped,
             _ => BusErrorKind::Store,
         };

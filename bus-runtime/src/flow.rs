@@ -5,10 +5,13 @@
 //! the outgoing way for what it changed) → `settlement`.
 
 pub(crate) mod apply;
+pub(crate) mod begun;
 pub(crate) mod call;
 pub(crate) mod change;
 pub(crate) mod delivery;
+pub(crate) mod express;
 pub(crate) mod ingest;
+pub(crate) mod keys;
 pub(crate) mod numbers;
 pub(crate) mod queue;
 pub(crate) mod settlement;

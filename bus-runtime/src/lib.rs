@@ -21,30 +21,40 @@ mod bus;
 mod clock;
 mod config;
 mod connection;
+#[cfg(test)]
+mod docs;
 mod error;
+mod explain;
 mod flow;
 mod objects;
 mod observe;
+mod operate;
 mod registry;
 mod retry;
+mod schedule;
 mod shared;
 mod shutdown;
 mod start;
 mod suggest;
+mod upkeep;
 
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
-    Attempt, Binding, ConnectorState, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueCounts,
-    QueueId, RecordOwner, Switches,
+    Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
+    DeliverySummary, Intervened, QueueCounts, QueueId, RecordOwner, Selected, Switches, Verb, Verdict,
 };
 
-pub use bus::Bus;
+pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
 pub use clock::{SystemClock, SystemDice};
-pub use config::{Config, ConnectorConfig, Limits, Processing, StoreConfig, Synchronous};
+pub use config::{Config, ConnectorConfig, Limits, Ordering, Processing, Rate, StoreConfig, Synchronous};
 pub use error::{BusError, BusErrorKind};
-pub use objects::ObjectStore;
+pub use explain::{Cause, Explanation, Obstacle, Question, Step};
+pub use flow::express::SyncEnd;
+pub use objects::{ObjectStore, Saved};
 pub use observe::{ConnectorStatus, Health, QueueStatus};
+pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
 pub use registry::{LinkedConnectors, Problem, Registry};
+pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
 pub use start::{Builder, Configured, start};
 

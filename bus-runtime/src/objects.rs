@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bus_core::parts::{Identified, ObjectParts, set_identity};
-use bus_core::{BusObject, HostId, ObjectId, ObjectKey, ObjectType};
+use bus_core::{BusObject, ConnectorName, HostId, ObjectId, ObjectKey, ObjectType};
 use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, StoreErrorKind};
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::change::{HostChange, Stored};
+use crate::flow::express::{self, SyncEnd};
 use crate::flow::numbers::new_number;
 use crate::flow::task_log;
 use crate::shared::Shared;
@@ -18,6 +19,16 @@ const CONFLICTS_MAX: usize = 10;
 
 /// The most objects that one page lists.
 const PAGE_MAX: usize = 1_000;
+
+/// What came of saving or deleting an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// The object's type and id.
+    pub key: ObjectKey,
+    /// How it ended with each connector that is told before this call returns.
+    pub synchronous: Vec<(ConnectorName, SyncEnd)>,
+}
 
 /// The built-in object store: objects that live in the bus's own tables. Made by `Bus::objects`.
 #[derive(Clone)]
@@ -33,7 +44,8 @@ impl ObjectStore {
     /// Saves an object, and logs the change for whoever subscribed, in one transaction; durable when it returns.
     ///
     /// An object whose id is unset (zero, nil) is new: it is given an id, and a GUID if it has such a field and none
-    /// in it. An object that has an id is what the object with this id is from now on; lists of children that are not
+    /// in it. Connectors with a `sync` line are told before this returns, where they can be; [`Saved::synchronous`] says how
+    /// that ended, and the change is saved whatever it says. An object that has an id is what the object with this id is from now on; lists of children that are not
     /// loaded stay as they are, except within a `Vec` or within other children that are loaded: whoever writes those
     /// writes the lists in them too. If nothing about it changed, nothing is written or logged.
     ///
@@ -42,7 +54,7 @@ impl ObjectStore {
     /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
     /// listener says no; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id;
     /// `UnknownKind` when the program does not declare its type; `Store`.
-    pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<ObjectKey> {
+    pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<Saved> {
         let object_type = self.object_type::<T>()?;
         if object.id().is_unset() {
             let number = new_number(&self.shared.store).await;
@@ -61,7 +73,7 @@ impl ObjectStore {
         Err(conflict.unwrap_or_else(|| malformed(&object_type, "it could not be saved")))
     }
 
-    async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<ObjectKey> {
+    async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<Saved> {
         let parts = ObjectParts::of(object).map_err(|error| malformed(object_type, &error.to_string()))?;
         if let Some(reference) =
             parts.payload.references.iter().find(|reference| is_external(&reference.target))
@@ -81,24 +93,26 @@ impl ObjectStore {
             parts.payload = parts.payload.laid_over(before.payload.clone());
         }
         let after = Stored::of(parts)?;
-        let Some(change) = HostChange::saved(before.as_ref(), &after, None) else { return Ok(key) };
+        let Some(change) = HostChange::saved(before.as_ref(), &after, None) else {
+            return Ok(Saved { key, synchronous: Vec::new() });
+        };
         let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.record.version));
-        self.write(ObjectWrite::Save { record: after.record, expected }, &change).await?;
-        Ok(key)
+        let synchronous = self.write(ObjectWrite::Save { record: after.record, expected }, &change).await?;
+        Ok(Saved { key, synchronous })
     }
 
-    /// Deletes an object, and logs it for whoever subscribed, in one transaction. Whether it was there.
-    pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<bool> {
+    /// Deletes an object, and logs it for whoever subscribed, in one transaction. `None` when it was not there.
+    pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<Option<Saved>> {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
             let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else {
-                return Ok(false);
+                return Ok(None);
             };
             let expected = Expected::Version(before.record.version);
             let change = HostChange::deleted(&before, None);
             match self.write(ObjectWrite::Delete { key: key.clone(), expected }, &change).await {
-                Ok(()) => return Ok(true),
+                Ok(synchronous) => return Ok(Some(Saved { key, synchronous })),
                 Err(error) if error.kind() == BusErrorKind::Conflict => conflict = Some(error),
                 Err(error) => return Err(error),
             }
@@ -156,13 +170,16 @@ impl ObjectStore {
         record.map_err(|error| BusError::store(&format!("load {key}"), error))
     }
 
-    async fn write(&self, write: ObjectWrite, change: &HostChange) -> Result<()> {
+    async fn write(&self, write: ObjectWrite, change: &HostChange) -> Result<Vec<(ConnectorName, SyncEnd)>> {
         let mut commit = Commit::at(self.shared.now());
         let what =
             format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
         commit.objects.push(write);
-        commit.tasks.extend(task_log::record(&self.shared, change).await?);
-        let committed = self.shared.store.commit(commit).await.map_err(|error| {
+        let recorded = task_log::record(&self.shared, change).await?;
+        commit.claim_for = express::owners(&self.shared, &recorded);
+        commit.tasks = recorded.tasks;
+        let committed = express::commit(&self.shared, commit, recorded.synchronous).await;
+        let (committed, ends) = committed.map_err(|error| {
             let reason = match error.kind() {
                 StoreErrorKind::Conflict => format!("{what}: {error}"),
                 _ => what,
@@ -172,7 +189,7 @@ impl ObjectStore {
         if let Some(task) = committed.tasks.first() {
             task_log::announce(&self.shared, &change.summary, *task);
         }
-        Ok(())
+        Ok(ends)
     }
 }
 

@@ -118,6 +118,11 @@ impl Roster {
         let others = self.connectors.values().filter(|other| other.record.name != enlisted.record.name);
         Self::of(others.cloned().chain([Arc::clone(enlisted)]))
     }
+
+    /// Without the connector of this name.
+    pub(crate) fn without(&self, name: &ConnectorName) -> Self {
+        Self::of(self.connectors.values().filter(|other| other.record.name != *name).cloned())
+    }
 }
 
 impl Enlisted {

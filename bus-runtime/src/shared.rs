@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bus_core::{Clock, ConnectorName, Cx, Dice, Handles, Listener, Timestamp};
+use bus_core::{BoxFuture, Cancellation, Clock, ConnectorName, Cx, Dice, Handles, Listener, Timestamp};
 use bus_store::{Store, Switches};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::config::Limits;
+use crate::flow::begun::Unbegun;
+use crate::flow::express::Counters;
 use crate::registry::{Registry, Roster};
 
 /// What all parts of a running bus share.
@@ -23,9 +26,15 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Where relative paths in settings begin.
     pub(crate) folder: PathBuf,
+    /// The configuration file, for messages.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) switches: watch::Sender<Switches>,
-    /// Whether this process works on the store's queues, or stands by.
-    pub(crate) owns_queues: watch::Sender<bool>,
+    /// Where the workers of this process take what was claimed for them.
+    pub(crate) counters: Counters,
+    /// The workers that have not ended.
+    pub(crate) workers: TaskTracker,
+    /// What they have claimed and not begun.
+    pub(crate) unbegun: Unbegun,
     /// Why the store stopped by itself, if it did.
     pub(crate) store_stopped: watch::Sender<Option<String>>,
     roster: RwLock<Arc<Roster>>,
@@ -45,12 +54,13 @@ pub(crate) struct SharedParts {
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
     pub(crate) limits: Limits,
     pub(crate) folder: PathBuf,
+    pub(crate) file: Option<PathBuf>,
     pub(crate) switches: Switches,
 }
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, switches } =
+        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, file, switches } =
             parts;
         Self {
             store,
@@ -61,8 +71,11 @@ impl Shared {
             listeners,
             limits,
             folder,
+            file,
             switches: watch::Sender::new(switches),
-            owns_queues: watch::Sender::new(false),
+            counters: Counters::default(),
+            workers: TaskTracker::new(),
+            unbegun: Unbegun::default(),
             store_stopped: watch::Sender::new(None),
             roster: RwLock::new(Arc::new(Roster::default())),
             stopping: CancellationToken::new(),
@@ -94,12 +107,20 @@ impl Shared {
 
     /// What a connector is given with every call.
     pub(crate) fn cx(&self, connector: &ConnectorName) -> Cx {
-        let stopping = self.stopping.clone();
-        Cx::new(
-            connector.clone(),
-            self.handles.clone(),
-            Arc::clone(&self.clock),
-            Arc::new(move || Box::pin(stopping.clone().cancelled_owned())),
-        )
+        let stopping = Arc::new(Stopping(self.stopping.clone()));
+        Cx::new(connector.clone(), self.handles.clone(), Arc::clone(&self.clock), stopping)
+    }
+}
+
+/// The sign to stop, as connectors see it.
+struct Stopping(CancellationToken);
+
+impl Cancellation for Stopping {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.cancelled())
     }
 }

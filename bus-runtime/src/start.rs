@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bus_core::{Clock, Dice, Handles, Listener};
-use bus_store::{ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
+use bus_store::{ConnectorRecord, ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
 use serde_json::Value;
 
 use crate::Result;
@@ -17,6 +17,7 @@ use crate::error::{BusError, BusErrorKind};
 use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::shared::{Shared, SharedParts};
+use crate::upkeep;
 
 /// Starts the bus with every connector that is linked and registered: the short form of `Bus::builder(...).start()`.
 ///
@@ -159,6 +160,7 @@ impl Builder {
             listeners: self.listeners,
             limits: config.limits,
             folder,
+            file: config.file,
             switches,
         }));
         if cfg!(panic = "abort") {
@@ -187,20 +189,21 @@ impl Builder {
             bus.shutdown().await;
             return Err(error);
         }
+        upkeep::start(&bus);
         Ok(bus)
     }
 }
 
 /// Writes the file's connectors into the store. The file owns what it names; what it named before and does not name
-/// any more is disabled, its deliveries are kept.
+/// any more is disabled, its deliveries are kept, and it is the operator's from then on: to enable, or to delete.
 async fn register_file(shared: &Shared, connectors: Vec<ConnectorConfig>) -> Result<()> {
     let failed = |error| BusError::store("register the connectors of the configuration file", error);
     let named: BTreeSet<_> = connectors.iter().map(|connector| connector.name.clone()).collect();
     for known in shared.store.connectors().await.map_err(failed)? {
-        let is_gone = known.owner == RecordOwner::File && !named.contains(&known.name);
-        if is_gone && known.state != ConnectorState::Disabled {
+        if known.owner == RecordOwner::File && !named.contains(&known.name) {
             tracing::warn!(connector = %known.name, "no longer in the configuration file: disabled, its deliveries are kept");
-            shared.store.set_connector_state(&known.name, ConnectorState::Disabled).await.map_err(failed)?;
+            let (state, owner) = (ConnectorState::Disabled, RecordOwner::Operator);
+            shared.store.save_connector(ConnectorRecord { state, owner, ..known }).await.map_err(failed)?;
         }
     }
     for connector in connectors {

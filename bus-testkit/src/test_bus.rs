@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor};
 use bus_core::{ConnectorName, Direction, Listener};
 use bus_runtime::{
-    Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, StoreConfig, SystemDice,
+    AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, ShutdownReport,
+    StoreConfig, SystemDice,
 };
 use bus_store::{Counters, DeliveryFilter, DeliverySummary, QueueId, Store};
 use tempfile::TempDir;
@@ -16,6 +18,9 @@ use crate::clock::ManualClock;
 
 /// The seed of a test bus's dice, unless told otherwise.
 const SEED: u64 = 20_260_101;
+
+/// How long the last look at the books may take.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A bus for tests, about to start: the connectors and object types that it is given and no others, in memory unless
 /// told otherwise, with a manual clock and seeded dice.
@@ -29,7 +34,8 @@ pub struct TestBus {
     folder: Option<TempDir>,
 }
 
-/// A running bus for tests: a [`Bus`], its clock, and short ways to look at it.
+/// A running bus for tests: a [`Bus`], its clock, and short ways to look at it. When it is shut down, or dropped, its books
+/// must balance.
 pub struct RunningTestBus {
     bus: Bus,
     clock: ManualClock,
@@ -87,9 +93,10 @@ impl TestBus {
     }
 
     /// Processes the deliveries of all connectors registered so far like this.
+    #[expect(clippy::needless_pass_by_value, reason = "as `ConnectorConfig::processing` takes it")]
     pub fn processing(mut self, processing: Processing) -> Self {
         for connector in &mut self.config.connectors {
-            connector.processing = processing;
+            connector.processing = processing.clone();
         }
         self
     }
@@ -163,6 +170,16 @@ impl RunningTestBus {
         &self.clock
     }
 
+    /// Stops, once its books were seen to balance.
+    ///
+    /// # Panics
+    ///
+    /// When they do not.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        assert_balanced(self.bus.audit().await);
+        self.bus.shutdown().await
+    }
+
     /// The counters of a queue.
     ///
     /// # Panics
@@ -182,6 +199,35 @@ impl RunningTestBus {
         let queue = QueueId::new(parse(connector), direction);
         let open = self.bus.deliveries(&queue, &DeliveryFilter::default()).await;
         open.unwrap_or_else(|error| panic!("the deliveries of {connector}: {error:?}"))
+    }
+}
+
+/// A test that got to its end must have left the books in order.
+impl Drop for RunningTestBus {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let bus = self.bus.clone();
+        let (answer, audited) = std::sync::mpsc::channel();
+        // Nobody may wait within a runtime; a thread with one of its own may.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let audit = runtime.map(|runtime| runtime.block_on(bus.audit()));
+            // Who does not wait for it any more does not want it.
+            let _unheard = answer.send(audit);
+        });
+        // What the test left half-done on this very thread may keep the store busy: then nobody can tell.
+        if let Ok(Ok(audit)) = audited.recv_timeout(AUDIT_PATIENCE) {
+            assert_balanced(audit);
+        }
+    }
+}
+
+fn assert_balanced(audit: Result<AuditReport, BusError>) {
+    // A store that is closed, or that a test broke, tells nothing.
+    if let Ok(audit) = audit {
+        assert!(audit.faults().is_empty(), "{audit}");
     }
 }
 

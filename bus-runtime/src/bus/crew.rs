@@ -1,7 +1,7 @@
 //! The workers of the registered connectors: started, stopped, and connected at once for a strict start.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bus_core::{ConnectorName, Direction};
 use bus_store::{ConnectorState, QueueId};
@@ -9,11 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bus, wait_for_queues};
+use super::Bus;
 use crate::Result;
 use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
-use crate::flow::numbers::Numbers;
 use crate::flow::worker::{Activity, Worker};
 use crate::registry::Enlisted;
 
@@ -21,6 +20,8 @@ use crate::registry::Enlisted;
 pub(super) struct Crew {
     pub(super) connection: Arc<Connection>,
     pub(super) stopping: CancellationToken,
+    /// Whether this process goes on with the queues when the workers have ended.
+    keeps_queues: Arc<AtomicBool>,
     pub(super) workers: Vec<(QueueId, watch::Receiver<Activity>, JoinHandle<()>)>,
 }
 
@@ -28,48 +29,34 @@ impl Bus {
     /// Starts the workers of a connector that can work.
     pub(crate) async fn start_crew(&self, enlisted: &Arc<Enlisted>) {
         let (true, Some(linked)) = (enlisted.works(), enlisted.linked) else { return };
-        self.asked.get_or_init(|| self.ask_for_queues()).await;
         let connection = Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(enlisted)));
         let stopping = self.shared.stopping.child_token();
+        let keeps_queues = Arc::new(AtomicBool::new(false));
         let mut workers = Vec::new();
         for direction in Direction::ALL.into_iter().filter(|direction| enlisted.has(*direction)) {
             let queue = QueueId::new(enlisted.record.name.clone(), direction);
             let (activity, watched) = watch::channel(Activity::Busy);
-            let worker = Worker {
-                shared: Arc::clone(&self.shared),
-                connection: Arc::clone(&connection),
-                linked,
-                queue: queue.clone(),
-                numbers: Numbers::default(),
-                suspect: AtomicI64::new(0),
-                activity,
-                stopping: stopping.clone(),
-            };
-            workers.push((queue, watched, tokio::spawn(worker.run())));
+            let worker =
+                Worker::new(&self.shared, &connection, linked, direction, activity, &stopping, &keeps_queues);
+            workers.push((queue, watched, self.shared.workers.spawn(worker.run())));
         }
-        let crew = Crew { connection, stopping, workers };
+        let crew = Crew { connection, stopping, keeps_queues, workers };
         self.crews.lock().await.insert(enlisted.record.name.clone(), crew);
     }
 
-    /// Asks to work on the queues. Only a process with a connector that can work does: one that merely logs leaves them
-    /// to others.
-    async fn ask_for_queues(&self) {
-        // A store tells at the first poll where nobody else works on the queues: the usual case is known before any
-        // worker begins.
-        let mut owning = Box::pin(wait_for_queues(Arc::clone(&self.shared)));
-        tokio::select! {
-            biased;
-            () = &mut owning => {}
-            () = std::future::ready(()) => {
-                tracing::info!("another process works on the queues; this one stands by");
-                tokio::spawn(owning);
-            }
-        }
+    pub(super) async fn stop_crew(&self, name: &ConnectorName) {
+        self.end_crew(name, false).await;
     }
 
-    pub(super) async fn stop_crew(&self, name: &ConnectorName) {
+    /// Stops the workers, and keeps their queues from other processes: this one goes on with them.
+    pub(super) async fn stop_crew_and_keep_queues(&self, name: &ConnectorName) {
+        self.end_crew(name, true).await;
+    }
+
+    async fn end_crew(&self, name: &ConnectorName, keeps_queues: bool) {
         let crew = self.crews.lock().await.remove(name);
         if let Some(crew) = crew {
+            crew.keeps_queues.store(keeps_queues, Ordering::Relaxed);
             crew.stopping.cancel();
             for (_, _, handle) in crew.workers {
                 let _ended = handle.await;

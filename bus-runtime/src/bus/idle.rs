@@ -62,12 +62,16 @@ impl Bus {
         match activity {
             Activity::Busy => false,
             Activity::Idle { rings, next_due } => {
-                *self.shared.store.doorbell(&watched.queue).borrow() == rings
+                !self.shared.counters.has_handed(&watched.queue)
+                    && *self.shared.store.doorbell(&watched.queue).borrow() == rings
                     && next_due.is_none_or(|due| due > now)
             }
             Activity::Closed => !is_open(&self.shared, &watched.enlisted, watched.queue.direction),
-            Activity::CutOff { until } => until > now,
-            Activity::StandingBy => !*self.shared.owns_queues.borrow(),
+            Activity::CutOff { until } | Activity::Limited { until } => until > now,
+            Activity::StandingBy => true,
+            Activity::Scheduled { until, asked } => {
+                until.is_none_or(|until| until > now) && *watched.enlisted.asked.borrow() == asked
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `bus.toml`, from text to [`Config`]: every mistake is noted with its place and its remedy, and all are reported at
 //! once.
 
+mod processing;
 mod range;
 mod settings;
 mod table;
@@ -16,9 +17,9 @@ use bus_store::{ConnectorState, Switches};
 use serde_json::{Map, Value};
 use toml::de::DeTable;
 
-use super::{Config, ConnectorConfig, Limits, Processing, StoreConfig, Synchronous};
+use super::{Config, ConnectorConfig, Limits, StoreConfig, Synchronous};
 use crate::error::{BusError, BusErrorKind};
-use range::{PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS};
+use range::{DUE_MAX_MS, PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS};
 use table::{Mistakes, Section, quoted};
 
 use crate::suggest::{list, nearest};
@@ -34,16 +35,8 @@ const STORE_DEFAULT: &str = "bus.db";
 
 const TOP_KEYS: &[&str] = &["store", "synchronous", "strict", "switches", "limits", "connectors"];
 const SWITCH_KEYS: &[&str] = &["bus", "log_outgoing", "process_outgoing", "log_incoming", "process_incoming"];
-const LIMIT_KEYS: &[&str] = &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key];
+const LIMIT_KEYS: &[&str] = &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key, DUE_MAX_MS.key];
 const CONNECTOR_KEYS: &[&str] = &["uses", "display_name", "state", "settings", "processing"];
-const PROCESSING_KEYS: &[&str] = &[
-    range::MAX_ATTEMPTS.key,
-    range::RETRY_INITIAL_MS.key,
-    range::RETRY_MULTIPLIER,
-    range::RETRY_MAX_MS.key,
-    range::CALL_TIMEOUT_MS.key,
-    range::WAIT_DEADLINE_MS.key,
-];
 
 /// Reads a file of at most 1 MiB. Paths in it are relative to its folder.
 pub(super) fn from_file(path: &Path) -> Result<Config, BusError> {
@@ -207,9 +200,11 @@ fn limits(section: &Section<'_>) -> Limits {
     let default = Limits::default();
     let payload_bytes_max = section.whole(&PAYLOAD_BYTES_MAX).and_then(|bytes| usize::try_from(bytes).ok());
     let shutdown_grace = section.whole(&SHUTDOWN_GRACE_MS).map(Duration::from_millis);
+    let due_max = section.whole(&DUE_MAX_MS).map(Duration::from_millis);
     Limits {
         payload_bytes_max: payload_bytes_max.unwrap_or(default.payload_bytes_max),
         shutdown_grace: shutdown_grace.unwrap_or(default.shutdown_grace),
+        due_max: due_max.unwrap_or(default.due_max),
     }
 }
 
@@ -241,7 +236,8 @@ fn connector(name: ConnectorName, section: &Section<'_>) -> ConnectorConfig {
             None
         }
     });
-    let states = [ConnectorState::Enabled, ConnectorState::Paused, ConnectorState::Disabled];
+    let states =
+        [ConnectorState::Enabled, ConnectorState::Paused, ConnectorState::Stopped, ConnectorState::Disabled];
     let states = states.map(|state| (state.as_str(), state));
     ConnectorConfig {
         display_name: display_name(section).map_or_else(|| name.to_string(), str::to_owned),
@@ -252,7 +248,7 @@ fn connector(name: ConnectorName, section: &Section<'_>) -> ConnectorConfig {
             .map_or_else(|| Value::Object(Map::new()), |section| settings::json(&section)),
         processing: section
             .section("processing")
-            .map(|section| processing(&section, name.as_str()))
+            .map(|section| processing::processing(&section, name.as_str()))
             .unwrap_or_default(),
         name,
     }
@@ -272,33 +268,6 @@ fn display_name<'t>(section: &Section<'t>) -> Option<&'t str> {
     Some(name)
 }
 
-fn processing(section: &Section<'_>, connector: &str) -> Processing {
-    let before = section.mistakes();
-    section.only(PROCESSING_KEYS, |key| home(key, connector));
-    let default = Processing::default();
-    let max_attempts = section.whole(&range::MAX_ATTEMPTS).and_then(|attempts| u32::try_from(attempts).ok());
-    let multiplier = section.number(range::RETRY_MULTIPLIER, range::multiplier_fault);
-    let processing = Processing {
-        max_attempts: max_attempts.unwrap_or(default.max_attempts),
-        retry_initial_ms: section.whole(&range::RETRY_INITIAL_MS).unwrap_or(default.retry_initial_ms),
-        retry_multiplier: multiplier.unwrap_or(default.retry_multiplier),
-        retry_max_ms: section.whole(&range::RETRY_MAX_MS).unwrap_or(default.retry_max_ms),
-        call_timeout_ms: section.whole(&range::CALL_TIMEOUT_MS).unwrap_or(default.call_timeout_ms),
-        wait_deadline_ms: section.whole(&range::WAIT_DEADLINE_MS).unwrap_or(default.wait_deadline_ms),
-    };
-    // What is still wrong now is wrong only together; beside a wrong value it would be a second report of that.
-    if section.mistakes() == before
-        && let Err(faults) = processing.check()
-    {
-        let key =
-            [range::RETRY_MAX_MS.key, range::RETRY_INITIAL_MS.key].into_iter().find(|key| section.has(key));
-        for fault in faults {
-            section.wrong(key.unwrap_or_default(), fault);
-        }
-    }
-    processing
-}
-
 /// Where a key belongs that stands in the wrong table.
 fn home(key: &str, connector: &str) -> Option<String> {
     let place = if TOP_KEYS.contains(&key) {
@@ -309,7 +278,7 @@ fn home(key: &str, connector: &str) -> Option<String> {
         "[limits]".to_owned()
     } else if CONNECTOR_KEYS.contains(&key) {
         format!("[connectors.{connector}]")
-    } else if PROCESSING_KEYS.contains(&key) {
+    } else if processing::KEYS.contains(&key) {
         format!("[connectors.{connector}.processing]")
     } else {
         return None;

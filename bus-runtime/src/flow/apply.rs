@@ -12,16 +12,17 @@ use bus_core::parts::{Identified, ObjectParts};
 use bus_core::payload::Payload;
 use bus_core::{AnyObject, ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{
-    Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError, StoreErrorKind,
+    Awaited, Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership,
+    Settlement, StoreError, StoreErrorKind,
 };
 
 use super::call::{self, CallEnd};
 use super::change::{HostChange, Stored};
+use super::express;
 use super::ingest::external_id_of_key;
 use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
-use super::task_log;
+use super::task_log::{self, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::{BusError, BusErrorKind};
 use crate::registry::Enlisted;
@@ -61,6 +62,8 @@ impl Applied {
 pub(crate) enum NotApplied {
     /// This became of it.
     Outcome(Outcome),
+    /// What it refers to is not there yet.
+    Missing { awaited: Vec<Awaited>, reason: String },
     /// The external system cannot be reached.
     Disconnected(bus_core::Failure),
     /// The store cannot be asked at the moment.
@@ -80,7 +83,9 @@ impl Application<'_> {
     /// prepared object is another one of the host's (bound to the id that the connector names, or matched by GUID or
     /// code name), it is asked once more, with that one: what only the host knows must not be reset.
     pub(crate) async fn apply(&self, claimed: &Claimed) -> Result<Applied, NotApplied> {
-        if let Some(outcome) = self.rules.before(claimed) {
+        if let Some(outcome) =
+            claimed.superseded_by.map(settlement::superseded).or_else(|| self.rules.before(claimed))
+        {
             return Err(NotApplied::Outcome(outcome));
         }
         let Some(route) = self.linked.incoming().find(|route| route.kind == claimed.subject) else {
@@ -210,10 +215,10 @@ impl Application<'_> {
         let instance = Arc::clone(self.instance);
         let cx = self.shared.cx(&self.enlisted.record.name);
         let prepared = async move { (route.prepare)(&instance, call, &cx).await };
-        match call::run(self.shared, self.rules.processing, prepared).await {
+        match call::run_to_its_end(self.shared, self.enlisted, prepared).await {
             CallEnd::Answered(Ok(prepared)) => Ok(prepared),
             CallEnd::Answered(Err(failure)) => Err(self.failed(claimed, failure)),
-            CallEnd::Aborted => Err(NotApplied::Outcome(released(None))),
+            CallEnd::Aborted => Err(NotApplied::Outcome(self.rules_now().aborted(self.enlisted.blocks()))),
         }
     }
 
@@ -336,10 +341,12 @@ impl Application<'_> {
         change: HostChange,
     ) -> Result<Applied, NotApplied> {
         match task_log::record(self.shared, &change).await {
-            Ok(None) => {}
-            Ok(Some(task)) => {
-                applied.commit.tasks.push(task);
-                applied.change = Some(change.summary);
+            // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
+            // by the way of the queue.
+            Ok(Recorded { tasks, .. }) => {
+                applied.change = (!tasks.is_empty()).then_some(change.summary);
+                applied.commit.claim_for = express::idle_owners(self.shared, &tasks);
+                applied.commit.tasks = tasks;
             }
             Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
                 let kind = match error.kind() {
@@ -381,9 +388,7 @@ impl Application<'_> {
 
     fn untranslated(&self, claimed: &Claimed, reason: Untranslated) -> NotApplied {
         match reason {
-            Untranslated::Missing { awaited, reason } => {
-                NotApplied::Outcome(self.rules_now().missing(claimed, awaited, reason))
-            }
+            Untranslated::Missing { awaited, reason } => NotApplied::Missing { awaited, reason },
             Untranslated::Unanswerable(reason) => ended(claimed, reason),
             Untranslated::Failed(failure) => self.failed(claimed, failure),
             Untranslated::Store(error) => NotApplied::Store(error),

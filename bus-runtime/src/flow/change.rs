@@ -60,7 +60,12 @@ impl Stored {
         Ok(Self { record, payload: parts.payload })
     }
 
-    fn summary(&self, operation: ObjectOperation, origin: Option<&ConnectorName>) -> ChangeSummary {
+    /// What is told of it before anybody looks into it.
+    pub(crate) fn summary(
+        &self,
+        operation: ObjectOperation,
+        origin: Option<&ConnectorName>,
+    ) -> ChangeSummary {
         ChangeSummary {
             object_type: self.record.key.object_type.clone(),
             id: self.record.key.id.clone(),

@@ -66,6 +66,6 @@ pub(crate) async fn deliver(
     let instance = Arc::clone(instance);
     let cx = shared.cx(&enlisted.record.name);
     let call = async move { (route.deliver)(&instance, change.into_payload(), facts, &cx).await };
-    let end = call::run(shared, &enlisted.processing, call).await;
+    let end = call::run_to_its_end(shared, enlisted, call).await;
     Delivered { end, bound: bound.take() }
 }

@@ -1,11 +1,15 @@
 //! Takes external objects in: stored as received, or refused with the reason. Nothing is dropped in silence.
 
+mod idempotency;
+
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
 use bus_core::{ConnectorName, Direction, ExternalTask, Failure, SiteName, TaskId};
-use bus_store::{Commit, NewDelivery, NewTask};
+use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
 
-use super::task_log::{check_size, shorten_title};
+pub(crate) use super::keys::external_id_of_key;
+use super::keys::incoming_key;
+use super::task_log::{check_size, is_unordered, shorten_title};
 use crate::error::{BusError, BusErrorKind};
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -50,33 +54,21 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         check_json(&body)
             .map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
     }
-    let key = match task.key {
-        Some(key) => Ok(Some(key)),
-        None => read_key(route, &body),
-    };
-    let key = match key {
-        Ok(Some(key)) if key.len() > KEY_BYTES_MAX => {
-            return Err(BusError::new(
-                BusErrorKind::TooLarge,
-                format!(
-                    "the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key",
-                    key.len()
-                ),
-            ));
-        }
-        Ok(Some(key)) if key.is_empty() => {
-            return Err(BusError::new(
-                BusErrorKind::Malformed,
-                format!(
-                    "the key of {what} is empty, so nothing tells it from others; send what identifies it"
-                ),
-            ));
-        }
-        Ok(key) => key,
-        // It does not decode to the declared type. It is kept, and parked when its turn comes, so that nothing is
-        // lost: once the mapping is mended it can be retried. Without a key it keeps nobody waiting.
-        Err(_) => None,
-    };
+    let key = key_of(task.key, route, &body, &what)?;
+    let idempotency = idempotency::of(
+        task.idempotency_key.as_deref(),
+        &what,
+        &idempotency::Sent {
+            kind: &task.kind,
+            operation: task.operation,
+            content_type: &task.content_type,
+            site: site.as_ref(),
+            data_type: task.data_type,
+            policy: task.error_policy,
+            key: key.as_deref(),
+            body: &body,
+        },
+    )?;
     let now = shared.now();
     let delivery = NewDelivery {
         connector: name.clone(),
@@ -85,11 +77,13 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         idempotency_key: shared.new_uuid(),
     };
     let named = key.as_deref().unwrap_or("without a key");
+    // One without a key, or of a connector that keeps no order, keeps nobody waiting.
+    let own = (key.is_none() || is_unordered(enlisted)).then_some(delivery.idempotency_key);
     let mut commit = Commit::at(now);
     commit.tasks.push(NewTask {
         direction: Direction::Incoming,
         title: shorten_title(&format!("{} {} {named}", task.operation, task.kind)),
-        key: incoming_key(&task.kind, key.as_deref(), delivery.idempotency_key),
+        key: incoming_key(&task.kind, key.as_deref(), own),
         subject: task.kind,
         operation: task.operation,
         data: body,
@@ -97,16 +91,49 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         site,
         origin: Some(name.clone()),
         logged_at: now,
+        redelivers: None,
+        idempotency,
         deliveries: vec![delivery],
     });
     let committed = shared.store.commit(commit).await;
-    let committed = committed.map_err(|error| BusError::store(&format!("log {what}"), error))?;
+    let committed = committed.map_err(|error| match (error.kind(), &task.idempotency_key) {
+        (StoreErrorKind::KeyReused, Some(given)) => idempotency::reused(&name, given),
+        _ => BusError::store(&format!("log {what}"), error),
+    })?;
     committed.tasks.first().copied().ok_or_else(|| {
         BusError::new(
             BusErrorKind::Store,
             format!("the store accepted {what} without giving it an id; report this"),
         )
     })
+}
+
+/// What identifies it. `None` where it does not decode to the declared type: it is kept, and parked when its turn comes,
+/// so that nothing is lost; once the mapping is mended it can be retried. Without a key it keeps nobody waiting.
+fn key_of(
+    given: Option<String>,
+    route: &IncomingRoute,
+    body: &[u8],
+    what: &str,
+) -> Result<Option<String>, BusError> {
+    let key = match given {
+        Some(key) => Some(key),
+        None => read_key(route, body).unwrap_or(None),
+    };
+    match key {
+        Some(key) if key.len() > KEY_BYTES_MAX => Err(BusError::new(
+            BusErrorKind::TooLarge,
+            format!(
+                "the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key",
+                key.len()
+            ),
+        )),
+        Some(key) if key.is_empty() => Err(BusError::new(
+            BusErrorKind::Malformed,
+            format!("the key of {what} is empty, so nothing tells it from others; send what identifies it"),
+        )),
+        key => Ok(key),
+    }
 }
 
 fn route_of(enlisted: &Enlisted, kind: &str) -> Result<&'static IncomingRoute, BusError> {
@@ -143,16 +170,6 @@ fn route_of(enlisted: &Enlisted, kind: &str) -> Result<&'static IncomingRoute, B
 fn read_key(route: &IncomingRoute, body: &[u8]) -> Result<Option<String>, Failure> {
     std::panic::catch_unwind(|| (route.key)(body))
         .unwrap_or_else(|_| Err(Failure::reject("the connector panicked when it read the key")))
-}
-
-/// What order is kept for: the external object, by kind and key. One without a key is a key of its own.
-fn incoming_key(kind: &str, key: Option<&str>, own: uuid::Uuid) -> String {
-    key.map_or_else(|| format!("{kind}#{own}"), |key| format!("{kind}={key}"))
-}
-
-/// The external id behind an incoming key; `None` where there is none.
-pub(crate) fn external_id_of_key<'k>(kind: &str, key: &'k str) -> Option<&'k str> {
-    key.strip_prefix(kind)?.strip_prefix('=')
 }
 
 /// Checks syntax and depth without building a tree.
@@ -192,15 +209,5 @@ mod tests {
         assert!(check_json(&[0xff, 0xfe]).is_err());
         let deep = "[".repeat(100_000);
         assert!(check_json(deep.as_bytes()).unwrap_err().contains("deeper than 64"));
-    }
-
-    #[test]
-    fn a_key_gives_its_external_id_back() {
-        let own = uuid::Uuid::nil();
-        assert_eq!(
-            external_id_of_key("contact", &incoming_key("contact", Some("a=b#c"), own)),
-            Some("a=b#c")
-        );
-        assert_eq!(external_id_of_key("contact", &incoming_key("contact", None, own)), None);
     }
 }

@@ -1,11 +1,16 @@
 //! Whose turn it is, as a worker meets it: the owner's side of a queue of the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_core::Timestamp;
-use bus_store::{Claim, Commit, Ownership, QueueId, StoreError};
+use bus_store::{
+    Acquired, Claim, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
+};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use crate::config::{Ordering, Processing};
 use crate::shared::Shared;
 
 /// The most deliveries that are claimed at once: what a crash can charge an attempt without a call.
@@ -16,35 +21,89 @@ pub(crate) struct OwnedQueue {
     shared: Arc<Shared>,
     pub(crate) ownership: Ownership,
     bell: watch::Receiver<u64>,
+    claim_max: usize,
+    /// What comes first in the next claim: what is due and what is fresh take turns.
+    first: First,
 }
 
 impl OwnedQueue {
-    pub(crate) async fn acquire(shared: Arc<Shared>, queue: &QueueId) -> Result<Self, StoreError> {
+    /// Becomes the owner, as soon as nobody else is: at once when the process of the present owner ends, and after the
+    /// lease when that is silent. `None` when it was told to stop before; `standing_by` is called when it has to wait.
+    pub(crate) async fn acquire(
+        shared: Arc<Shared>,
+        queue: &QueueId,
+        processing: &Processing,
+        stopping: &CancellationToken,
+        standing_by: impl Fn(),
+    ) -> Result<Option<Self>, StoreError> {
         // Listening begins before the first look, so that nothing falls in between.
         let bell = shared.store.doorbell(queue);
-        let ownership = shared.store.acquire(queue, shared.now()).await?;
-        Ok(Self { shared, ownership, bell })
+        let scope = match processing.ordering {
+            Ordering::Connector => Scope::Queue,
+            Ordering::Object | Ordering::None => Scope::Key,
+        };
+        // What the owner has begun may take as long as a call.
+        let patience = Duration::from_millis(processing.lease_ms + processing.call_timeout_ms);
+        // With a single attempt, a crash must not charge what was not called.
+        let claim_max = if processing.max_attempts == 1 { 1 } else { CLAIM_MAX };
+        let mut terms = Terms { scope, silent: None };
+        loop {
+            let seen = match shared.store.acquire(queue, terms.clone(), shared.now()).await? {
+                Acquired::Owned(ownership) => {
+                    return Ok(Some(Self { shared, ownership, bell, claim_max, first: First::Due }));
+                }
+                Acquired::Taken(seen) => seen,
+            };
+            if terms.silent.is_none() {
+                tracing::info!(%queue, owner = seen.owner, "another process works on this queue; this one stands by");
+            }
+            standing_by();
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(None),
+                free = shared.store.wait_until_free(queue) => {
+                    free?;
+                    terms.silent = None;
+                }
+                () = shared.clock.sleep_until(shared.now().plus(patience)) => terms.silent = Some(seen),
+            }
+        }
+    }
+
+    /// Begins anew: what was put back goes first.
+    pub(crate) fn begin(&mut self) {
+        self.first = First::Due;
     }
 
     /// What may run now. Also answers how often the bell had rung before the look.
     pub(crate) async fn claim(&mut self) -> Result<(u64, Claim), StoreError> {
         let rings = *self.bell.borrow_and_update();
-        let claim = self.shared.store.claim(&self.ownership, CLAIM_MAX, self.shared.now()).await?;
+        let (wanted, now) = (self.wanted(), self.shared.now());
+        let claim = self.shared.store.claim(&self.ownership, wanted, now).await?;
         Ok((rings, claim))
     }
 
-    /// Writes outcomes, and claims what may run then; answers as `claim` does. Handed over together, both share a flush
-    /// where the store can do that.
-    pub(crate) async fn settle_and_claim(&mut self, outcomes: Commit) -> Result<(u64, Claim), StoreError> {
+    fn wanted(&mut self) -> Wanted {
+        let next = match self.first {
+            First::Due => First::Fresh,
+            First::Fresh => First::Due,
+        };
+        Wanted { limit: self.claim_max, first: std::mem::replace(&mut self.first, next) }
+    }
+
+    /// Writes outcomes, and claims what may run then; answers as `claim` does, and what became of the outcomes. Handed
+    /// over together, both share a flush where the store can do that.
+    pub(crate) async fn settle_and_claim(
+        &mut self,
+        outcomes: Commit,
+    ) -> Result<(Committed, u64, Claim), StoreError> {
         let rings = *self.bell.borrow_and_update();
-        let now = self.shared.now();
+        let (wanted, now) = (self.wanted(), self.shared.now());
         // A claim that came first would find the same keys held, and be as right.
         let (settled, claim) = tokio::join!(
             self.shared.store.commit(outcomes),
-            self.shared.store.claim(&self.ownership, CLAIM_MAX, now),
+            self.shared.store.claim(&self.ownership, wanted, now),
         );
-        settled?;
-        Ok((rings, claim?))
+        Ok((settled?, rings, claim?))
     }
 
     /// Returns when the bell has rung since the last claim, or something becomes due.

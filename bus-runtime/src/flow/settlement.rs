@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus_core::{ErrorPolicy, Failure, FailureKind, Timestamp};
+use bus_core::{DeliveryId, ErrorPolicy, Failure, FailureKind, Timestamp};
 use bus_store::operate::INTERRUPTED_ERROR;
 use bus_store::{Awaited, Claimed, Outcome};
 
@@ -16,6 +16,7 @@ const SKIP_ONCE: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) processing: &'a Processing,
+    pub(crate) due_max: Duration,
     pub(crate) now: Timestamp,
     pub(crate) dice: u64,
 }
@@ -33,7 +34,7 @@ impl Rules<'_> {
         }
         let first_turn = claimed.attempt == 1 && claimed.asks == 0 && !claimed.aside;
         (claimed.policy == ErrorPolicy::SkipOnce && first_turn).then(|| Outcome::Aside {
-            due: self.now.plus(SKIP_ONCE),
+            due: self.after(SKIP_ONCE),
             error: None,
             charged: false,
         })
@@ -45,14 +46,50 @@ impl Rules<'_> {
         match failure.kind() {
             FailureKind::Disconnected => released(Some(error)),
             FailureKind::Reject => ended(claimed, error),
-            FailureKind::RetryAfter(delay) => {
-                self.again(claimed, error, retry::clamp_due(self.now, self.now.plus(delay)))
+            FailureKind::StepAside => self.aside(claimed, error),
+            FailureKind::Defer => {
+                self.deferred(claimed, error, retry::defer(self.processing, claimed.defers, self.dice))
             }
-            _ => {
-                let wait = retry::delay(self.processing, claimed.attempt, self.dice);
-                self.again(claimed, error, retry::clamp_due(self.now, self.now.plus(wait)))
+            FailureKind::DeferFor(wait) => {
+                self.deferred(claimed, error, retry::defer_for(self.processing, wait))
             }
+            FailureKind::RetryAfter(wait) => {
+                self.again(claimed, error, retry::retry_after(self.processing, wait))
+            }
+            _ => self.again(claimed, error, self.back_off(claimed)),
         }
+    }
+
+    /// After the external system was lost at this delivery again and again, although others went through in between: it
+    /// is the delivery's own fault, as far as anybody can tell.
+    pub(crate) fn lost_too_often(&self, claimed: &Claimed, failure: &Failure) -> Outcome {
+        let (error, is_aside) = (failure.message(), claimed.policy == ErrorPolicy::SkipOnError);
+        if claimed.attempt >= self.processing.max_attempts {
+            return Outcome::Parked { error, aside: is_aside };
+        }
+        let due = self.after(self.back_off(claimed));
+        // No policy discards what is disconnected.
+        if is_aside {
+            Outcome::Aside { due, error: Some(error), charged: true }
+        } else {
+            Outcome::Retry { due, error }
+        }
+    }
+
+    /// After the external system was lost at this delivery twice in a row: others go first, once it is connected again.
+    pub(crate) fn lost_again(&self, claimed: &Claimed, failure: &Failure, connected: Duration) -> Outcome {
+        let wait = connected.saturating_add(self.back_off(claimed));
+        Outcome::Released { due: self.after(wait), error: Some(failure.message()) }
+    }
+
+    /// After the bus stopped while it was called. A call that blocks its thread may still go on, so it is charged; any
+    /// other was dropped, as if it had never been called.
+    pub(crate) fn aborted(&self, blocks: bool) -> Outcome {
+        if !blocks {
+            return released(None);
+        }
+        let error = "the bus stopped before this call had returned, and left its thread to itself";
+        Outcome::Retry { due: self.now, error: error.to_owned() }
     }
 
     /// What it refers to is not there: wait, unless it has waited long enough.
@@ -62,8 +99,8 @@ impl Rules<'_> {
             let error = format!("{reason}; it did not arrive within the wait deadline");
             return Outcome::Parked { error, aside: claimed.policy == ErrorPolicy::SkipOnError };
         }
-        let due = self.now.plus(retry::ask_again(claimed.asks, self.dice));
-        Outcome::Waiting { awaited, due: retry::clamp_due(self.now, due), reason }
+        let due = self.after(retry::ask_again(claimed.asks, self.dice));
+        Outcome::Waiting { awaited, due, reason }
     }
 
     /// Somebody else changed the same object again and again: not the task's fault, so it is never discarded for it.
@@ -71,18 +108,51 @@ impl Rules<'_> {
         if claimed.attempt >= self.processing.max_attempts {
             return Outcome::Parked { error, aside: claimed.policy == ErrorPolicy::SkipOnError };
         }
-        let wait = retry::delay(self.processing, claimed.attempt, self.dice);
-        Outcome::Retry { due: retry::clamp_due(self.now, self.now.plus(wait)), error }
+        Outcome::Retry { due: self.after(self.back_off(claimed)), error }
     }
 
-    fn again(&self, claimed: &Claimed, error: String, due: Timestamp) -> Outcome {
+    fn again(&self, claimed: &Claimed, error: String, wait: Duration) -> Outcome {
         if claimed.policy == ErrorPolicy::DeleteOnError || claimed.attempt >= self.processing.max_attempts {
             return ended(claimed, error);
         }
+        let due = self.after(wait);
         match claimed.policy {
             ErrorPolicy::SkipOnError => Outcome::Aside { due, error: Some(error), charged: true },
             _ => Outcome::Retry { due, error },
         }
+    }
+
+    /// The connector lets others of the same object pass.
+    fn aside(&self, claimed: &Claimed, error: String) -> Outcome {
+        if claimed.attempt >= self.processing.max_attempts {
+            return Outcome::Parked { error, aside: true };
+        }
+        Outcome::Aside { due: self.after(self.back_off(claimed)), error: Some(error), charged: true }
+    }
+
+    /// The connector does not want it now. No policy calls that a failure, until it has lasted for too long.
+    fn deferred(&self, claimed: &Claimed, error: String, wait: Duration) -> Outcome {
+        let total = Duration::from_millis(self.processing.defer_total_ms);
+        if claimed.deferred_since.is_some_and(|since| self.now.since(since) >= total) {
+            let error = format!("{error}; it was deferred for {total:?}, which is as long as is allowed");
+            return Outcome::Parked { error, aside: claimed.policy == ErrorPolicy::SkipOnError };
+        }
+        Outcome::Deferred { due: self.after(wait), error }
+    }
+
+    fn back_off(&self, claimed: &Claimed) -> Duration {
+        retry::delay(self.processing, claimed.attempt, self.dice)
+    }
+
+    fn after(&self, wait: Duration) -> Timestamp {
+        retry::clamp_due(self.now, self.now.plus(wait), self.due_max)
+    }
+}
+
+/// A later delivery of the same object has done what this one, which stepped aside, was to do.
+pub(crate) fn superseded(by: DeliveryId) -> Outcome {
+    Outcome::Discarded {
+        error: format!("superseded by delivery {by}, which is of a later change of the same object"),
     }
 }
 
@@ -91,8 +161,21 @@ pub(crate) fn holds(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Completed | Outcome::Discarded { .. } | Outcome::Aside { .. } => false,
         Outcome::Parked { aside, .. } => !aside,
-        Outcome::Retry { .. } | Outcome::Released { .. } | Outcome::Waiting { .. } => true,
+        Outcome::Retry { .. }
+        | Outcome::Released { .. }
+        | Outcome::Deferred { .. }
+        | Outcome::Waiting { .. } => true,
     }
+}
+
+/// Whether everything later of the queue has to wait, where order is kept within the queue.
+pub(crate) fn holds_queue(outcome: &Outcome) -> bool {
+    holds(outcome) && !matches!(outcome, Outcome::Waiting { .. })
+}
+
+/// Whether the delivery has ended.
+pub(crate) fn is_final(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Completed | Outcome::Discarded { .. })
 }
 
 /// Not done, and not its fault: again as soon as it may.
@@ -112,7 +195,8 @@ pub(crate) fn ended(claimed: &Claimed, error: String) -> Outcome {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use bus_core::{DataType, DeliveryId, ObjectOperation, TaskId};
+    use crate::config::FURTHEST_DUE;
+    use bus_core::{DataType, ObjectOperation, TaskId};
     use uuid::Uuid;
 
     pub(crate) fn claimed(policy: ErrorPolicy, attempt: u32) -> Claimed {
@@ -132,7 +216,10 @@ pub(crate) mod tests {
             attempt,
             asks: 0,
             waiting_since: None,
+            defers: 0,
+            deferred_since: None,
             aside: false,
+            superseded_by: None,
             logged_at: Timestamp::EPOCH,
         }
     }
@@ -142,6 +229,7 @@ pub(crate) mod tests {
             Outcome::Completed => "completed",
             Outcome::Retry { .. } => "retry",
             Outcome::Released { .. } => "released",
+            Outcome::Deferred { .. } => "deferred",
             Outcome::Waiting { .. } => "waiting",
             Outcome::Aside { charged: true, .. } => "aside charged",
             Outcome::Aside { charged: false, .. } => "aside",
@@ -155,13 +243,23 @@ pub(crate) mod tests {
     fn each_policy_says_what_becomes_of_each_failure() {
         use ErrorPolicy::{Default, DeleteOnError, SkipOnError, SkipOnce};
         let processing = Processing { max_attempts: 3, ..Processing::default() };
-        let rules = Rules { processing: &processing, now: Timestamp::from_micros(1_000_000), dice: 7 };
+        let rules = Rules {
+            processing: &processing,
+            due_max: FURTHEST_DUE,
+            now: Timestamp::from_micros(1_000_000),
+            dice: 7,
+        };
         let table = [
             (Default, 1, Failure::retry("x"), "retry"),
             (Default, 3, Failure::retry("x"), "parked"),
             (Default, 3, Failure::disconnected("x"), "released"),
             (Default, 1, Failure::reject("x"), "parked"),
             (Default, 1, Failure::retry_after("x", Duration::MAX), "retry"),
+            (Default, 1, Failure::step_aside("x"), "aside charged"),
+            (Default, 3, Failure::step_aside("x"), "parked aside"),
+            (DeleteOnError, 1, Failure::step_aside("x"), "aside charged"),
+            (Default, 3, Failure::defer("x"), "deferred"),
+            (DeleteOnError, 3, Failure::defer_for("x", Duration::MAX), "deferred"),
             (SkipOnce, 2, Failure::retry("x"), "retry"),
             (SkipOnError, 1, Failure::retry("x"), "aside charged"),
             (SkipOnError, 3, Failure::retry("x"), "parked aside"),
@@ -179,7 +277,7 @@ pub(crate) mod tests {
     #[test]
     fn only_the_first_turn_of_skip_once_steps_aside() {
         let processing = Processing::default();
-        let rules = Rules { processing: &processing, now: Timestamp::EPOCH, dice: 0 };
+        let rules = Rules { processing: &processing, due_max: FURTHEST_DUE, now: Timestamp::EPOCH, dice: 0 };
         assert!(rules.before(&claimed(ErrorPolicy::SkipOnce, 1)).is_some());
         let again = Claimed { aside: true, ..claimed(ErrorPolicy::SkipOnce, 1) };
         assert!(rules.before(&again).is_none());
@@ -189,16 +287,35 @@ pub(crate) mod tests {
     #[test]
     fn what_ended_its_process_at_every_attempt_is_not_called_again() {
         let processing = Processing { max_attempts: 3, ..Processing::default() };
-        let rules = Rules { processing: &processing, now: Timestamp::EPOCH, dice: 0 };
+        let rules = Rules { processing: &processing, due_max: FURTHEST_DUE, now: Timestamp::EPOCH, dice: 0 };
         assert!(rules.before(&claimed(ErrorPolicy::Default, 3)).is_none());
         let outcome = rules.before(&claimed(ErrorPolicy::Default, 4)).unwrap();
         assert_eq!(word(&outcome), "parked");
     }
 
     #[test]
+    fn deferring_ends_when_it_has_lasted_too_long() {
+        let processing = Processing { defer_total_ms: 1_000, ..Processing::default() };
+        let now = Timestamp::from_micros(5_000_000);
+        let rules = Rules { processing: &processing, due_max: FURTHEST_DUE, now, dice: 0 };
+        let deferred = |since| Claimed {
+            deferred_since: Some(Timestamp::from_micros(since)),
+            ..claimed(ErrorPolicy::Default, 1)
+        };
+        let failure = Failure::defer("not now");
+        assert_eq!(word(&rules.failed(&deferred(4_500_000), &failure)), "deferred");
+        assert_eq!(word(&rules.failed(&deferred(4_000_000), &failure)), "parked");
+    }
+
+    #[test]
     fn waiting_ends_at_its_deadline() {
         let processing = Processing { wait_deadline_ms: 1_000, ..Processing::default() };
-        let rules = Rules { processing: &processing, now: Timestamp::from_micros(5_000_000), dice: 0 };
+        let rules = Rules {
+            processing: &processing,
+            due_max: FURTHEST_DUE,
+            now: Timestamp::from_micros(5_000_000),
+            dice: 0,
+        };
         let fresh = claimed(ErrorPolicy::Default, 1);
         assert_eq!(word(&rules.missing(&fresh, Vec::new(), "waits".to_owned())), "waiting");
         let old = Claimed { waiting_since: Some(Timestamp::from_micros(4_000_000)), ..fresh };

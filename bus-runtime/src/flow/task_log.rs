@@ -1,25 +1,45 @@
-//! Writes a change down for everybody who subscribed: one task, one delivery for each connector.
+//! Writes a change down for everybody who subscribed: one task, one delivery for each connector. Where some of them
+//! keep no order, those have a task of their own, because order is kept by the task's key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
     ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget,
     TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord};
+use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError};
 
 use super::change::HostChange;
+pub(crate) use super::keys::object_of_key;
+use super::keys::outgoing_key;
+use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
-use crate::registry::Roster;
+use crate::registry::{Enlisted, Roster};
 use crate::shared::Shared;
 
 /// The longest title, in characters.
 const TITLE_CHARS_MAX: usize = 450;
 
-/// Who is told of a change, and how much: the highest data type where several lines of one connector match.
-pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, DataType> {
-    let mut told = BTreeMap::new();
+/// How a connector is told of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Told {
+    pub(crate) data_type: DataType,
+    /// Before the logging call returns, if that can be.
+    pub(crate) sync: bool,
+}
+
+/// What is to be logged of a change.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) tasks: Vec<NewTask>,
+    /// Who is to be told before the logging call returns.
+    pub(crate) synchronous: BTreeSet<ConnectorName>,
+}
+
+/// Who is told of a change, and how: the highest priority where several lines of one connector match.
+pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, Told> {
+    let mut told: BTreeMap<ConnectorName, Told> = BTreeMap::new();
     for (subscriber, subscription) in roster.matcher().matching(change.before.as_ref(), &change.summary) {
         let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else {
             continue;
@@ -31,65 +51,97 @@ pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<Conn
         {
             continue;
         }
-        let data_type = told.entry(subscriber.connector.clone()).or_insert(subscription.data_type);
-        *data_type = subscription.data_type.max(*data_type);
+        let by_this = Told { data_type: subscription.data_type, sync: subscription.sync };
+        let known = told.entry(subscriber.connector.clone()).or_insert(by_this);
+        known.data_type = known.data_type.max(by_this.data_type);
+        known.sync |= by_this.sync;
     }
     told
 }
 
-/// The task of a change; `None` when nobody is to be told, or logging is switched off.
-pub(crate) async fn record(shared: &Shared, change: &HostChange) -> Result<Option<NewTask>, BusError> {
+/// The tasks of a change; none when nobody is to be told, or logging is switched off.
+pub(crate) async fn record(shared: &Shared, change: &HostChange) -> Result<Recorded, BusError> {
     let switches = *shared.switches.borrow();
     if !(switches.bus && switches.log_outgoing) {
-        return Ok(None);
+        return Ok(Recorded::default());
     }
-    let told = subscribers(&shared.roster(), change);
-    let Some(most) = told.values().copied().max() else { return Ok(None) };
+    let roster = shared.roster();
+    let told = subscribers(&roster, change);
+    let Some(most) = told.values().map(|told| told.data_type).max() else { return Ok(Recorded::default()) };
     for listener in &shared.listeners {
         listener
             .before_logging(&change.summary)
             .map_err(|veto| vetoed(&change.summary, &veto.to_string()))?;
     }
-    let mut payload = change.payload.clone().reduced_to(most);
+    let data = written(shared, &change.summary, change.payload.clone(), most).await?;
+    let synchronous = told.iter().filter(|(_, told)| told.sync).map(|(name, _)| name.clone()).collect();
+    let (unordered, ordered): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|(name, _)| roster.get(name).is_some_and(|known| is_unordered(known)));
+    let mut tasks = Vec::new();
+    for (told, is_unordered) in [(ordered, false), (unordered, true)] {
+        if !told.is_empty() {
+            let deliveries = told.into_iter().map(|(connector, told)| NewDelivery {
+                connector,
+                data_type: told.data_type,
+                policy: ErrorPolicy::Default,
+                idempotency_key: shared.new_uuid(),
+            });
+            let own = is_unordered.then(|| shared.new_uuid());
+            tasks.push(task(shared, &change.summary, data.clone(), own, deliveries.collect()));
+        }
+    }
+    Ok(Recorded { tasks, synchronous })
+}
+
+/// Whether deliveries of one object may overtake each other.
+pub(crate) fn is_unordered(enlisted: &Enlisted) -> bool {
+    enlisted.processing.ordering == Ordering::None
+}
+
+/// A change as it is kept for those who are told at most this much, with its translation records.
+pub(crate) async fn written(
+    shared: &Shared,
+    change: &ChangeSummary,
+    payload: Payload,
+    most: DataType,
+) -> Result<Vec<u8>, BusError> {
+    let mut payload = payload.reduced_to(most);
     if most.translates() {
-        add_translation_records(shared, &mut payload).await?;
+        let added = add_translation_records(shared, &mut payload).await;
+        added.map_err(|error| BusError::store("look up what an object refers to", error))?;
     }
     let data = serde_json::to_vec(&payload).map_err(|error| {
-        BusError::new(BusErrorKind::Malformed, format!("{} cannot be written as JSON", name(&change.summary)))
+        BusError::new(BusErrorKind::Malformed, format!("{} cannot be written as JSON", name(change)))
             .with_source(error)
     })?;
-    check_size(shared, &name(&change.summary), data.len())?;
-    let now = shared.now();
-    let deliveries = told.into_iter().map(|(connector, data_type)| NewDelivery {
-        connector,
-        data_type,
-        policy: ErrorPolicy::Default,
-        idempotency_key: shared.new_uuid(),
-    });
-    Ok(Some(NewTask {
+    check_size(shared, &name(change), data.len())?;
+    Ok(data)
+}
+
+/// A task of a change; with `own`, its order is kept for nothing else.
+pub(crate) fn task(
+    shared: &Shared,
+    change: &ChangeSummary,
+    data: Vec<u8>,
+    own: Option<uuid::Uuid>,
+    deliveries: Vec<NewDelivery>,
+) -> NewTask {
+    let object = ObjectKey { object_type: change.object_type.clone(), id: change.id.clone() };
+    NewTask {
         direction: Direction::Outgoing,
-        subject: change.summary.object_type.to_string(),
-        key: outgoing_key(&change.summary.object_type, &change.summary.id),
-        operation: change.summary.operation,
-        title: title(shared, &change.summary),
+        subject: change.object_type.to_string(),
+        key: outgoing_key(&object, own),
+        operation: change.operation,
+        title: title(shared, change),
         data,
         content_type: "application/json".to_owned(),
-        site: change.summary.site.clone(),
-        origin: change.summary.origin.clone(),
-        logged_at: now,
-        deliveries: deliveries.collect(),
-    }))
-}
-
-/// What order is kept for: the object, by type and id.
-fn outgoing_key(object_type: &bus_core::ObjectType, id: &bus_core::ObjectId) -> String {
-    format!("{object_type}={id}")
-}
-
-/// The object behind an outgoing key.
-pub(crate) fn object_of_key(subject: &str, key: &str) -> Option<ObjectKey> {
-    let id = key.strip_prefix(subject)?.strip_prefix('=')?;
-    Some(ObjectKey { object_type: subject.parse().ok()?, id: bus_core::ObjectId::from_text(id) })
+        site: change.site.clone(),
+        origin: change.origin.clone(),
+        logged_at: shared.now(),
+        redelivers: None,
+        idempotency: None,
+        deliveries,
+    }
 }
 
 /// What an object is larger than is never logged.
@@ -106,14 +158,17 @@ pub(crate) fn check_size(shared: &Shared, what: &str, bytes: usize) -> Result<()
     ))
 }
 
-async fn add_translation_records(shared: &Shared, payload: &mut Payload) -> Result<(), BusError> {
+/// Notes what identifies each referenced object apart from its id.
+pub(crate) async fn add_translation_records(
+    shared: &Shared,
+    payload: &mut Payload,
+) -> Result<(), StoreError> {
     let mut records: BTreeMap<ObjectKey, Option<TranslationRecord>> = BTreeMap::new();
     for reference in &mut payload.references {
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let found = shared.store.object(&key).await;
-            let found = found.map_err(|error| BusError::store("look up what an object refers to", error))?;
+            let found = shared.store.object(&key).await?;
             records.insert(key.clone(), found.map(translation_record));
         }
         reference.record = records.get(&key).cloned().flatten();

@@ -4,7 +4,7 @@
 //! Longer than other files because both directions stand in it: what one does, the other undoes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::instance::Instance;
@@ -65,9 +65,10 @@ pub(crate) struct Translator<'a> {
     pub(crate) learned: Vec<Binding>,
 }
 
-/// What is known of external ids: read once for a batch, then kept up to date by what the batch itself binds.
+/// What is known of external ids: read once for a claim, then kept up to date by what its deliveries bind, side by side
+/// as they may run.
 #[derive(Debug, Default)]
-pub(crate) struct ExternalIds(HashMap<ObjectKey, Option<String>>);
+pub(crate) struct ExternalIds(Mutex<HashMap<ObjectKey, Option<String>>>);
 
 impl ExternalIds {
     /// Asks the identity map about these objects, all at once.
@@ -82,19 +83,23 @@ impl ExternalIds {
             return Ok(Self::default());
         }
         let ids = shared.store.external_ids(connector, &objects).await?;
-        Ok(Self(objects.into_iter().zip(ids).collect()))
+        Ok(Self(Mutex::new(objects.into_iter().zip(ids).collect())))
     }
 
-    pub(crate) fn get(&self, object: &ObjectKey) -> Option<&str> {
-        self.0.get(object)?.as_deref()
+    pub(crate) fn get(&self, object: &ObjectKey) -> Option<String> {
+        self.known().get(object)?.clone()
     }
 
-    pub(crate) fn bind(&mut self, object: ObjectKey, external_id: String) {
-        self.0.insert(object, Some(external_id));
+    pub(crate) fn bind(&self, object: ObjectKey, external_id: String) {
+        self.known().insert(object, Some(external_id));
     }
 
-    pub(crate) fn forget(&mut self, object: &ObjectKey) {
-        self.0.remove(object);
+    pub(crate) fn forget(&self, object: &ObjectKey) {
+        self.known().remove(object);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +125,7 @@ impl Translator<'_> {
         own: &ObjectKey,
         operation: ObjectOperation,
         data_type: DataType,
-        known: &mut ExternalIds,
+        known: &ExternalIds,
     ) -> Result<Translated, Untranslated> {
         if !data_type.translates() {
             return Ok(Translated(payload));
@@ -131,7 +136,7 @@ impl Translator<'_> {
             let ReferenceTarget::Host(id) = &reference.target else { continue };
             let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
             if let Some(external_id) = known.get(&key) {
-                reference.target = ReferenceTarget::External(external_id.to_owned());
+                reference.target = ReferenceTarget::External(external_id);
                 continue;
             }
             // A reference to itself is never waited for: what it waits for would stand behind it.
@@ -177,7 +182,7 @@ impl Translator<'_> {
         let cx = self.shared.cx(self.connector());
         let key = object.key.clone();
         let call = async move { instance.external_object_id(&object, &cx).await };
-        let answer = match call::run(self.shared, &self.enlisted.processing, call).await {
+        let answer = match call::run(self.shared, self.enlisted, call).await {
             CallEnd::Aborted => return Err(Untranslated::Aborted),
             CallEnd::Answered(answer) => answer,
         };
@@ -321,7 +326,7 @@ impl Translator<'_> {
         let cx = self.shared.cx(self.connector());
         let (object_type, external_id) = external.clone();
         let call = async move { instance.internal_object_params(&external_id, &object_type, &cx).await };
-        let answer = match call::run(self.shared, &self.enlisted.processing, call).await {
+        let answer = match call::run(self.shared, self.enlisted, call).await {
             CallEnd::Aborted => return Err(Untranslated::Aborted),
             CallEnd::Answered(answer) => answer,
         };

@@ -1,28 +1,37 @@
-//! Works on one queue: one registered connector, one direction. One delivery after the other, oldest first within each
-//! key; outcomes are written in batches.
+//! Works on one queue: one registered connector, one direction. Up to `concurrency` deliveries of different keys side by
+//! side, those of one key one after the other, oldest first; outcomes are written in batches.
 
+mod backlog;
 mod batch;
 mod incoming;
 mod outgoing;
+mod rate;
+mod session;
+mod suspects;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::instance::Instance;
-use bus_core::{Direction, Failure, FailureKind, Timestamp};
-use bus_store::{Claim, Claimed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind};
+use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
+use bus_store::{Awaited, Claimed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::numbers::Numbers;
 use super::queue::{OwnedQueue, sleep_until};
 use super::settlement::Rules;
+use crate::config::Ordering;
 use crate::connection::{Asked, Connection};
+use crate::explain::cycle_of;
 use crate::registry::Enlisted;
-use crate::retry;
 use crate::shared::Shared;
+
+use rate::Limiter;
+use session::{End, Left, Session};
+use suspects::{Suspects, Verdict};
 
 /// How soon after the store failed it is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -38,34 +47,61 @@ pub(crate) enum Activity {
     Closed,
     /// The external system cannot be reached; tried again then.
     CutOff { until: Timestamp },
-    /// Another process works on the queues.
+    /// Another process works on the queue.
     StandingBy,
+    /// The limit of calls lets nothing begin before this.
+    Limited { until: Timestamp },
+    /// It runs by a schedule, and not before then.
+    Scheduled { until: Option<Timestamp>, asked: u64 },
 }
 
 /// Works on one queue.
 pub(crate) struct Worker {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) linked: &'static ConnectorDescriptor,
-    pub(crate) queue: QueueId,
-    pub(crate) numbers: Numbers,
-    pub(crate) activity: watch::Sender<Activity>,
-    /// Cancelled when this connector's workers end, with or without the bus.
-    pub(crate) stopping: CancellationToken,
-    /// The delivery at which the external system was lost last; 0 for none.
-    pub(crate) suspect: AtomicI64,
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    linked: &'static ConnectorDescriptor,
+    queue: QueueId,
+    numbers: Numbers,
+    activity: watch::Sender<Activity>,
+    stopping: CancellationToken,
+    /// Whether this process goes on with the queue when the worker has ended.
+    keeps_queue: Arc<AtomicBool>,
+    suspects: Mutex<Suspects>,
+    limiter: Option<Mutex<Limiter>>,
 }
 
 impl Worker {
+    /// A worker on this queue of a connector; it shows what it is doing in `activity`, and ends when `stopping` is
+    /// cancelled, with or without the bus.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        connection: &Arc<Connection>,
+        linked: &'static ConnectorDescriptor,
+        direction: Direction,
+        activity: watch::Sender<Activity>,
+        stopping: &CancellationToken,
+        keeps_queue: &Arc<AtomicBool>,
+    ) -> Self {
+        let Enlisted { record, processing, .. } = &*connection.enlisted;
+        let rate = processing.rate.filter(|_| direction == Direction::Outgoing);
+        Self {
+            shared: Arc::clone(shared),
+            linked,
+            queue: QueueId::new(record.name.clone(), direction),
+            numbers: Numbers::default(),
+            suspects: Mutex::default(),
+            limiter: rate.map(|rate| Mutex::new(Limiter::new(rate))),
+            activity,
+            stopping: stopping.clone(),
+            keeps_queue: Arc::clone(keeps_queue),
+            connection: Arc::clone(connection),
+        }
+    }
+
     /// Works until the bus, or this connector, stops.
     pub(crate) async fn run(self) {
         let worker = Arc::new(self);
         let stopping = worker.stopping.clone();
-        worker.activity.send_replace(Activity::StandingBy);
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = wait_until(worker.shared.owns_queues.subscribe(), |owns| *owns) => {}
-        }
         while !stopping.is_cancelled() {
             worker.activity.send_replace(Activity::Busy);
             // On a task of its own: code of the application runs in it (filters, listeners, serialisation), and a panic
@@ -104,63 +140,93 @@ impl Worker {
 
     /// Acquires the queue and works on it until it is told to stop.
     async fn work(&self) -> Result<(), StoreError> {
-        let mut queue = OwnedQueue::acquire(Arc::clone(&self.shared), &self.queue).await?;
+        let processing = &self.connection.enlisted.processing;
+        let standing_by = || {
+            self.activity.send_replace(Activity::StandingBy);
+        };
+        let shared = Arc::clone(&self.shared);
+        let acquiring = OwnedQueue::acquire(shared, &self.queue, processing, &self.stopping, standing_by);
+        let Some(mut queue) = acquiring.await? else { return Ok(()) };
+        self.activity.send_replace(Activity::Busy);
+        let mut left = Left::new(self);
+        let mut asked = self.connection.enlisted.asked.subscribe();
+        let mut is_time = self.connection.enlisted.processing.schedule.is_none();
         while !self.stopping.is_cancelled() {
             if !self.is_open() {
+                if !matches!(
+                    *self.connection.enlisted.state.borrow(),
+                    ConnectorState::Enabled | ConnectorState::Paused
+                ) {
+                    self.connection.close().await;
+                }
                 self.activity.send_replace(Activity::Closed);
                 tokio::select! {
-                    () = self.stopping.cancelled() => return Ok(()),
+                    () = self.stopping.cancelled() => break,
                     () = self.gate_differs_from(false) => {}
                 }
                 self.activity.send_replace(Activity::Busy);
                 continue;
             }
-            let (rings, claim) = match self.connection.instance().await {
+            if !is_time {
+                is_time = self.is_time(&mut asked).await;
+                continue;
+            }
+            asked.mark_unchanged();
+            let instance = match self.connection.instance().await {
+                Asked::Connected(instance) => instance,
                 Asked::NotBefore(at) => {
                     self.activity.send_replace(Activity::CutOff { until: at });
                     tokio::select! {
-                        () = self.stopping.cancelled() => return Ok(()),
+                        () = self.stopping.cancelled() => break,
                         () = self.gate_differs_from(true) => {}
                         () = sleep_until(&self.shared, Some(at)) => {}
                     }
                     self.activity.send_replace(Activity::Busy);
                     continue;
                 }
-                Asked::Connected(instance) => match self.claim_and_process(&mut queue, &instance).await? {
-                    Some(nothing_ready) => nothing_ready,
-                    None => continue,
-                },
             };
-            self.activity.send_replace(Activity::Idle { rings, next_due: claim.next_due });
-            tokio::select! {
-                () = self.stopping.cancelled() => return Ok(()),
-                () = self.gate_differs_from(true) => {}
-                () = queue.wait(claim.next_due) => {}
+            let end;
+            (end, left) = Session::begin(self, &mut queue, &instance, left).run().await?;
+            match end {
+                End::Stopped | End::Closed => {}
+                End::Lost(failure) => self.connection.lost(&instance, &failure, self.queue.direction).await,
+                End::Emptied => is_time = false,
             }
-            self.activity.send_replace(Activity::Busy);
         }
-        Ok(())
+        if let Some(instance) = left.instance() {
+            Session::begin(self, &mut queue, &instance, left).run().await?;
+        }
+        if self.keeps_queue.load(Relaxed) {
+            return Ok(());
+        }
+        self.shared.store.release(&queue.ownership).await
     }
 
-    /// Works until nothing is ready, and answers the look that found nothing; `None` when the gate, or the connection,
-    /// has to be looked at first.
-    async fn claim_and_process(
-        &self,
-        queue: &mut OwnedQueue,
-        instance: &Arc<Instance>,
-    ) -> Result<Option<(u64, Claim)>, StoreError> {
-        let mut next = queue.claim().await?;
-        while !next.1.deliveries.is_empty() {
-            match self.process(queue, instance, next.1.deliveries).await? {
-                Some(claimed) => next = claimed,
-                None => return Ok(None),
-            }
+    /// Waits until the schedule, or somebody, says that it is time; whether it is, and not something else has changed.
+    async fn is_time(&self, asked: &mut watch::Receiver<u64>) -> bool {
+        let Some(schedule) = &self.connection.enlisted.processing.schedule else { return true };
+        let until = schedule.next_after(self.shared.now());
+        let seen = if asked.has_changed().unwrap_or(false) { None } else { Some(*asked.borrow()) };
+        if let Some(asked) = seen {
+            self.activity.send_replace(Activity::Scheduled { until, asked });
         }
-        Ok(Some(next))
+        let is_time = tokio::select! {
+            () = self.stopping.cancelled() => false,
+            () = self.gate_differs_from(true) => false,
+            _ = asked.changed() => true,
+            () = sleep_until(&self.shared, until) => true,
+        };
+        self.activity.send_replace(Activity::Busy);
+        is_time
     }
 
     fn is_open(&self) -> bool {
         is_open(&self.shared, &self.connection.enlisted, self.queue.direction)
+    }
+
+    /// Whether the queue as a whole keeps order.
+    fn is_in_queue_order(&self) -> bool {
+        self.connection.enlisted.processing.ordering == Ordering::Connector
     }
 
     /// Returns when switches and state say something else than this.
@@ -181,41 +247,50 @@ impl Worker {
         !self.stopping.is_cancelled() && self.is_open()
     }
 
-    /// Answers what was claimed with the last outcomes, where something was.
-    async fn process(
-        &self,
-        queue: &mut OwnedQueue,
-        instance: &Arc<Instance>,
-        claimed: Vec<Claimed>,
-    ) -> Result<Option<(u64, Claim)>, StoreError> {
-        match self.queue.direction {
-            Direction::Outgoing => self.process_outgoing(queue, instance, claimed).await,
-            Direction::Incoming => self.process_incoming(queue, instance, claimed).await.map(|()| None),
-        }
-    }
-
     /// What becomes of a delivery after a failure of the connector.
-    ///
-    /// A delivery at which the external system is lost twice in a row, although `connect` succeeded in between, may
-    /// itself be the reason: others go first then.
     fn after_failure(&self, claimed: &Claimed, failure: &Failure) -> Outcome {
         let rules = self.rules();
         if failure.kind() != FailureKind::Disconnected {
             return rules.failed(claimed, failure);
         }
-        if self.suspect.swap(claimed.delivery.0, Ordering::Relaxed) != claimed.delivery.0 {
-            return rules.failed(claimed, failure);
+        match self.suspects().lost(claimed.delivery, rules.processing.disconnected_max) {
+            Verdict::Innocent => rules.failed(claimed, failure),
+            Verdict::Twice => rules.lost_again(claimed, failure, self.connection.wait_longest()),
+            Verdict::Guilty => rules.lost_too_often(claimed, failure),
         }
-        let wait = retry::delay(rules.processing, claimed.attempt, rules.dice);
-        Outcome::Released { due: rules.now.plus(wait), error: Some(failure.message()) }
+    }
+
+    /// What becomes of a delivery that refers to something which is not there yet.
+    async fn missing(
+        &self,
+        claimed: &Claimed,
+        awaited: Vec<Awaited>,
+        reason: String,
+    ) -> Result<Outcome, StoreError> {
+        if let Some(cycle) = cycle_of(&self.shared, &self.queue, &claimed.key, &awaited).await? {
+            let aside = claimed.policy == ErrorPolicy::SkipOnError;
+            return Ok(Outcome::Parked { error: format!("{reason}; {cycle}"), aside });
+        }
+        Ok(self.rules().missing(claimed, awaited, reason))
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> Rules<'_> {
         Rules {
             processing: &self.connection.enlisted.processing,
+            due_max: self.shared.limits.due_max,
             now: self.shared.now(),
             dice: self.shared.dice.roll(),
         }
+    }
+
+    /// The limit of outgoing calls, if there is one.
+    fn limiter(&self) -> Option<MutexGuard<'_, Limiter>> {
+        let limiter = self.limiter.as_ref()?;
+        Some(limiter.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -227,12 +302,6 @@ pub(crate) fn is_open(shared: &Shared, enlisted: &Enlisted, direction: Direction
         Direction::Incoming => switches.process_incoming,
     };
     switches.bus && process && *enlisted.state.borrow() == ConnectorState::Enabled
-}
-
-async fn wait_until<T>(mut receiver: watch::Receiver<T>, is: impl FnMut(&T) -> bool) {
-    if receiver.wait_for(is).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// An error with the reasons behind it, on one line.

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::descriptor::{ConnectorDescriptor, ParsedSettings};
 use bus_core::{ChangeSummary, Handles, Subscription, Timestamp};
+use bus_store::operate::shorten_error;
 use bus_store::{ConnectorRecord, ConnectorState};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -26,6 +28,12 @@ pub(crate) struct Enlisted {
     pub(crate) published: Vec<Subscription>,
     /// Its settings with the secrets in their places; only where there is no problem.
     pub(crate) settings: Value,
+    /// Whether the record says how it is processed in words that are understood here; else the defaults stand in.
+    pub(crate) is_processing_read: bool,
+    /// How many calls that block their thread have not returned.
+    pub(crate) calls_on_threads: Arc<AtomicUsize>,
+    /// Grows when somebody asks for its tasks to be processed, whatever its schedule says.
+    pub(crate) asked: watch::Sender<u64>,
     filter_settings: Option<ParsedSettings>,
     /// Whether it logs and processes, changeable while it works.
     pub(crate) state: watch::Sender<ConnectorState>,
@@ -132,6 +140,7 @@ pub(crate) fn enlist(
 ) -> Enlisted {
     let linked = registry.connector(&record.uses);
     let (processing, faults) = read_processing(&record.processing);
+    let is_processing_read = faults.is_empty();
     let settings = match linked {
         None => Err(not_linked(registry, &record.uses)),
         Some(_) if !faults.is_empty() => Err(Problem::Processing { faults }),
@@ -155,6 +164,9 @@ pub(crate) fn enlist(
         problem,
         published: Vec::new(),
         settings,
+        is_processing_read,
+        calls_on_threads: Arc::default(),
+        asked: watch::Sender::new(0),
         filter_settings,
         trouble: Mutex::new(None),
     }
@@ -212,6 +224,11 @@ impl Enlisted {
         self
     }
 
+    /// Whether its code blocks the thread that it runs on.
+    pub(crate) fn blocks(&self) -> bool {
+        self.linked.is_some_and(ConnectorDescriptor::blocks)
+    }
+
     /// Whether it can be asked to work at all.
     pub(crate) fn works(&self) -> bool {
         self.problem.is_none()
@@ -232,6 +249,7 @@ impl Enlisted {
 
     /// Notes that it could not connect, and answers how often in a row.
     pub(crate) fn failed_to_connect(&self, error: String, now: Timestamp) -> u32 {
+        let error = shorten_error(error);
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, failures) = trouble.as_ref().map_or((now, 0), |old| (old.since, old.failures));
         *trouble = Some(Trouble { error, since, failures: failures.saturating_add(1) });

@@ -28,6 +28,8 @@ struct Line {
     object_type: String,
     operations: Vec<ObjectOperation>,
     data_type: DataType,
+    #[serde(default)]
+    sync: bool,
     site: Site,
     code_name: Option<String>,
     class_name: Option<String>,
@@ -49,6 +51,7 @@ impl Line {
             object_type: kept(self.object_type),
             operations: kept_operations(&self.operations),
             data_type: self.data_type,
+            sync: self.sync,
             site: match self.site {
                 Site::Any => SiteCriterion::Any,
                 Site::Global => SiteCriterion::Global,

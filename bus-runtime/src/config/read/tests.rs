@@ -1,10 +1,15 @@
 //! What the file may say, and each mistake with its very line. Over 400 lines, because there are many mistakes.
 
+mod processing_mistakes;
+
 use super::*;
 use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
+
+use crate::config::{Ordering, Processing, Rate};
+use crate::schedule::Schedule;
 
 fn read(text: &str) -> Result<Config, BusError> {
     from_text(text, Path::new("/srv/app"), Some(Path::new("bus.toml")))
@@ -56,6 +61,7 @@ fn everything_that_can_be_said_is_read() {
         [limits]
         payload_bytes_max = 0x1000
         shutdown_grace_ms = 2_500
+        due_max_ms = 86_400_000
         [connectors.zeta]
         [connectors.crm-eu]
         uses = "crm"
@@ -71,12 +77,26 @@ fn everything_that_can_be_said_is_read() {
         pages = ["a", { deep = [1, 2] }]
         huge = 18446744073709551615
         [connectors.crm-eu.processing]
+        ordering = "none"
+        concurrency = 256
         max_attempts = 3
         retry_initial_ms = 250
         retry_multiplier = 3
         retry_max_ms = 60_000
+        retry_after_max_ms = 120_000
         call_timeout_ms = 5_000
+        lease_ms = 10_000
         wait_deadline_ms = 3_600_000
+        defer_min_ms = 500
+        defer_total_ms = 7_200_000
+        circuit_failures = 2
+        circuit_probe_ms = 1_500
+        disconnected_max = 4
+        rate_calls_max = 30
+        rate_interval_ms = 60_000
+        schedule = "*/15 8-17 * * MON-FRI"
+        time_zone = "Europe/Berlin"
+        history_retention_ms = 0
         [connectors.alpha]
         state = "disabled"
         "#,
@@ -86,6 +106,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!(config.switches, Switches { bus: false, log_incoming: false, ..Switches::default() });
     assert_eq!(config.limits.payload_bytes_max, 4_096);
     assert_eq!(config.limits.shutdown_grace, Duration::from_millis(2_500));
+    assert_eq!(config.limits.due_max, Duration::from_hours(24));
     let name = |name: &str| ConnectorName::parse(name).unwrap();
     let settings = json!({
         "base_url": "https://crm.example.com",
@@ -98,13 +119,29 @@ fn everything_that_can_be_said_is_read() {
         "huge": u64::MAX,
     });
     let processing = Processing {
+        ordering: Ordering::None,
+        concurrency: 256,
         max_attempts: 3,
         retry_initial_ms: 250,
         retry_multiplier: 3.0,
         retry_max_ms: 60_000,
+        retry_after_max_ms: 120_000,
         call_timeout_ms: 5_000,
+        lease_ms: 10_000,
         wait_deadline_ms: 3_600_000,
+        defer_min_ms: 500,
+        defer_total_ms: 7_200_000,
+        circuit_failures: 2,
+        circuit_probe_ms: 1_500,
+        disconnected_max: 4,
+        rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
+        schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
+        history_retention_ms: 0,
     };
+    assert_eq!(processing.check(), Ok(()));
+    // As the store keeps it.
+    let kept = serde_json::to_value(&processing).unwrap();
+    assert_eq!(serde_json::from_value::<Processing>(kept).unwrap(), processing);
     let mut crm = ConnectorConfig::new(name("crm-eu")).uses("crm").settings(settings).processing(processing);
     crm.display_name = "CRM (Europe)".to_owned();
     let expected = [
@@ -180,8 +217,8 @@ fn unknown_keys_are_refused_with_the_nearest_or_all_or_the_table_they_belong_in(
         &[
             "2:1: unknown key `store` in [limits]; it belongs at the top of the file, before the first [table]",
             "3:1: unknown key `bus` in [limits]; it belongs in [switches]",
-            "4:1: unknown key `payload_max_bytes` in [limits]; known here: `payload_bytes_max` or \
-             `shutdown_grace_ms`",
+            "4:1: unknown key `payload_max_bytes` in [limits]; known here: `payload_bytes_max`, \
+             `shutdown_grace_ms` or `due_max_ms`",
             "5:1: unknown key `payload-bytes-max` in [limits]; did you mean `payload_bytes_max`?",
         ],
     );
@@ -274,6 +311,16 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         ("retry_max_ms",     1_000,     86_400_000,           &[("0", "0"), ("86_400_001", "86,400,001")], "1 to 86,400,000 (24 h)"),
         ("call_timeout_ms",  1,         3_600_000,            &[("0", "0"), ("3600001", "3,600,001")], "1 to 3,600,000 (1 h)"),
         ("wait_deadline_ms", 1,         7_776_000_000_u64,   &[("0", "0"), ("18446744073709551616", "18446744073709551616")], "1 to 7,776,000,000 (90 days)"),
+        ("concurrency",          1,     256,                  &[("0", "0"), ("257", "257"), ("-1", "-1")], "1 to 256"),
+        ("retry_after_max_ms",   1,     86_400_000,           &[("0", "0"), ("86400001", "86,400,001")], "1 to 86,400,000 (24 h)"),
+        ("lease_ms",             1_000, 600_000,              &[("999", "999"), ("600001", "600,001"), ("-30000", "-30000")], "1,000 to 600,000 (10 minutes)"),
+        ("defer_min_ms",         1,     86_400_000,           &[("0", "0"), ("86400001", "86,400,001")], "1 to 86,400,000 (24 h)"),
+        ("defer_total_ms",       1_000, 2_592_000_000,        &[("0", "0"), ("2592000001", "2,592,000,001")], "1 to 2,592,000,000 (30 days)"),
+        ("circuit_failures",     1,     1_000,                &[("0", "0"), ("1001", "1,001")], "1 to 1,000"),
+        ("circuit_probe_ms",     1,     86_400_000,           &[("0", "0"), ("86400001", "86,400,001")], "1 to 86,400,000 (24 h)"),
+        ("disconnected_max",     1,     1_000,                &[("0", "0"), ("1001", "1,001")], "1 to 1,000"),
+        ("rate_calls_max",       1,     1_000_000,            &[("0", "0"), ("1000001", "1,000,001"), ("-5", "-5")], "1 to 1,000,000"),
+        ("history_retention_ms", 0,     315_360_000_000,      &[("-1", "-1"), ("315360000001", "315,360,000,001")], "0 to 315,360,000,000 (3,650 days)"),
     ];
     for (key, least, most, outside, would_do) in rows {
         for inside in [least, most] {
@@ -287,12 +334,13 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
     let digits = "9".repeat(1_000);
     check_refused(
         &format!(
-            "[limits]\npayload_bytes_max = 0\nshutdown_grace_ms = 600001\n[connectors.crm.processing]\nmax_attempts = {digits}"
+            "[limits]\npayload_bytes_max = 0\nshutdown_grace_ms = 600001\ndue_max_ms = 86399999\n[connectors.crm.processing]\nmax_attempts = {digits}"
         ),
         &[
             "2:1: `payload_bytes_max` is 0; write 1 to 67,108,864 (64 MiB)",
             "3:1: `shutdown_grace_ms` is 600,001; write 0 to 600,000 (10 minutes)",
-            "5:1: `max_attempts` is far outside; write 1 to 1,000",
+            "4:1: `due_max_ms` is 86,399,999; write 86,400,000 to 31,622,400,000 (366 days)",
+            "6:1: `max_attempts` is far outside; write 1 to 1,000",
         ],
     );
     for multiplier in ["1", "1.0", "10", "2.5"] {
@@ -309,35 +357,6 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         &[
             "3:1: `retry_initial_ms` (1,000) is more than `retry_max_ms` (500); lower the one or raise the other",
         ],
-    );
-}
-
-#[test]
-fn processing_is_checked_alone_too() {
-    assert_eq!(Processing::default().check(), Ok(()));
-    let wrong = Processing {
-        max_attempts: 0,
-        retry_initial_ms: u64::MAX,
-        retry_multiplier: f64::NAN,
-        retry_max_ms: 0,
-        call_timeout_ms: 0,
-        wait_deadline_ms: 0,
-    };
-    assert_eq!(
-        wrong.check().unwrap_err(),
-        [
-            "`max_attempts` is 0; write 1 to 1,000",
-            "`retry_initial_ms` is 18,446,744,073,709,551,615; write 1 to 86,400,000 (24 h)",
-            "`retry_max_ms` is 0; write 1 to 86,400,000 (24 h)",
-            "`call_timeout_ms` is 0; write 1 to 3,600,000 (1 h)",
-            "`wait_deadline_ms` is 0; write 1 to 7,776,000,000 (90 days)",
-            "`retry_multiplier` is NaN; write 1 to 10",
-        ]
-    );
-    let crossed = Processing { retry_initial_ms: 2_000, retry_max_ms: 1_000, ..Processing::default() };
-    assert_eq!(
-        crossed.check().unwrap_err(),
-        ["`retry_initial_ms` (2,000) is more than `retry_max_ms` (1,000); lower the one or raise the other"]
     );
 }
 
@@ -437,12 +456,26 @@ fn the_documented_example_says_what_the_defaults_are() {
     let [connector] = &config.connectors[..] else { panic!("one connector: {:?}", config.connectors) };
     assert_eq!(connector.state, ConnectorState::default());
     assert_eq!(connector.processing, Processing::default());
-    // Every key stands in it, so that the defaults above are compared and not just taken.
-    for key in [TOP_KEYS, SWITCH_KEYS, LIMIT_KEYS, CONNECTOR_KEYS, PROCESSING_KEYS].concat() {
+    // Every key stands in it, so that the defaults above are compared and not just taken; a key without a default, as
+    // a comment that could be one.
+    for key in [TOP_KEYS, SWITCH_KEYS, LIMIT_KEYS, CONNECTOR_KEYS, processing::KEYS].concat() {
         let written = example.lines().any(|line| {
-            line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "))
+            line.strip_prefix("# ")
+                .unwrap_or(line)
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with(" = "))
                 || (line.starts_with('[') && line.trim_matches(['[', ']']).split('.').any(|part| part == key))
         });
         assert!(written, "`{key}` is not in docs/bus.toml");
     }
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| processing::KEYS.contains(&key));
+    let lines =
+        example.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
+    let all = good(&lines.collect::<Vec<_>>().join("\n"));
+    let processing = Processing {
+        rate: Some(Rate::per_second(10)),
+        schedule: Some(Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap()),
+        ..Processing::default()
+    };
+    assert_eq!(all.connectors[0].processing, processing);
 }

@@ -1,25 +1,29 @@
 //! Outcomes of outgoing deliveries that are not written yet, with what else follows from each of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use bus_core::{ConnectorName, Failure, ObjectKey, Timestamp};
+use bus_core::{ConnectorName, DeliveryId, Failure, ObjectKey, Timestamp};
 use bus_store::{Binding, Claimed, Commit, Outcome, Ownership, Settlement};
+use tokio::sync::oneshot;
 
-use crate::flow::settlement::{Rules, holds};
+use crate::flow::settlement::{Rules, holds, holds_queue};
 
 /// Outcomes that are not written yet, in the order in which they came.
-pub(super) struct Batch<'a> {
-    entries: Vec<Entry<'a>>,
-    /// Keys that an outcome holds: what else was claimed of them is put back by the store.
-    held: HashSet<&'a str>,
-    pub(super) began: Timestamp,
+#[derive(Default)]
+pub(super) struct Batch {
+    entries: Vec<Entry>,
+    /// What is kept without an outcome.
+    kept: Vec<Effect>,
+    /// When the first of them came.
+    began: Option<Timestamp>,
 }
 
 /// What became of a delivery, and what follows from it.
-struct Entry<'a> {
-    claimed: &'a Claimed,
+struct Entry {
+    claimed: Claimed,
     outcome: Outcome,
     effects: Vec<Effect>,
+    answer: Option<oneshot::Sender<Outcome>>,
 }
 
 /// What follows from a delivery besides its outcome.
@@ -30,46 +34,81 @@ pub(super) enum Effect {
     Unbound(ObjectKey),
 }
 
-impl<'a> Batch<'a> {
-    /// Nothing yet, except that these keys are held already.
-    pub(super) fn begin(now: Timestamp, held: HashSet<&'a str>) -> Self {
-        Self { entries: Vec::new(), held, began: now }
+/// What is held by outcomes that failed after all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) keys: Vec<String>,
+    pub(super) is_queue_held: bool,
+}
+
+/// Those who wait for outcomes, and the outcomes.
+pub(super) type Answers = Vec<(oneshot::Sender<Outcome>, Outcome)>;
+
+impl Batch {
+    pub(super) fn settle(
+        &mut self,
+        now: Timestamp,
+        mut claimed: Claimed,
+        outcome: Outcome,
+        effects: Vec<Effect>,
+        answer: Option<oneshot::Sender<Outcome>>,
+    ) {
+        // What it was about is in the store; there may be many of them here.
+        claimed.data = Vec::new();
+        self.began.get_or_insert(now);
+        self.entries.push(Entry { claimed, outcome, effects, answer });
     }
 
-    pub(super) fn settle(&mut self, claimed: &'a Claimed, outcome: Outcome, effects: Vec<Effect>) {
-        if holds(&outcome) {
-            self.held.insert(&claimed.key);
+    /// Keeps what follows from a delivery whose outcome does not count any more: what the external system knows it knows.
+    pub(super) fn keep(&mut self, now: Timestamp, effects: Vec<Effect>) {
+        let kept = effects.into_iter().filter(|effect| matches!(effect, Effect::Bound(_)));
+        self.kept.extend(kept);
+        if !self.kept.is_empty() {
+            self.began.get_or_insert(now);
         }
-        self.entries.push(Entry { claimed, outcome, effects });
-    }
-
-    pub(super) fn is_held(&self, claimed: &Claimed) -> bool {
-        self.held.contains(claimed.key.as_str())
-    }
-
-    pub(super) fn held(&self) -> HashSet<&'a str> {
-        self.held.clone()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.kept.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn began(&self) -> Option<Timestamp> {
+        self.began
+    }
+
+    /// Whether somebody waits for one of the outcomes.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.entries.iter().any(|entry| entry.answer.is_some())
     }
 
     pub(super) fn has_successes(&self) -> bool {
         self.entries.iter().any(|entry| entry.outcome == Outcome::Completed)
     }
 
-    /// The flush failed: nothing that it was to make durable has happened.
-    pub(super) fn fail_successes(&mut self, rules: &Rules<'_>, failure: &Failure) {
-        let entries = std::mem::take(&mut self.entries);
-        // Keys that were held before this batch have no entry in it, and stay held.
-        for entry in &entries {
-            self.held.remove(entry.claimed.key.as_str());
-        }
+    /// The deliveries that went through.
+    pub(super) fn successes(&self) -> impl Iterator<Item = DeliveryId> {
+        let completed = self.entries.iter().filter(|entry| entry.outcome == Outcome::Completed);
+        completed.map(|entry| entry.claimed.delivery)
+    }
+
+    /// The flush failed: nothing that it was to make durable has happened. Answers what is held by that.
+    pub(super) fn fail_successes(
+        &mut self,
+        rules: &Rules<'_>,
+        failure: &Failure,
+        is_whole_queue: bool,
+    ) -> Held {
         let mut undone: HashSet<ObjectKey> = HashSet::new();
-        for mut entry in entries {
+        // By which delivery each key, and the queue, is held: the store puts back what is later than that.
+        let mut held: HashMap<String, DeliveryId> = HashMap::new();
+        let mut queue_held: Option<DeliveryId> = None;
+        for mut entry in std::mem::take(&mut self.entries) {
             if entry.outcome == Outcome::Completed {
-                entry.outcome = rules.failed(entry.claimed, failure);
+                entry.outcome = rules.failed(&entry.claimed, failure);
             }
             // A delete that did not happen ends no binding, and what was bound after it never came to be.
             entry.effects.retain(|effect| match effect {
@@ -79,41 +118,56 @@ impl<'a> Batch<'a> {
                     false
                 }
             });
-            if !self.is_held(entry.claimed) {
-                self.settle(entry.claimed, entry.outcome, entry.effects);
+            let id = entry.claimed.delivery;
+            let is_put_back = |holder: DeliveryId| holder < id;
+            if queue_held.is_some_and(is_put_back)
+                || held.get(&entry.claimed.key).copied().is_some_and(is_put_back)
+            {
+                // It must not be settled then.
+                self.kept.append(&mut entry.effects);
                 continue;
             }
-            // The store puts back what stands behind an outcome that holds its key; it must not be settled then.
-            if let Some(last) = self.entries.last_mut() {
-                last.effects.append(&mut entry.effects);
+            if holds(&entry.outcome) {
+                held.entry(entry.claimed.key.clone()).or_insert(id);
             }
+            if is_whole_queue && holds_queue(&entry.outcome) {
+                queue_held.get_or_insert(id);
+            }
+            self.entries.push(entry);
         }
+        Held { keys: held.into_keys().collect(), is_queue_held: queue_held.is_some() }
     }
 
-    pub(super) fn into_commit(self, ownership: &Ownership, now: Timestamp) -> Commit {
+    pub(super) fn into_commit(self, ownership: &Ownership, now: Timestamp) -> (Commit, Answers) {
         let connector: &ConnectorName = &ownership.queue.connector;
         let mut commit = Commit { ownership: Some(ownership.clone()), ..Commit::at(now) };
-        for Entry { claimed, outcome, effects } in self.entries {
+        let mut answers = Vec::new();
+        let mut all = Vec::new();
+        for Entry { claimed, outcome, effects, answer } in self.entries {
+            if let Some(answer) = answer {
+                answers.push((answer, outcome.clone()));
+            }
             commit.settlements.push(Settlement { delivery: claimed.delivery, outcome });
-            for effect in effects {
-                match effect {
-                    Effect::Bound(binding) => commit.bindings.push(binding),
-                    // The commit ends bindings before it makes new ones: those made before the end go with it.
-                    Effect::Unbound(object) => {
-                        commit.bindings.retain(|binding| binding.object != object);
-                        commit.unbound.push((connector.clone(), object));
-                    }
+            all.extend(effects);
+        }
+        for effect in all.into_iter().chain(self.kept) {
+            match effect {
+                Effect::Bound(binding) => commit.bindings.push(binding),
+                // The commit ends bindings before it makes new ones: those made before the end go with it.
+                Effect::Unbound(object) => {
+                    commit.bindings.retain(|binding| binding.object != object);
+                    commit.unbound.push((connector.clone(), object));
                 }
             }
         }
-        commit
+        (commit, answers)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Processing;
+    use crate::config::{FURTHEST_DUE, Processing};
     use crate::flow::settlement;
     use bus_core::{DeliveryId, Direction, ErrorPolicy, ObjectId};
     use bus_store::QueueId;
@@ -136,22 +190,27 @@ mod tests {
         Ownership { queue: QueueId::new("crm".parse().unwrap(), Direction::Outgoing), epoch: 1 }
     }
 
-    fn fail(batch: &mut Batch<'_>) {
+    fn settle(batch: &mut Batch, claimed: &Claimed, outcome: Outcome, effects: Vec<Effect>) {
+        batch.settle(Timestamp::EPOCH, claimed.clone(), outcome, effects, None);
+    }
+
+    fn fail(batch: &mut Batch) -> Vec<String> {
         let processing = Processing::default();
-        let rules = Rules { processing: &processing, now: Timestamp::EPOCH, dice: 1 };
-        batch.fail_successes(&rules, &Failure::retry("the disk is full"));
+        let rules = Rules { processing: &processing, due_max: FURTHEST_DUE, now: Timestamp::EPOCH, dice: 1 };
+        let mut held = batch.fail_successes(&rules, &Failure::retry("the disk is full"), false);
+        held.keys.sort();
+        held.keys
     }
 
     #[test]
-    fn a_failed_flush_settles_each_key_once_and_keeps_what_was_held_before() {
-        let (a, b, b_again, c) = (claimed(1, "a"), claimed(2, "b"), claimed(3, "b"), claimed(4, "c"));
-        let mut batch = Batch::begin(Timestamp::EPOCH, HashSet::from(["a"]));
-        batch.settle(&b, Outcome::Completed, vec![bound(2, "B")]);
-        batch.settle(&b_again, Outcome::Completed, vec![bound(2, "B2")]);
-        batch.settle(&c, Outcome::Discarded { error: "no".to_owned() }, Vec::new());
-        fail(&mut batch);
-        assert!(batch.is_held(&a) && batch.is_held(&b) && !batch.is_held(&c));
-        let commit = batch.into_commit(&ownership(), Timestamp::EPOCH);
+    fn a_failed_flush_settles_each_key_once_and_says_which_are_held() {
+        let (b, b_again, c) = (claimed(2, "b"), claimed(3, "b"), claimed(4, "c"));
+        let mut batch = Batch::default();
+        settle(&mut batch, &b, Outcome::Completed, vec![bound(2, "B")]);
+        settle(&mut batch, &b_again, Outcome::Completed, vec![bound(2, "B2")]);
+        settle(&mut batch, &c, Outcome::Discarded { error: "no".to_owned() }, Vec::new());
+        assert_eq!(fail(&mut batch), ["b"]);
+        let (commit, _) = batch.into_commit(&ownership(), Timestamp::EPOCH);
         let settled: Vec<_> = commit.settlements.iter().map(|settled| settled.delivery.0).collect();
         assert_eq!(settled, [2, 4]);
         assert!(matches!(commit.settlements[0].outcome, Outcome::Retry { .. }));
@@ -165,11 +224,11 @@ mod tests {
     #[test]
     fn a_delete_that_was_undone_ends_no_binding_and_takes_the_new_one_along() {
         let (delete, create) = (claimed(1, "a"), claimed(2, "a"));
-        let mut batch = Batch::begin(Timestamp::EPOCH, HashSet::new());
-        batch.settle(&delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
-        batch.settle(&create, Outcome::Completed, vec![bound(1, "new")]);
+        let mut batch = Batch::default();
+        settle(&mut batch, &delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
+        settle(&mut batch, &create, Outcome::Completed, vec![bound(1, "new")]);
         fail(&mut batch);
-        let commit = batch.into_commit(&ownership(), Timestamp::EPOCH);
+        let (commit, _) = batch.into_commit(&ownership(), Timestamp::EPOCH);
         assert!(commit.unbound.is_empty() && commit.bindings.is_empty());
     }
 
@@ -177,17 +236,17 @@ mod tests {
     fn a_binding_made_before_a_delete_ends_with_it_and_comes_back_when_both_are_undone() {
         let (create, delete) = (claimed(1, "a"), claimed(2, "a"));
         let settled = || {
-            let mut batch = Batch::begin(Timestamp::EPOCH, HashSet::new());
-            batch.settle(&create, Outcome::Completed, vec![bound(1, "x")]);
-            batch.settle(&delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
+            let mut batch = Batch::default();
+            settle(&mut batch, &create, Outcome::Completed, vec![bound(1, "x")]);
+            settle(&mut batch, &delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
             batch
         };
-        let commit = settled().into_commit(&ownership(), Timestamp::EPOCH);
+        let (commit, _) = settled().into_commit(&ownership(), Timestamp::EPOCH);
         assert!(commit.bindings.is_empty());
         assert_eq!(commit.unbound.len(), 1);
         let mut undone = settled();
         fail(&mut undone);
-        let commit = undone.into_commit(&ownership(), Timestamp::EPOCH);
+        let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
         assert_eq!(commit.bindings[0].external_id, "x");
         assert!(commit.unbound.is_empty());
     }

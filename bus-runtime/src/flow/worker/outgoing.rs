@@ -1,98 +1,86 @@
-//! Outgoing: translates, delivers, flushes, and writes the outcomes together.
+//! Outgoing: what one delivery comes to. Many of them are settled together.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus_core::instance::Instance;
-use bus_core::{Failure, FailureKind, ObjectOperation};
-use bus_store::{Binding, Claim, Claimed, Outcome, StoreError};
+use bus_core::payload::Payload;
+use bus_core::{Failure, FailureKind, ObjectKey, ObjectOperation};
+use bus_store::{Binding, Claimed, Outcome, StoreError};
 
 use super::Worker;
-use super::batch::{Batch, Effect};
+use super::backlog::Read;
+use super::batch::{Batch, Effect, Held};
 use crate::flow::call::{self, CallEnd};
+use crate::flow::change::Stored;
 use crate::flow::delivery::{self, Addressed};
-use crate::flow::queue::OwnedQueue;
-use crate::flow::settlement::{ended, released};
-use crate::flow::task_log::object_of_key;
+use crate::flow::settlement::{ended, released, superseded};
+use crate::flow::task_log::{add_translation_records, object_of_key};
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
 
-/// The longest that a success waits for others to be written with it.
-const SETTLE_AFTER: Duration = Duration::from_millis(20);
+/// What became of one delivery.
+pub(super) struct Delivered {
+    pub(super) outcome: Outcome,
+    pub(super) effects: Vec<Effect>,
+    /// Why the external system is out of reach, if it is.
+    pub(super) lost: Option<Failure>,
+    /// Whether the connector has answered, and not that it is cut off: the external system is there.
+    pub(super) is_answered: bool,
+}
 
 impl Worker {
-    pub(super) async fn process_outgoing(
-        &self,
-        queue: &mut OwnedQueue,
-        instance: &Arc<Instance>,
-        claimed: Vec<Claimed>,
-    ) -> Result<Option<(u64, Claim)>, StoreError> {
-        let payloads: Vec<_> = claimed.iter().map(|claimed| serde_json::from_slice(&claimed.data)).collect();
-        let objects = claimed
+    /// Reads payloads, and all at once what the identity map knows of their objects.
+    pub(super) async fn read(&self, claimed: &[Claimed]) -> Result<Vec<Read>, StoreError> {
+        let payloads: Vec<Result<Payload, String>> = claimed
             .iter()
-            .zip(&payloads)
-            .flat_map(|(claimed, payload): (_, &Result<bus_core::payload::Payload, _>)| {
-                let own = object_of_key(&claimed.subject, &claimed.key);
-                own.into_iter().chain(payload.iter().flat_map(referenced))
-            })
+            .map(|claimed| serde_json::from_slice(&claimed.data).map_err(|error| error.to_string()))
             .collect();
+        let mut objects: HashSet<ObjectKey> = HashSet::new();
+        for (claimed, payload) in claimed.iter().zip(&payloads) {
+            objects.extend(object_of_key(&claimed.subject, &claimed.key));
+            objects.extend(payload.iter().flat_map(referenced));
+        }
         let connector = &self.queue.connector;
-        let mut known = ExternalIds::read(&self.shared, connector, objects).await?;
-        let mut batch = Batch::begin(self.shared.now(), HashSet::new());
-        let mut lost = None;
-        for (claimed, payload) in claimed.iter().zip(payloads) {
-            if batch.is_held(claimed) {
-                continue;
-            }
-            if lost.is_some() || !self.may_start() {
-                batch.settle(claimed, released(None), Vec::new());
-                continue;
-            }
-            let mut effects = Vec::new();
-            let (outcome, failure) = match (self.rules().before(claimed), payload) {
-                (Some(outcome), _) => (outcome, None),
-                (None, Ok(payload)) => {
-                    self.deliver(instance, claimed, payload, &mut known, &mut effects).await?
-                }
-                (None, Err(error)) => {
-                    (parked(format!("the task's data cannot be read: {error}; its bytes are kept")), None)
-                }
-            };
-            lost = failure;
-            batch.settle(claimed, outcome, effects);
-            let now = self.shared.now();
-            if now.since(batch.began) >= SETTLE_AFTER {
-                let (full, failure) = self.flushed(instance, batch).await;
-                // What is held stays so for the rest of what was claimed.
-                batch = Batch::begin(now, full.held());
-                lost = failure.or(lost);
-                self.write(queue, full).await?;
-            }
-        }
-        let (batch, failure) = self.flushed(instance, batch).await;
-        lost = failure.or(lost);
-        if let Some(failure) = lost {
-            self.write(queue, batch).await?;
-            self.connection.lost(instance, &failure).await;
-            return Ok(None);
-        }
-        if batch.is_empty() || !self.may_start() {
-            self.write(queue, batch).await?;
-            return Ok(None);
-        }
-        let commit = batch.into_commit(&queue.ownership, self.shared.now());
-        Ok(Some(queue.settle_and_claim(commit).await?))
+        let known = ExternalIds::read(&self.shared, connector, objects.into_iter().collect()).await?;
+        let known = Arc::new(known);
+        Ok(payloads.into_iter().map(|payload| Read { payload, known: Arc::clone(&known) }).collect())
     }
 
-    /// One delivery: what becomes of it, and, where the external system is out of reach, why.
-    async fn deliver(
+    /// Works on one delivery.
+    pub(super) async fn deliver(
         &self,
         instance: &Arc<Instance>,
         claimed: &Claimed,
-        payload: bus_core::payload::Payload,
-        known: &mut ExternalIds,
-        effects: &mut Vec<Effect>,
+        read: Option<Read>,
+    ) -> Result<Delivered, StoreError> {
+        let mut delivered =
+            Delivered { outcome: Outcome::Completed, effects: Vec::new(), lost: None, is_answered: false };
+        if let Some(outcome) = self.rules().before(claimed) {
+            return Ok(Delivered { outcome, ..delivered });
+        }
+        let read = match read {
+            Some(read) => read,
+            None => self.read(std::slice::from_ref(claimed)).await?.remove(0),
+        };
+        (delivered.outcome, delivered.lost) =
+            self.deliver_read(instance, claimed, read, &mut delivered).await?;
+        Ok(delivered)
+    }
+
+    async fn deliver_read(
+        &self,
+        instance: &Arc<Instance>,
+        claimed: &Claimed,
+        Read { payload, known }: Read,
+        Delivered { effects, is_answered, .. }: &mut Delivered,
     ) -> Result<(Outcome, Option<Failure>), StoreError> {
+        let mut payload = match payload {
+            Ok(payload) => payload,
+            Err(error) => {
+                let error = format!("the task's data cannot be read: {error}; its bytes are kept");
+                return Ok((parked(error), None));
+            }
+        };
         let enlisted = &self.connection.enlisted;
         let connector = &self.queue.connector;
         let Some(route) = delivery::route_of(self.linked, &claimed.subject) else {
@@ -105,32 +93,41 @@ impl Worker {
         let Some(key) = object_of_key(&claimed.subject, &claimed.key) else {
             return Ok((parked(format!("`{}` is not the key of an object", claimed.key)), None));
         };
+        if let Some(by) = claimed.superseded_by {
+            match self.taken_again(claimed, &key, payload, &known).await? {
+                Some(again) => payload = again,
+                None => return Ok((superseded(by), None)),
+            }
+        }
         let mut translator =
             Translator { shared: &self.shared, enlisted, linked: self.linked, instance, learned: Vec::new() };
         let payload = payload.reduced_to(claimed.data_type);
         let translated =
-            translator.outgoing(payload, &key, claimed.operation, claimed.data_type, known).await;
+            translator.outgoing(payload, &key, claimed.operation, claimed.data_type, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         effects.extend(translator.learned.into_iter().map(Effect::Bound));
-        let rules = self.rules();
         let change = match translated {
             Ok(change) => change,
             Err(Untranslated::Missing { awaited, reason }) => {
-                return Ok((rules.missing(claimed, awaited, reason), None));
+                return Ok((self.missing(claimed, awaited, reason).await?, None));
             }
             Err(Untranslated::Unanswerable(reason)) => return Ok((ended(claimed, reason), None)),
             Err(Untranslated::Failed(failure)) => return Ok(self.failed(claimed, failure)),
             Err(Untranslated::Store(error)) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
-        let addressed =
-            Addressed { claimed, route, external_id: known.get(&key).map(str::to_owned), key: key.clone() };
+        let addressed = Addressed { claimed, route, external_id: known.get(&key), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         if let Some(external_id) = delivered.bound {
             known.bind(key.clone(), external_id.clone());
             let binding = Binding { connector: connector.clone(), object: key.clone(), external_id };
             effects.push(Effect::Bound(binding));
         }
+        *is_answered = match &delivered.end {
+            CallEnd::Answered(Err(failure)) => failure.kind() != FailureKind::Disconnected,
+            CallEnd::Answered(Ok(())) => true,
+            CallEnd::Aborted => false,
+        };
         Ok(match delivered.end {
             CallEnd::Answered(Ok(())) => {
                 if claimed.operation == ObjectOperation::Delete {
@@ -139,44 +136,68 @@ impl Worker {
                 }
                 (Outcome::Completed, None)
             }
-            // The rules are of after the call: its time counts.
             CallEnd::Answered(Err(failure)) => self.failed(claimed, failure),
-            CallEnd::Aborted => (released(None), None),
+            CallEnd::Aborted => (self.rules().aborted(enlisted.blocks()), None),
         })
     }
 
-    /// Flushes a batch: what succeeded only counts once the flush has. Answers what is to be written, and, where the
-    /// external system was out of reach for the flush, why.
-    async fn flushed<'a>(
+    /// What a delivery that was overtaken while it stood aside is about by now: an update has nothing left to do, nor
+    /// has a create or a delete that a later delivery made good.
+    async fn taken_again(
         &self,
-        instance: &Arc<Instance>,
-        mut batch: Batch<'a>,
-    ) -> (Batch<'a>, Option<Failure>) {
-        let mut lost = None;
-        if batch.has_successes() {
-            match self.flush(instance).await {
-                Ok(()) => self.connection.proven(instance).await,
-                Err(failure) => {
-                    batch.fail_successes(&self.rules(), &failure);
-                    lost = (failure.kind() == FailureKind::Disconnected).then_some(failure);
-                }
-            }
+        claimed: &Claimed,
+        key: &ObjectKey,
+        payload: Payload,
+        known: &ExternalIds,
+    ) -> Result<Option<Payload>, StoreError> {
+        let living = match claimed.operation {
+            ObjectOperation::Update => return Ok(None),
+            ObjectOperation::Create if known.get(key).is_some() => return Ok(None),
+            ObjectOperation::Create | ObjectOperation::Delete => self.shared.store.object(key).await?,
+        };
+        let Some(living) = living else {
+            return Ok((claimed.operation == ObjectOperation::Delete).then_some(payload));
+        };
+        if claimed.operation == ObjectOperation::Delete {
+            return Ok(None);
         }
-        (batch, lost)
+        let Ok(stored) = Stored::read(living) else { return Ok(Some(payload)) };
+        let mut payload = stored.payload;
+        if claimed.data_type.translates() {
+            add_translation_records(&self.shared, &mut payload).await?;
+        }
+        Ok(Some(payload))
     }
 
-    async fn write(&self, queue: &OwnedQueue, batch: Batch<'_>) -> Result<(), StoreError> {
-        if !batch.is_empty() {
-            self.shared.store.commit(batch.into_commit(&queue.ownership, self.shared.now())).await?;
+    /// Flushes a batch: what succeeded only counts once the flush has. Answers the keys that are held by its failure,
+    /// and, where the external system was out of reach for it, why.
+    pub(super) async fn flush_batch(
+        &self,
+        instance: &Arc<Instance>,
+        batch: &mut Batch,
+    ) -> (Held, Option<Failure>) {
+        if !batch.has_successes() {
+            return (Held::default(), None);
         }
-        Ok(())
+        match self.flush(instance).await {
+            Ok(()) => {
+                self.connection.proven(instance, self.queue.direction).await;
+                let mut suspects = self.suspects();
+                batch.successes().for_each(|delivery| suspects.succeeded(delivery));
+                (Held::default(), None)
+            }
+            Err(failure) => {
+                let held = batch.fail_successes(&self.rules(), &failure, self.is_in_queue_order());
+                (held, (failure.kind() == FailureKind::Disconnected).then_some(failure))
+            }
+        }
     }
 
     async fn flush(&self, instance: &Arc<Instance>) -> Result<(), Failure> {
         let instance = Arc::clone(instance);
         let cx = self.shared.cx(&self.queue.connector);
         let call = async move { instance.flush(&cx).await };
-        match call::run(&self.shared, &self.connection.enlisted.processing, call).await {
+        match call::run(&self.shared, &self.connection.enlisted, call).await {
             CallEnd::Answered(answer) => answer,
             // The bus stops before the flush is proven: as if nothing had been delivered.
             CallEnd::Aborted => Err(Failure::disconnected("the bus stopped before the flush")),
@@ -186,6 +207,7 @@ impl Worker {
     /// After a failure of the connector: what becomes of the delivery, and, where the external system is out of reach,
     /// why.
     fn failed(&self, claimed: &Claimed, failure: Failure) -> (Outcome, Option<Failure>) {
+        // The rules are of after the call: its time counts.
         let outcome = self.after_failure(claimed, &failure);
         let lost = (failure.kind() == FailureKind::Disconnected).then_some(failure);
         (outcome, lost)

@@ -1,0 +1,375 @@
+//! Working on a queue through one living instance: claiming, starting what may start, and writing what came of it, until
+//! there is a reason to end.
+//!
+//! One loop: it starts what has a free slot, writes outcomes when they have waited long enough or nothing else is to be
+//! done, claims when a slot is free and nothing claimed can fill it, and then waits for whatever happens next.
+
+mod claims;
+mod outcomes;
+mod overdue;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_core::instance::Instance;
+use bus_core::{DeliveryId, Direction, Failure, ObjectType, Timestamp};
+use bus_store::{Claimed, Outcome, StoreError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+
+use super::backlog::{Backlog, Item};
+use super::batch::Batch;
+use super::incoming::Written;
+use super::outgoing::Delivered;
+use super::{Activity, Worker};
+use crate::flow::apply::Applied;
+use crate::flow::express::{Counter, Handed, give_back};
+use crate::flow::queue::{CLAIM_MAX, OwnedQueue, sleep_until};
+use crate::flow::settlement::released;
+
+/// The longest that an outcome waits for others to be written with it.
+const SETTLE_AFTER: Duration = Duration::from_millis(20);
+
+/// Why a session ends.
+pub(super) enum End {
+    /// The worker is told to stop.
+    Stopped,
+    /// The queue is not to be worked on any more: paused, stopped, disabled, or switched off.
+    Closed,
+    /// The external system cannot be reached.
+    Lost(Failure),
+    /// It runs by a schedule, and there is nothing left to do.
+    Emptied,
+}
+
+/// What happened to something that is being worked on.
+enum Event {
+    Delivered {
+        claimed: Claimed,
+        answer: Option<oneshot::Sender<Outcome>>,
+        delivered: Result<Delivered, StoreError>,
+    },
+    Applied {
+        claimed: Claimed,
+        applied: Result<(Box<Applied>, Option<Failure>), StoreError>,
+    },
+    Written {
+        claimed: Claimed,
+        own: Option<ExternalKey>,
+        /// How many claims there had been when it was handed to the store.
+        claims: u64,
+        written: Result<(Written, Option<Failure>), StoreError>,
+    },
+}
+
+/// Something that has a slot.
+struct Begun {
+    delivery: DeliveryId,
+    at: Timestamp,
+    /// How much had been written when it began.
+    seen: u64,
+}
+
+/// The type and the external id of an external object.
+type ExternalKey = (ObjectType, String);
+
+type Working<'w> = Pin<Box<dyn Future<Output = Event> + Send + 'w>>;
+
+/// What runs, and goes on when a session ends: nobody can end a call that blocks its thread.
+pub(super) struct Left<'w> {
+    /// Through which instance it was begun.
+    instance: Option<Arc<Instance>>,
+    /// Which keys it keeps.
+    backlog: Backlog,
+    /// How many claims there have been.
+    claims: u64,
+    events: FuturesUnordered<Working<'w>>,
+    /// What has a slot.
+    begun: Vec<Begun>,
+    /// What was taken from a delivery while it ran, because an earlier one of its key did not last.
+    displaced: Vec<DeliveryId>,
+    /// What has been written while something was being applied, which may not have seen it; each with its number.
+    written: VecDeque<(u64, ExternalKey)>,
+    /// How much has been written.
+    writes: u64,
+    /// How many calls were known to have outlasted their time-out.
+    overdue: usize,
+}
+
+impl Left<'_> {
+    /// Nothing yet.
+    pub(super) fn new(worker: &Worker) -> Self {
+        Self {
+            instance: None,
+            backlog: Backlog::new(worker.shared.unbegun.of(&worker.queue)),
+            events: FuturesUnordered::new(),
+            begun: Vec::new(),
+            displaced: Vec::new(),
+            written: VecDeque::new(),
+            claims: 0,
+            writes: 0,
+            overdue: 0,
+        }
+    }
+
+    /// The instance through which something still runs.
+    pub(super) fn instance(&self) -> Option<Arc<Instance>> {
+        self.instance.clone()
+    }
+}
+
+/// A session of a worker.
+pub(super) struct Session<'w, 'q> {
+    worker: &'w Worker,
+    queue: &'q mut OwnedQueue,
+    instance: Arc<Instance>,
+    left: Left<'w>,
+    counter: Arc<Counter>,
+    handed: mpsc::UnboundedReceiver<Handed>,
+    /// External objects that are being written, and tasks of other keys that are to write one of them, too.
+    writing: Vec<ExternalKey>,
+    again: Vec<Claimed>,
+    batch: Batch,
+    /// What stepped aside at its first turn: due again when nothing else is ready.
+    stood_aside: Vec<DeliveryId>,
+    /// Whether a claim may bring something.
+    look: bool,
+    rings: u64,
+    next_due: Option<Timestamp>,
+    end: Option<End>,
+    /// Whether the connector has answered a call, so that its external system is there.
+    is_proven: bool,
+}
+
+impl<'w, 'q> Session<'w, 'q> {
+    pub(super) fn begin(
+        worker: &'w Worker,
+        queue: &'q mut OwnedQueue,
+        instance: &Arc<Instance>,
+        left: Left<'w>,
+    ) -> Self {
+        queue.begin();
+        let (counter, handed) = worker.shared.counters.open(queue.ownership.clone());
+        Self {
+            worker,
+            queue,
+            instance: Arc::clone(instance),
+            left,
+            counter,
+            handed,
+            writing: Vec::new(),
+            again: Vec::new(),
+            batch: Batch::default(),
+            stood_aside: Vec::new(),
+            look: true,
+            rings: 0,
+            next_due: None,
+            end: None,
+            is_proven: false,
+        }
+    }
+
+    /// Works until there is a reason to end, and what was begun has ended, but for calls that do not return in time.
+    pub(super) async fn run(mut self) -> Result<(End, Left<'w>), StoreError> {
+        let ended = self.work().await;
+        if ended.is_err() && self.worker.connection.enlisted.blocks() {
+            // The queue is acquired anew: whatever still runs and cannot be dropped must have ended before.
+            while self.left.events.next().await.is_some() {}
+        }
+        self.counter.show(false, false);
+        self.worker.shared.counters.close(&self.counter);
+        // Whatever is handed over from now on finds the counter closed; what lies there is given back.
+        self.handed.close();
+        while let Some(handed) = self.handed.recv().await {
+            give_back(&self.worker.shared, self.queue.ownership.clone(), &handed.claimed).await;
+        }
+        // An instance is dropped as soon as nothing runs through it.
+        self.left.instance = (!self.left.events.is_empty()).then_some(self.instance);
+        Ok((ended?, self.left))
+    }
+
+    async fn work(&mut self) -> Result<End, StoreError> {
+        loop {
+            if std::mem::take(&mut self.is_proven) {
+                self.worker.connection.proven(&self.instance, self.worker.queue.direction).await;
+            }
+            if self.end.is_none() && !self.worker.may_start() {
+                let is_stopped = self.worker.stopping.is_cancelled();
+                self.end = Some(if is_stopped { End::Stopped } else { End::Closed });
+            }
+            if self.end.is_some() {
+                self.put_back();
+            } else {
+                self.start();
+            }
+            let can_claim = self.end.is_none() && self.is_starved();
+            if self.batch_is_due(can_claim) {
+                self.write(can_claim && self.look).await?;
+                continue;
+            }
+            if can_claim && self.look {
+                let (rings, claim) = self.queue.claim().await?;
+                self.take(rings, claim).await?;
+                continue;
+            }
+            self.note_overdue();
+            if can_claim && self.is_idle() && !self.stood_aside.is_empty() {
+                self.take_back_aside().await?;
+                continue;
+            }
+            if self.batch.is_empty() {
+                match self.end.take() {
+                    Some(end) if !self.waits_to_end(&end) => return Ok(end),
+                    Some(end) => self.end = Some(end),
+                    None if self.left.events.is_empty() && self.is_emptied() => return Ok(End::Emptied),
+                    None => {}
+                }
+            }
+            self.show(can_claim);
+            self.wait(can_claim).await?;
+        }
+    }
+
+    /// Whether something has to end first. Who stops waits for everything, until the grace is over; who does not, goes on
+    /// without the calls that do not return.
+    fn waits_to_end(&self, end: &End) -> bool {
+        let running = self.left.events.len();
+        match end {
+            End::Stopped => running > 0,
+            _ => running > self.overdue(),
+        }
+    }
+
+    /// Waits for whatever happens next.
+    async fn wait(&mut self, can_claim: bool) -> Result<(), StoreError> {
+        let worker = self.worker;
+        let shared = &worker.shared;
+        let settle_at = self.batch.began().map(|began| began.plus(SETTLE_AFTER));
+        let call_at = if self.left.backlog.has_startable() { self.not_before() } else { None };
+        let overdue_at = self.overdue_next();
+        let goes_on = self.end.is_none();
+        tokio::select! {
+            biased;
+            Some(event) = self.left.events.next(), if !self.left.events.is_empty() => self.on(event)?,
+            Some(handed) = self.handed.recv() => self.take_handed(handed),
+            () = worker.stopping.cancelled(), if goes_on => {}
+            () = worker.gate_differs_from(true), if goes_on => {}
+            () = self.queue.wait(self.next_due), if can_claim => self.look = true,
+            () = sleep_until(shared, settle_at), if settle_at.is_some() => {}
+            () = sleep_until(shared, call_at), if goes_on && call_at.is_some() => {}
+            () = sleep_until(shared, overdue_at), if overdue_at.is_some() => {}
+        }
+        Ok(())
+    }
+
+    /// Says what the worker is doing.
+    fn show(&self, can_claim: bool) {
+        let is_idle = can_claim && self.is_idle();
+        self.counter.show(is_idle, self.is_free());
+        let activity = if is_idle {
+            Activity::Idle { rings: self.rings, next_due: self.next_due }
+        } else if self.left.events.is_empty() && self.not_before().is_some() {
+            Activity::Limited { until: self.not_before().unwrap_or(Timestamp::EPOCH) }
+        } else {
+            Activity::Busy
+        };
+        self.worker.activity.send_if_modified(|shown| {
+            let is_new = *shown != activity;
+            *shown = activity;
+            is_new
+        });
+    }
+
+    fn is_idle(&self) -> bool {
+        self.left.events.is_empty() && self.batch.is_empty() && self.left.backlog.len() == 0
+    }
+
+    /// Whether something could begin at once.
+    fn is_free(&self) -> bool {
+        self.end.is_none() && self.has_free_slot() && self.not_before().is_none()
+    }
+
+    /// Whether nothing is left to do until the schedule says so.
+    fn is_emptied(&self) -> bool {
+        self.worker.connection.enlisted.processing.schedule.is_some()
+            && !self.look
+            && self.left.backlog.len() == 0
+    }
+
+    // What may begin.
+
+    fn has_free_slot(&self) -> bool {
+        let worker = self.worker;
+        // A probe is alone; and where order is kept within the queue, nothing begins before the last is written.
+        let slots = match &worker.connection.enlisted.processing {
+            _ if worker.connection.is_probing() => 1,
+            processing => processing.concurrency as usize,
+        };
+        let overdue = self.overdue();
+        overdue <= overdue::OVERDUE_MAX
+            && self.left.begun.len() - overdue < slots
+            && (!worker.is_in_queue_order() || self.left.events.is_empty())
+            && (!worker.connection.is_probing() || self.batch.is_empty())
+    }
+
+    /// Whether a slot is free, and nothing that was claimed can fill it.
+    fn is_starved(&self) -> bool {
+        let concurrency = self.worker.connection.enlisted.processing.concurrency as usize;
+        self.has_free_slot()
+            && !self.left.backlog.has_startable()
+            && self.left.backlog.len() <= concurrency * CLAIM_MAX
+    }
+
+    /// Until when the limit of calls lets nothing begin.
+    fn not_before(&self) -> Option<Timestamp> {
+        let now = self.worker.shared.now();
+        self.worker.limiter().and_then(|mut limiter| limiter.not_before(now))
+    }
+
+    fn start(&mut self) {
+        while self.has_free_slot() && self.not_before().is_none() {
+            let Some(item) = self.left.backlog.start() else { return };
+            let now = self.worker.shared.now();
+            if let Some(mut limiter) = self.worker.limiter() {
+                limiter.count(now);
+            }
+            self.left.begun.push(Begun { delivery: item.claimed.delivery, at: now, seen: self.left.writes });
+            let working = self.working(item);
+            self.left.events.push(working);
+        }
+    }
+
+    fn working(&self, item: Item) -> Working<'w> {
+        let (worker, instance) = (self.worker, Arc::clone(&self.instance));
+        let Item { claimed, claim: _, read, answer } = item;
+        match worker.queue.direction {
+            Direction::Outgoing => Box::pin(async move {
+                let delivered = worker.deliver(&instance, &claimed, read).await;
+                Event::Delivered { claimed, answer, delivered }
+            }),
+            Direction::Incoming => {
+                let ownership = self.queue.ownership.clone();
+                Box::pin(async move {
+                    let applied = worker.apply(&ownership, &instance, &claimed).await;
+                    let applied = applied.map(|(applied, lost)| (Box::new(applied), lost));
+                    Event::Applied { claimed, applied }
+                })
+            }
+        }
+    }
+
+    /// Gives back what has not begun; behind what runs, once that has ended: its outcome may do so already.
+    fn put_back(&mut self) {
+        let now = self.worker.shared.now();
+        let is_whole_queue = self.worker.is_in_queue_order();
+        if is_whole_queue && !self.left.events.is_empty() {
+            return;
+        }
+        for item in self.left.backlog.take_firsts(is_whole_queue) {
+            self.batch.settle(now, item.claimed, released(None), Vec::new(), item.answer);
+        }
+    }
+}
