@@ -1,5 +1,6 @@
 //! How the stories are told: each on every store.
 
+use bus_runtime::Operator;
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{Company, Crm, Directory, User};
 
@@ -26,4 +27,20 @@ pub(crate) fn with_crm(bus: TestBus) -> (TestBus, FakePeer, Directory) {
     let (peer, directory) = (FakePeer::new("crm"), Directory::default());
     let bus = bus.connector::<Crm>("crm").object::<User>().object::<Company>();
     (bus.provide(peer.clone()).provide(directory.clone()), peer, directory)
+}
+
+/// Who intervenes, and why.
+pub(crate) fn ops() -> Operator {
+    Operator::named("jane").because("the story says so")
+}
+
+/// Lets the others run until this is so.
+pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
+    for _ in 0..1_000_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it does not become so");
 }

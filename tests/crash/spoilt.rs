@@ -1,0 +1,303 @@
+//! A store that hands on what it is asked, counts the claims, and is broken in one way until it is healed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
+use bus_store::{
+    Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
+    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Identity,
+    Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Ownership, Queue, QueueCounts, QueueId, Store,
+    StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+};
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Nothing.
+    None,
+    /// Now and then a task is acknowledged and not written.
+    DropsATask,
+    /// The first two of a key are claimed in the wrong order.
+    ReordersTwo,
+    /// A claim brings again what the one before it brought.
+    ClaimsTwice,
+    /// A former owner can settle.
+    ForgetsFencing,
+}
+
+/// How often a task is dropped.
+const DROPS_EVERY: u64 = 50;
+
+pub(crate) struct Spoilt {
+    inner: Arc<dyn Store>,
+    bug: Bug,
+    is_healed: AtomicBool,
+    commits: AtomicU64,
+    claims: AtomicU64,
+    latest: Mutex<Vec<Claimed>>,
+    owners: Mutex<HashMap<QueueId, Ownership>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Spoilt {
+    pub(crate) fn new(inner: Arc<dyn Store>, bug: Bug) -> Self {
+        Self {
+            inner,
+            bug,
+            is_healed: AtomicBool::default(),
+            commits: AtomicU64::default(),
+            claims: AtomicU64::default(),
+            latest: Mutex::default(),
+            owners: Mutex::default(),
+        }
+    }
+
+    /// From now on it works as it should.
+    pub(crate) fn heal(&self) {
+        self.is_healed.store(true, Ordering::SeqCst);
+    }
+
+    /// How many claims there were.
+    pub(crate) fn claims(&self) -> u64 {
+        self.claims.load(Ordering::SeqCst)
+    }
+
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == bug && !self.is_healed.load(Ordering::SeqCst)
+    }
+}
+
+impl TaskLog for Spoilt {
+    fn commit(&self, mut commit: Commit) -> StoreFuture<'_, Committed> {
+        let number = self.commits.fetch_add(1, Ordering::SeqCst);
+        let drops =
+            self.has(Bug::DropsATask) && number.is_multiple_of(DROPS_EVERY) && !commit.tasks.is_empty();
+        if drops {
+            commit.tasks.pop();
+        }
+        if self.has(Bug::ForgetsFencing)
+            && let Some(ownership) = &mut commit.ownership
+            && let Some(latest) = lock(&self.owners).get(&ownership.queue)
+        {
+            *ownership = latest.clone();
+        }
+        Box::pin(async move {
+            let mut committed = self.inner.commit(commit).await?;
+            if drops {
+                committed.tasks.push(TaskId(i64::MAX));
+            }
+            Ok(committed)
+        })
+    }
+}
+
+impl Queue for Spoilt {
+    fn acquire(&self, queue: &QueueId, terms: Terms, now: Timestamp) -> StoreFuture<'_, Acquired> {
+        let queue = queue.clone();
+        Box::pin(async move {
+            let acquired = self.inner.acquire(&queue, terms, now).await?;
+            if let Acquired::Owned(owner) = &acquired {
+                lock(&self.owners).insert(queue, owner.clone());
+            }
+            Ok(acquired)
+        })
+    }
+
+    fn release(&self, ownership: &Ownership) -> StoreFuture<'_, ()> {
+        self.inner.release(ownership)
+    }
+
+    fn wait_until_free(&self, queue: &QueueId) -> StoreFuture<'_, ()> {
+        self.inner.wait_until_free(queue)
+    }
+
+    fn heartbeat(&self) -> StoreFuture<'_, ()> {
+        self.inner.heartbeat()
+    }
+
+    fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {
+        self.claims.fetch_add(1, Ordering::SeqCst);
+        let ownership = ownership.clone();
+        Box::pin(async move {
+            let mut claim = self.inner.claim(&ownership, wanted, now).await?;
+            let claimed = &mut claim.deliveries;
+            if self.has(Bug::ClaimsTwice) {
+                let latest = std::mem::replace(&mut *lock(&self.latest), claimed.clone());
+                claimed.extend(latest);
+            }
+            if self.has(Bug::ReordersTwo)
+                && let Some(second) = claimed.iter().skip(1).position(|other| other.key == claimed[0].key)
+            {
+                claimed.swap(0, second + 1);
+            }
+            Ok(claim)
+        })
+    }
+}
+
+impl Identity for Spoilt {
+    fn external_ids(
+        &self,
+        connector: &ConnectorName,
+        objects: &[ObjectKey],
+    ) -> StoreFuture<'_, Vec<Option<String>>> {
+        self.inner.external_ids(connector, objects)
+    }
+
+    fn host_ids(
+        &self,
+        connector: &ConnectorName,
+        external: &[(ObjectType, String)],
+    ) -> StoreFuture<'_, Vec<Option<ObjectId>>> {
+        self.inner.host_ids(connector, external)
+    }
+
+    fn bindings(
+        &self,
+        connector: &ConnectorName,
+        after: Option<(ObjectType, String)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<Binding>> {
+        self.inner.bindings(connector, after, limit)
+    }
+
+    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
+        self.inner.unlink(connector, object)
+    }
+}
+
+impl Objects for Spoilt {
+    fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
+        self.inner.object(key)
+    }
+
+    fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
+        self.inner.find_object(query)
+    }
+
+    fn list_objects(
+        &self,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        self.inner.list_objects(object_type, after, limit)
+    }
+
+    fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
+        self.inner.count_objects(object_type)
+    }
+
+    fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
+        self.inner.new_object_numbers(count)
+    }
+}
+
+impl Connectors for Spoilt {
+    fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>> {
+        self.inner.connectors()
+    }
+
+    fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()> {
+        self.inner.save_connector(record)
+    }
+
+    fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()> {
+        self.inner.set_connector_state(name, state)
+    }
+
+    fn delete_connector(&self, name: &ConnectorName) -> StoreFuture<'_, bool> {
+        self.inner.delete_connector(name)
+    }
+
+    fn set_circuit(&self, name: &ConnectorName, circuit: Option<Circuit>) -> StoreFuture<'_, ()> {
+        self.inner.set_circuit(name, circuit)
+    }
+
+    fn circuits(&self) -> StoreFuture<'_, Vec<(ConnectorName, Circuit)>> {
+        self.inner.circuits()
+    }
+
+    fn publish_subscriptions(&self, name: &ConnectorName, said: serde_json::Value) -> StoreFuture<'_, ()> {
+        self.inner.publish_subscriptions(name, said)
+    }
+
+    fn published_subscriptions(&self) -> StoreFuture<'_, Vec<(ConnectorName, serde_json::Value)>> {
+        self.inner.published_subscriptions()
+    }
+
+    fn switches(&self) -> StoreFuture<'_, Option<Switches>> {
+        self.inner.switches()
+    }
+
+    fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
+        self.inner.set_switches(switches)
+    }
+}
+
+impl Operate for Spoilt {
+    fn queues(&self) -> StoreFuture<'_, Vec<QueueId>> {
+        self.inner.queues()
+    }
+
+    fn counters(&self, queue: &QueueId) -> StoreFuture<'_, Counters> {
+        self.inner.counters(queue)
+    }
+
+    fn queue_counts(&self, queue: &QueueId) -> StoreFuture<'_, QueueCounts> {
+        self.inner.queue_counts(queue)
+    }
+
+    fn deliveries(&self, queue: &QueueId, filter: &DeliveryFilter) -> StoreFuture<'_, Vec<DeliverySummary>> {
+        self.inner.deliveries(queue, filter)
+    }
+
+    fn delivery(&self, delivery: DeliveryId) -> StoreFuture<'_, Option<DeliveryDetail>> {
+        self.inner.delivery(delivery)
+    }
+
+    fn open_of_key(&self, queue: &QueueId, key: &str, limit: usize) -> StoreFuture<'_, Vec<DeliveryId>> {
+        self.inner.open_of_key(queue, key, limit)
+    }
+
+    fn awaited_by_key(&self, queue: &QueueId, key: &str) -> StoreFuture<'_, Option<Waiting>> {
+        self.inner.awaited_by_key(queue, key)
+    }
+
+    fn intervene(&self, intervention: Intervention) -> StoreFuture<'_, Vec<Verdict>> {
+        self.inner.intervene(intervention)
+    }
+
+    fn prune(&self, queue: &QueueId, ended_before: Timestamp, limit: usize) -> StoreFuture<'_, usize> {
+        self.inner.prune(queue, ended_before, limit)
+    }
+
+    fn audit(&self, queue: &QueueId) -> StoreFuture<'_, Audit> {
+        self.inner.audit(queue)
+    }
+}
+
+impl Wake for Spoilt {
+    fn doorbell(&self, queue: &QueueId) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.doorbell(queue)
+    }
+
+    fn ring(&self, queue: &QueueId) {
+        self.inner.ring(queue);
+    }
+}
+
+impl Store for Spoilt {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}
