@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bus_core::Timestamp;
 use bus_runtime::{Bus, Config, ConnectorConfig, StoreConfig, Synchronous};
 use bus_store::{Commit, ConnectorState};
 
-use crate::host::{Arrivals, Sinks, connector, fill, start, task};
+use crate::host::{AT, Arrivals, Sinks, connector, fill, pause, start, task};
 use crate::measure::{Plan, Ratio, Reading, float, median, micros, now, thousands};
+use crate::queue;
 use crate::report::{self, Report};
 
 /// By this argument a process knows that it is to measure one thing and tell.
-const CHILD: &str = "--child";
+pub(crate) const CHILD: &str = "--child";
 
 /// How often each is measured.
 const RUNS: usize = 5;
@@ -55,6 +55,8 @@ pub(crate) async fn answer(asked: Asked, plan: &Plan) {
             println!("{started} {opened} {} {}", resident_kib(), logged.percentile(0.5));
             bus.shutdown().await;
         }
+        "work" => queue::work(&asked.path).await,
+        "stand-by" => queue::stand_by(&asked.path).await,
         "first" => {
             let arrivals = Arrivals::new(None);
             let began = now();
@@ -66,9 +68,9 @@ pub(crate) async fn answer(asked: Asked, plan: &Plan) {
         _ => {
             let bus = idle_bus(&asked.path).await;
             bus.until_idle().await;
-            wait(Duration::from_millis(1_500)).await;
+            pause(Duration::from_millis(1_500)).await;
             let (before, began) = (busy(), now());
-            wait(plan.idle).await;
+            pause(plan.idle).await;
             let of_thread = |(thread, spent): (OsString, Duration)| {
                 spent.saturating_sub(before.get(&thread).copied().unwrap_or_default())
             };
@@ -174,7 +176,7 @@ fn child(what: &str, path: &Path) -> Vec<f64> {
 async fn log_some(bus: &Bus) -> Reading {
     let mut took = Vec::new();
     for id in 0..i64::try_from(LOGGED).expect("a small number") {
-        let mut commit = Commit::at(Timestamp::from_micros(1_800_000_000_000_000));
+        let mut commit = Commit::at(AT);
         commit.tasks.push(task(-id - 1));
         let began = now();
         bus.store().commit(commit).await.expect("it is logged");
@@ -191,11 +193,6 @@ async fn idle_bus(path: &Path) -> Bus {
         config = config.connector(ConnectorConfig::new(connector(&format!("sink-{number}"))).uses("sink"));
     }
     Bus::builder(config).provide(Sinks(Arrivals::new(None))).start().await.expect("the bus starts")
-}
-
-#[expect(clippy::disallowed_methods, reason = "the bus is left alone for a while")]
-async fn wait(time: Duration) {
-    tokio::time::sleep(time).await;
 }
 
 /// The memory of this process that is not on disk.

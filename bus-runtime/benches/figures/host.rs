@@ -10,13 +10,16 @@ use bus_core::{
     NoSettings, ObjectOperation, Outgoing, Prepared, Received, Timestamp, connector,
 };
 use bus_runtime::{Bus, Config, ConnectorConfig, StoreConfig, Synchronous};
-use bus_store::{Commit, ConnectorState, Durability, NewDelivery, NewTask, QueueId};
+use bus_store::{Commit, ConnectorState, Durability, NewDelivery, NewTask, QueueId, Store};
 use iso3166_connector::{Country, Subdivision};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::measure::now;
+
+/// When everything is logged that the benchmark logs by itself.
+pub(crate) const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 /// How many tasks one commit fills the queue with.
 const FILL: usize = 1_000;
@@ -130,6 +133,37 @@ impl Incoming<Article> for Sink {
     }
 }
 
+/// How long a peer takes to answer, about: the timer's ticks are of a millisecond, too.
+pub(crate) const PEER_ANSWERS_AFTER: Duration = Duration::from_millis(1);
+
+/// Takes as long as a peer in the same building.
+#[connector(name = "peer")]
+#[outgoing(Item)]
+pub(crate) struct Peer;
+
+impl Connector for Peer {
+    type Settings = NoSettings;
+
+    async fn connect(_settings: NoSettings, _cx: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl Outgoing<Item> for Peer {
+    async fn deliver(&self, change: Change<Item>, cx: &Cx) -> Result<(), Failure> {
+        std::hint::black_box(&change.object);
+        pause(PEER_ANSWERS_AFTER).await;
+        cx.handle::<Sinks>()?.0.note();
+        Ok(())
+    }
+}
+
+/// Paces what is measured, or leaves the bus alone: a load, not a synchronisation.
+#[expect(clippy::disallowed_methods, reason = "see there")]
+pub(crate) async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Does nothing with countries and their subdivisions.
 #[connector(name = "mirror")]
 #[outgoing(Country)]
@@ -183,11 +217,21 @@ pub(crate) async fn start(
     state: ConnectorState,
     arrivals: Arc<Arrivals>,
 ) -> Bus {
+    let connectors = connectors.iter().map(|name| ConnectorConfig::new(connector(name)).state(state));
+    start_with(path, connectors.collect(), arrivals).await
+}
+
+/// The same with connectors of any kind.
+pub(crate) async fn start_with(
+    path: &Path,
+    connectors: Vec<ConnectorConfig>,
+    arrivals: Arc<Arrivals>,
+) -> Bus {
     let mut config =
         Config::new(StoreConfig::Sqlite { path: path.to_owned(), synchronous: Synchronous::Full });
     config.strict = true;
-    for name in connectors {
-        config = config.connector(ConnectorConfig::new(connector(name)).state(state));
+    for connector in connectors {
+        config = config.connector(connector);
     }
     let bus = Bus::builder(config).provide(Sinks(arrivals)).start().await.expect("the bus starts");
     // The store has read its pragmas back when it was opened.
@@ -203,6 +247,11 @@ pub(crate) fn payload(id: i64) -> Vec<u8> {
 
 /// The task of one change, as the bus writes it.
 pub(crate) fn task(id: i64) -> NewTask {
+    task_for("sink", id)
+}
+
+/// The same for the connector of this name.
+pub(crate) fn task_for(name: &str, id: i64) -> NewTask {
     NewTask {
         direction: Direction::Outgoing,
         subject: Item::TYPE.to_owned(),
@@ -213,9 +262,11 @@ pub(crate) fn task(id: i64) -> NewTask {
         content_type: "application/json".to_owned(),
         site: None,
         origin: None,
-        logged_at: Timestamp::from_micros(1_800_000_000_000_000),
+        logged_at: AT,
+        redelivers: None,
+        idempotency: None,
         deliveries: vec![NewDelivery {
-            connector: connector("sink"),
+            connector: connector(name),
             data_type: DataType::SimpleSnapshot,
             policy: ErrorPolicy::Default,
             idempotency_key: Uuid::from_u128(u128::from(id.unsigned_abs())),
@@ -225,15 +276,15 @@ pub(crate) fn task(id: i64) -> NewTask {
 
 /// Logs so many changes for the connector that does nothing.
 pub(crate) async fn fill(bus: &Bus, from: i64, count: usize) {
-    let mut next = from;
-    let mut left = count;
-    while left > 0 {
-        let mut commit = Commit::at(Timestamp::from_micros(1_800_000_000_000_000));
-        for _ in 0..left.min(FILL) {
-            commit.tasks.push(task(next));
-            next += 1;
-        }
-        left -= commit.tasks.len();
-        bus.store().commit(commit).await.expect("the store takes them");
+    fill_store(bus.store().as_ref(), "sink", (from..).take(count)).await;
+}
+
+/// Logs a change of each of these for the connector of this name.
+pub(crate) async fn fill_store(store: &dyn Store, name: &str, ids: impl Iterator<Item = i64>) {
+    let mut ids = ids.peekable();
+    while ids.peek().is_some() {
+        let mut commit = Commit::at(AT);
+        commit.tasks = ids.by_ref().take(FILL).map(|id| task_for(name, id)).collect();
+        store.commit(commit).await.expect("the store takes them");
     }
 }

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bus_core::Timestamp;
 use bus_store::{Commit, ConnectorState};
 use tokio::sync::mpsc;
 
-use crate::host::{Arrivals, Item, start, task};
+use crate::host::{AT, Arrivals, Item, pause, start, task};
 use crate::limits::{Log, RawLog};
 use crate::measure::{Plan, Reading, Series, micros, now, thousands};
 use crate::report::{self, Report};
@@ -35,15 +34,15 @@ pub(crate) async fn run(folder: &Path, plan: &Plan, report: &mut Report) {
     for _ in 0..plan.rounds_max {
         let mut took = vec![Vec::new(); SIDES.len()];
         for _ in 0..plan.timed {
-            pause().await;
+            pause(PAUSE).await;
             let began = now();
             raw.append(&[7; 4096]);
             raw.flush();
             took[0].push(micros(began.elapsed()));
 
-            pause().await;
+            pause(PAUSE).await;
             id += 1;
-            let mut commit = Commit::at(Timestamp::from_micros(1_800_000_000_000_000));
+            let mut commit = Commit::at(AT);
             commit.tasks.push(task(id));
             let began = now();
             bus.store().commit(commit).await.expect("it is logged");
@@ -54,7 +53,7 @@ pub(crate) async fn run(folder: &Path, plan: &Plan, report: &mut Report) {
             took[3].push(micros(arrived.saturating_duration_since(ended)));
             bus.until_idle().await;
 
-            pause().await;
+            pause(PAUSE).await;
             id += 1;
             let began = now();
             bus.objects().save(&mut Item::new(id)).await.expect("it is saved");
@@ -85,13 +84,9 @@ pub(crate) async fn run(folder: &Path, plan: &Plan, report: &mut Report) {
         ]);
     }
     for (share, name, most) in [(0.5, "p50", 1.5), (0.99, "p99", 2.5)] {
-        let ratio = series.ratio(2, 0, |reading| reading.percentile(share));
+        // `store.commit` by itself claims nothing; what the application calls does.
+        let ratio = series.ratio(5, 0, |reading| reading.percentile(share));
         let what = format!("start of the logging call → `deliver`, {name} by fdatasync");
         report.goal("P6", &what, &format!("≤ {most}"), &ratio, ratio.median <= most);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the bus is left alone for a moment")]
-async fn pause() {
-    tokio::time::sleep(PAUSE).await;
 }

@@ -101,6 +101,8 @@ impl Log for BareTable {
     }
 }
 
+const DELETE_PENDING: &str = "DELETE FROM bus_pending WHERE queue = 1 AND seq = ?1";
+
 /// The rows that the bus's store writes for a change, and nothing else: task, delivery, ids, counters.
 pub(crate) struct BareStore {
     db: Connection,
@@ -120,6 +122,20 @@ impl BareStore {
 
     /// Reads 100 and deletes 100, in one transaction, until nothing is left. How many there were.
     pub(crate) fn drain(&mut self) -> usize {
+        self.drain_by([DELETE_PENDING, "DELETE FROM bus_task WHERE id = ?1"])
+    }
+
+    /// The same, but what has ended is kept, as the bus does.
+    pub(crate) fn drain_keeping(&mut self) -> usize {
+        let keep = "INSERT INTO bus_history (seq, queue, state, ended_at, attempts, key, reason, task, shared, data_type, policy,
+                        idempotency_key)
+                    SELECT seq, queue, 0, 0, 1, key, NULL, task, shared, data_type, policy, idempotency_key
+                    FROM bus_pending WHERE queue = 1 AND seq = ?1";
+        self.drain_by([keep, DELETE_PENDING])
+    }
+
+    /// Does two things with each; its id and its task's are the same.
+    fn drain_by(&mut self, ends: [&str; 2]) -> usize {
         let mut drained = 0;
         loop {
             begin(&self.db, &mut self.is_open);
@@ -133,17 +149,14 @@ impl BareStore {
             let row = |row: &rusqlite::Row<'_>| {
                 let (_key, _subject): (String, String) = (row.get(2)?, row.get(3)?);
                 let data: Vec<u8> = row.get(4)?;
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, data))
+                Ok((row.get::<_, i64>(0)?, data))
             };
             let page: Vec<_> = read.query_map([], row).and_then(Iterator::collect).expect("rows");
             drop(read);
-            for (seq, task, data) in &page {
+            for (seq, data) in &page {
                 std::hint::black_box(data);
-                for (sql, id) in [
-                    ("DELETE FROM bus_pending WHERE queue = 1 AND seq = ?1", seq),
-                    ("DELETE FROM bus_task WHERE id = ?1", task),
-                ] {
-                    self.db.prepare_cached(sql).and_then(|mut delete| delete.execute([id])).expect("a row");
+                for sql in ends {
+                    self.db.prepare_cached(sql).and_then(|mut end| end.execute([seq])).expect("a row");
                 }
             }
             commit(&self.db, &mut self.is_open);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bus_core::{ExternalTask, Timestamp};
+use bus_core::ExternalTask;
 use bus_runtime::Bus;
 use bus_store::{Commit, ConnectorState};
 use tokio::task::JoinSet;
 
-use crate::host::{Arrivals, Article, Item, Sink, payload, start, task};
+use crate::host::{AT, Arrivals, Article, Item, Sink, payload, start, task};
 use crate::limits::{BareStore, BareTable, Grouped, Log, RawLog};
 use crate::measure::{Plan, Ratio, Reading, Series, micros, now, thousands};
 use crate::report::{self, Report};
@@ -161,7 +161,7 @@ fn committed(bus: Bus, next: Arc<AtomicI64>) -> impl Fn(usize) -> Call {
     move |_| {
         let (bus, id) = (bus.clone(), next.fetch_add(1, Ordering::Relaxed));
         Box::pin(async move {
-            let mut commit = Commit::at(Timestamp::from_micros(1_800_000_000_000_000));
+            let mut commit = Commit::at(AT);
             commit.tasks.push(task(id));
             bus.store().commit(commit).await.expect("it is logged");
         })

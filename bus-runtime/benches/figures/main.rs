@@ -16,6 +16,7 @@ mod latency;
 mod limits;
 mod logging;
 mod measure;
+mod queue;
 mod report;
 
 use std::env;
@@ -56,6 +57,9 @@ fn main() {
         }
         if is_wanted("import") {
             importing::run(folder.path(), &plan).await;
+        }
+        if is_wanted("queue") {
+            queue::run(folder.path(), &plan, &mut report).await;
         }
         if is_wanted("backlog") {
             backlog::run(folder.path(), &plan, &mut report).await;

@@ -29,6 +29,14 @@ pub(crate) struct Plan {
     pub(crate) imported: usize,
     /// How many tasks stand in the queue for memory and start.
     pub(crate) backlog: usize,
+    /// How many tasks are queued where the cost of a row is compared, from few to many.
+    pub(crate) sizes: [usize; 4],
+    /// How many rows are logged, and drained, in one round of such a comparison.
+    pub(crate) rows: usize,
+    /// How many keys are blocked.
+    pub(crate) blocked: usize,
+    /// How many tasks are queued when a process is killed.
+    pub(crate) recovered: usize,
     /// How long an idle bus is watched.
     pub(crate) idle: Duration,
 }
@@ -42,7 +50,11 @@ impl Plan {
             drained: 100_000,
             timed: 300,
             imported: usize::MAX,
-            backlog: 1_000_000,
+            backlog: 5_000_000,
+            sizes: [1_000, 100_000, 1_000_000, 5_000_000],
+            rows: 2_000,
+            blocked: 10_000,
+            recovered: 1_000_000,
             idle: Duration::from_secs(10),
         }
     }
@@ -56,6 +68,10 @@ impl Plan {
             timed: 20,
             imported: 300,
             backlog: 5_000,
+            sizes: [1_000, 2_000, 5_000, 10_000],
+            rows: 200,
+            blocked: 500,
+            recovered: 200_000,
             idle: Duration::from_millis(500),
         }
     }
@@ -125,7 +141,7 @@ impl Series {
         (0..self.rounds()).filter(is_steady).collect()
     }
 
-    fn rounds(&self) -> usize {
+    pub(crate) fn rounds(&self) -> usize {
         self.sides.iter().map(Vec::len).min().unwrap_or(0)
     }
 
