@@ -284,7 +284,7 @@ fn words_that_are_none_of_the_possible_ones_are_refused() {
          [connectors.erp]\nstate = \"Disabled\"\n",
         &[
             "1:1: `synchronous` is `ful`; did you mean `full`?",
-            "3:1: `state` is `off`; write `enabled`, `paused` or `disabled`",
+            "3:1: `state` is `off`; write `enabled`, `paused`, `stopped` or `disabled`",
             "4:1: `uses` names no connector: `Crm` is not a connector name: use lowercase words joined by `-`, such \
              as `crm-eu`",
             "5:1: `display_name` is empty; write what people call it, or leave it out",
