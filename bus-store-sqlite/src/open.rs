@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus_store::{Durability, StoreError, StoreErrorKind};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::checkpoint::PAGES_BEFORE_BACKSTOP;
@@ -149,6 +150,8 @@ impl From<rusqlite::Error> for Trouble {
 fn set_up(db: &Connection, options: SqliteOptions, purpose: Purpose) -> Result<(), Trouble> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // The plan does not depend on what is bound: without this, some statements are compiled anew each time.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if db.is_readonly("main")? {
         return Err(Trouble::ReadOnly);
     }
