@@ -176,7 +176,7 @@ impl ObjectStore {
             format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
         commit.objects.push(write);
         let recorded = task_log::record(&self.shared, change).await?;
-        commit.claim_for = express::owners(&self.shared, &recorded);
+        commit.claim_for = express::owners(&self.shared, &recorded.tasks, &recorded.synchronous);
         commit.tasks = recorded.tasks;
         let committed = express::commit(&self.shared, commit, recorded.synchronous).await;
         let (committed, ends) = committed.map_err(|error| {

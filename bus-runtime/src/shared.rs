@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::flow::begun::Unbegun;
-use crate::flow::express::Counters;
+use crate::flow::express::Desks;
 use crate::registry::{Registry, Roster};
 
 /// What all parts of a running bus share.
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) file: Option<PathBuf>,
     pub(crate) switches: watch::Sender<Switches>,
     /// Where the workers of this process take what was claimed for them.
-    pub(crate) counters: Counters,
+    pub(crate) desks: Desks,
     /// The workers that have not ended.
     pub(crate) workers: TaskTracker,
     /// What they have claimed and not begun.
@@ -73,7 +73,7 @@ impl Shared {
             folder,
             file,
             switches: watch::Sender::new(switches),
-            counters: Counters::default(),
+            desks: Desks::default(),
             workers: TaskTracker::new(),
             unbegun: Unbegun::default(),
             store_stopped: watch::Sender::new(None),

@@ -123,19 +123,16 @@ pub(crate) fn owned(session: &mut Session<'_>, ownership: &Ownership) -> Result<
         refusal(StoreErrorKind::Stale, message)
     };
     let id = session.existing_queue_number(queue)?.ok_or_else(stale)?;
-    let sql = "SELECT claimed_to, asides, scope FROM bus_queue WHERE id = ?1 AND epoch = ?2";
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let row = session.prepare(sql)?.query_row([id, *epoch], read).optional()?;
-    let (claimed_to, asides, scope) = row.ok_or_else(stale)?;
-    Ok(QueueRow { id, claimed_to, asides, scope: Code::from_code(scope)? })
+    let (row, owned_in) = queue_row(session, id)?;
+    if owned_in == *epoch { Ok(row) } else { Err(stale()) }
 }
 
-/// The queue with this number, whoever owns it.
-pub(crate) fn queue_row(session: &Session<'_>, id: i64) -> Result<QueueRow, Fault> {
-    let sql = "SELECT claimed_to, asides, scope FROM bus_queue WHERE id = ?1";
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let (claimed_to, asides, scope) = session.prepare(sql)?.query_row([id], read)?;
-    Ok(QueueRow { id, claimed_to, asides, scope: Code::from_code(scope)? })
+/// The queue with this number, and the epoch in which it is owned, by whomever.
+pub(crate) fn queue_row(session: &Session<'_>, id: i64) -> Result<(QueueRow, i64), Fault> {
+    let sql = "SELECT claimed_to, asides, scope, epoch FROM bus_queue WHERE id = ?1";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let (claimed_to, asides, scope, epoch) = session.prepare(sql)?.query_row([id], read)?;
+    Ok((QueueRow { id, claimed_to, asides, scope: Code::from_code(scope)? }, epoch))
 }
 
 struct Release {

@@ -6,6 +6,8 @@
 //! the whole transaction, and then each piece of work is tried by itself if one of them may be at fault, or if the
 //! store is full: what needs no room, or makes some, goes on.
 
+mod room;
+
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,9 +29,6 @@ const JOBS_PER_COMMIT_MAX: usize = 1_000;
 
 /// The most bytes of payload that share a transaction, so that one commit does not take long.
 const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
-
-/// How many pages beyond its quota a full store may use for work that brings nothing new.
-const RESERVE_PAGES: i64 = 256;
 
 /// How often an idle writer looks whether another process has written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -292,31 +291,6 @@ impl Writer {
         for job in batch.drain(..) {
             job.fail(&|operation| told(error, operation));
         }
-    }
-
-    /// Whether something that needs room was written, or there is some.
-    fn has_room(&self, batch: &[Box<dyn Job>]) -> bool {
-        let free = || self.db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
-        batch.iter().any(|job| job.weight() > 0) || free().is_ok_and(|free| free >= RESERVE_PAGES)
-    }
-
-    /// Lets work that brings nothing new go beyond the quota for once: without it nothing would ever end. Whether there
-    /// is a quota to go beyond, and it was not opened already.
-    fn open_reserve(&mut self) -> bool {
-        let Some(quota) = self.pages_max.filter(|_| !self.is_reserve_open) else { return false };
-        self.is_reserve_open = self.set_quota(i64::from(quota) + RESERVE_PAGES);
-        self.is_reserve_open
-    }
-
-    fn close_reserve(&mut self) {
-        self.is_reserve_open = false;
-        if let Some(quota) = self.pages_max {
-            self.set_quota(i64::from(quota));
-        }
-    }
-
-    fn set_quota(&self, pages: i64) -> bool {
-        self.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).is_ok()
     }
 
     /// Does each piece of work in a transaction of its own, so that only the one at fault fails.

@@ -1,4 +1,5 @@
-//! The laws that every store keeps: one test for each, named as a sentence.
+//! The laws that every store keeps: one test for each, named as a sentence. Longer than other files because each law is
+//! listed here.
 //!
 //! A backend proves itself with one line in a test of its own, and dev-dependencies on `bus-store` (feature
 //! `conformance`) and `tokio` (features `macros` and `rt-multi-thread`):

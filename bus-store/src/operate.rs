@@ -244,6 +244,26 @@ pub struct QueueCounts {
     pub parked: u64,
 }
 
+impl QueueCounts {
+    /// Counts so many more that are open in this state; final ones are not counted here.
+    pub const fn add(&mut self, state: DeliveryState, more: u64) {
+        let place = match state {
+            DeliveryState::Scheduled => &mut self.scheduled,
+            DeliveryState::Available => &mut self.available,
+            DeliveryState::Running => &mut self.running,
+            DeliveryState::Retryable => &mut self.retryable,
+            DeliveryState::Waiting => &mut self.waiting,
+            DeliveryState::Blocked => &mut self.blocked,
+            DeliveryState::Parked => &mut self.parked,
+            DeliveryState::Completed
+            | DeliveryState::Skipped
+            | DeliveryState::Discarded
+            | DeliveryState::Cancelled => return,
+        };
+        *place += more;
+    }
+}
+
 /// Which deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliveryFilter {

@@ -3,8 +3,8 @@
 use bus_core::{ConnectorName, Direction};
 use bus_store::operate::{INTERVENTION_ITEMS_MAX, PAGE_ROWS_MAX};
 use bus_store::{
-    Acquired, Commit, DeliveryFilter, Ownership, QueueId, RecordOwner, Selected, StoreError, StoreErrorKind,
-    Terms, Verb, Verdict,
+    Acquired, Commit, DeliveryFilter, QueueId, RecordOwner, Selected, StoreError, StoreErrorKind, Terms,
+    Verb, Verdict,
 };
 
 use super::Bus;
@@ -196,10 +196,10 @@ impl Bus {
     }
 
     /// Takes the queue over, so that nothing in it is claimed: what its worker did not give back counts as interrupted.
-    async fn interrupt(&self, queue: &QueueId) -> Result<Ownership> {
+    async fn interrupt(&self, queue: &QueueId) -> Result<()> {
         let acquired = self.shared.store.acquire(queue, Terms::default(), self.shared.now()).await;
         match acquired.map_err(|error| BusError::store(&format!("take over the queue {queue}"), error))? {
-            Acquired::Owned(ownership) => Ok(ownership),
+            Acquired::Owned(_) => Ok(()),
             Acquired::Taken(by) => {
                 let message = format!(
                     "another process ({}) works on the queue {queue}; delete the connector there, or stop that process \

@@ -62,7 +62,7 @@ impl Bus {
         match activity {
             Activity::Busy => false,
             Activity::Idle { rings, next_due } => {
-                !self.shared.counters.has_handed(&watched.queue)
+                !self.shared.desks.has_handed(&watched.queue)
                     && *self.shared.store.doorbell(&watched.queue).borrow() == rings
                     && next_due.is_none_or(|due| due > now)
             }

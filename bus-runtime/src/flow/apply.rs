@@ -3,6 +3,7 @@
 //!
 //! Longer than other files because each way a task can end here is told with its reason.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus_core::connector::ReceivedFacts;
@@ -345,7 +346,7 @@ impl Application<'_> {
             // by the way of the queue.
             Ok(Recorded { tasks, .. }) => {
                 applied.change = (!tasks.is_empty()).then_some(change.summary);
-                applied.commit.claim_for = express::idle_owners(self.shared, &tasks);
+                applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }
             Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {

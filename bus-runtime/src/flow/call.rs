@@ -13,7 +13,7 @@ use bus_core::Failure;
 use tokio::runtime::Handle;
 use tokio::select;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -60,10 +60,10 @@ pub(crate) async fn run<T: Send + 'static>(
         };
     }
     // Whoever stops waiting for it drops it: a call that goes on unseen could overtake the next of its object.
-    let mut task = AbortOnDrop(tokio::spawn(WITHIN_A_CALL.scope((), call)));
+    let mut task = AbortOnDropHandle::new(tokio::spawn(WITHIN_A_CALL.scope((), call)));
     let ended = select! {
         biased;
-        ended = &mut task.0 => ended,
+        ended = &mut task => ended,
         () = shared.clock.sleep_until(deadline) => return too_long(),
         () = shared.aborting.cancelled() => return CallEnd::Aborted,
     };
@@ -72,15 +72,6 @@ pub(crate) async fn run<T: Send + 'static>(
         Err(error) if error.is_panic() => CallEnd::Answered(Err(panicked(&*error.into_panic()))),
         // Only the runtime itself, ending, cancels the task.
         Err(_) => CallEnd::Aborted,
-    }
-}
-
-/// A task that ends when nobody waits for it any more.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

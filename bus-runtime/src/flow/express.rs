@@ -13,16 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call;
 use super::settlement::released;
-use super::task_log::Recorded;
 use crate::shared::Shared;
 
 /// The workers of this process that take what was claimed for them.
 #[derive(Debug, Default)]
-pub(crate) struct Counters(Mutex<HashMap<QueueId, Arc<Counter>>>);
+pub(crate) struct Desks(Mutex<HashMap<QueueId, Arc<Desk>>>);
 
 /// Where a worker takes what was claimed for it.
 #[derive(Debug)]
-pub(crate) struct Counter {
+pub(crate) struct Desk {
     pub(crate) ownership: Ownership,
     /// Whether it has nothing to do.
     is_idle: AtomicBool,
@@ -41,53 +40,53 @@ pub(crate) struct Handed {
     pub(crate) answer: Option<oneshot::Sender<Outcome>>,
 }
 
-impl Counters {
-    /// Opens a counter for a worker that owns this queue, until it is closed.
-    pub(crate) fn open(&self, ownership: Ownership) -> (Arc<Counter>, mpsc::UnboundedReceiver<Handed>) {
+impl Desks {
+    /// Opens a desk for a worker that owns this queue, until it is closed.
+    pub(crate) fn open(&self, ownership: Ownership) -> (Arc<Desk>, mpsc::UnboundedReceiver<Handed>) {
         let (taking, taken) = mpsc::unbounded_channel();
         let queue = ownership.queue.clone();
         let (is_idle, is_free) = (AtomicBool::new(false), AtomicBool::new(false));
-        let counter = Arc::new(Counter { ownership, is_idle, is_free, handed: AtomicUsize::new(0), taking });
-        self.counters().insert(queue, Arc::clone(&counter));
-        (counter, taken)
+        let desk = Arc::new(Desk { ownership, is_idle, is_free, handed: AtomicUsize::new(0), taking });
+        self.desks().insert(queue, Arc::clone(&desk));
+        (desk, taken)
     }
 
     /// Closes it, unless another has taken its place.
-    pub(crate) fn close(&self, counter: &Arc<Counter>) {
-        let mut counters = self.counters();
-        let queue = &counter.ownership.queue;
-        if counters.get(queue).is_some_and(|open| Arc::ptr_eq(open, counter)) {
-            counters.remove(queue);
+    pub(crate) fn close(&self, desk: &Arc<Desk>) {
+        let mut desks = self.desks();
+        let queue = &desk.ownership.queue;
+        if desks.get(queue).is_some_and(|open| Arc::ptr_eq(open, desk)) {
+            desks.remove(queue);
         }
     }
 
-    fn get(&self, queue: &QueueId) -> Option<Arc<Counter>> {
-        self.counters().get(queue).cloned()
+    fn get(&self, queue: &QueueId) -> Option<Arc<Desk>> {
+        self.desks().get(queue).cloned()
     }
 
     /// The worker of this queue, if it has nothing to do; for one caller, until it says so again.
     fn idle(&self, queue: &QueueId) -> Option<Ownership> {
-        let counter = self.get(queue)?;
-        counter.is_idle.swap(false, Ordering::Relaxed).then(|| counter.ownership.clone())
+        let desk = self.get(queue)?;
+        desk.is_idle.swap(false, Ordering::Relaxed).then(|| desk.ownership.clone())
     }
 
     /// The worker of this queue, if it could begin with something now; for one caller, until it says so again.
     fn free(&self, queue: &QueueId) -> Option<Ownership> {
-        let counter = self.get(queue)?;
-        counter.is_free.swap(false, Ordering::Relaxed).then(|| counter.ownership.clone())
+        let desk = self.get(queue)?;
+        desk.is_free.swap(false, Ordering::Relaxed).then(|| desk.ownership.clone())
     }
 
     /// Whether something was handed to the worker of this queue that it has not begun to look at.
     pub(crate) fn has_handed(&self, queue: &QueueId) -> bool {
-        self.get(queue).is_some_and(|counter| counter.handed.load(Ordering::SeqCst) > 0)
+        self.get(queue).is_some_and(|desk| desk.handed.load(Ordering::SeqCst) > 0)
     }
 
-    fn counters(&self) -> std::sync::MutexGuard<'_, HashMap<QueueId, Arc<Counter>>> {
+    fn desks(&self) -> std::sync::MutexGuard<'_, HashMap<QueueId, Arc<Desk>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Counter {
+impl Desk {
     /// Its worker has taken one, and says that it is busy.
     pub(crate) fn taken(&self) {
         self.handed.fetch_sub(1, Ordering::SeqCst);
@@ -100,20 +99,20 @@ impl Counter {
     }
 }
 
-/// The workers of this process that have nothing to do, and are about to be told of one of these tasks.
-pub(crate) fn idle_owners(shared: &Shared, tasks: &[NewTask]) -> Vec<Ownership> {
-    queues(tasks).filter_map(|queue| shared.counters.idle(&queue)).collect()
-}
-
-/// The same, with those that could begin at once where they are to be told before the logging call returns. Where that is
-/// made from within a connector's call, nobody is.
-pub(crate) fn owners(shared: &Shared, recorded: &Recorded) -> Vec<Ownership> {
+/// The workers of this process that have nothing to do and are about to be told of one of these tasks; of those who are to
+/// be told before the logging call returns, all that could begin at once. Where that is made from within a connector's
+/// call, nobody is told so.
+pub(crate) fn owners(
+    shared: &Shared,
+    tasks: &[NewTask],
+    synchronous: &BTreeSet<ConnectorName>,
+) -> Vec<Ownership> {
     let is_nested = call::is_within_one();
-    let owners = queues(&recorded.tasks).filter_map(|queue| {
-        if !is_nested && recorded.synchronous.contains(&queue.connector) {
-            return shared.counters.free(&queue);
+    let owners = queues(tasks).filter_map(|queue| {
+        if !is_nested && synchronous.contains(&queue.connector) {
+            return shared.desks.free(&queue);
         }
-        shared.counters.idle(&queue)
+        shared.desks.idle(&queue)
     });
     owners.collect()
 }
@@ -237,11 +236,11 @@ async fn hand(
     claimed: Claimed,
     answer: Option<oneshot::Sender<Outcome>>,
 ) {
-    let counter = shared.counters.get(&ownership.queue).filter(|counter| counter.ownership == ownership);
-    let refused = match counter {
-        Some(counter) => {
-            counter.handed.fetch_add(1, Ordering::SeqCst);
-            counter.taking.send(Handed { claimed, answer }).err().map(|refused| refused.0.claimed)
+    let desk = shared.desks.get(&ownership.queue).filter(|desk| desk.ownership == ownership);
+    let refused = match desk {
+        Some(desk) => {
+            desk.handed.fetch_add(1, Ordering::SeqCst);
+            desk.taking.send(Handed { claimed, answer }).err().map(|refused| refused.0.claimed)
         }
         None => Some(claimed),
     };

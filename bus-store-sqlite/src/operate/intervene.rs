@@ -171,7 +171,7 @@ fn take_out(
     }
     .keep(session)?;
     if is_aside {
-        let mut row = queue_row(session, queue)?;
+        let (mut row, _) = queue_row(session, queue)?;
         count_aside(session, &mut row, -1)?;
     }
     if !open.is_in_line {

@@ -17,24 +17,6 @@ pub(super) const FRESH_ROWS_LOOKED_AT_MAX: i64 = 10_000;
 
 pub(super) fn queue_counts(db: &Connection, looked: &Looked) -> Result<QueueCounts, Fault> {
     let mut counts = QueueCounts::default();
-    let mut add = |state: i64, more: u64| -> Result<(), Fault> {
-        let place = match shown(state)? {
-            DeliveryState::Scheduled => &mut counts.scheduled,
-            DeliveryState::Available => &mut counts.available,
-            DeliveryState::Running => &mut counts.running,
-            DeliveryState::Retryable => &mut counts.retryable,
-            DeliveryState::Waiting => &mut counts.waiting,
-            DeliveryState::Blocked => &mut counts.blocked,
-            DeliveryState::Parked => &mut counts.parked,
-            // Nothing open is shown like this.
-            DeliveryState::Completed
-            | DeliveryState::Skipped
-            | DeliveryState::Discarded
-            | DeliveryState::Cancelled => return Ok(()),
-        };
-        *place += more;
-        Ok(())
-    };
     let side = format!(
         "SELECT {SIDE_STATE} AS shown, count(*) FROM bus_side s
          LEFT JOIN bus_lane l ON l.queue = s.queue AND l.key = s.key WHERE s.queue = ?1 AND ?3 >= 0 GROUP BY shown"
@@ -56,7 +38,7 @@ pub(super) fn queue_counts(db: &Connection, looked: &Looked) -> Result<QueueCoun
         while let Some(row) = rows.next()? {
             let more = count(row.get(1)?);
             seen += more;
-            add(row.get(0)?, more)?;
+            counts.add(shown(row.get(0)?)?, more);
         }
     }
     let open = db

@@ -118,20 +118,7 @@ impl QueueState {
         let mut counts = QueueCounts::default();
         let holder = self.first_that_holds_the_queue();
         for (id, row) in &self.rows {
-            *match self.state(*id, row, holder) {
-                DeliveryState::Scheduled => &mut counts.scheduled,
-                DeliveryState::Available => &mut counts.available,
-                DeliveryState::Running => &mut counts.running,
-                DeliveryState::Retryable => &mut counts.retryable,
-                DeliveryState::Waiting => &mut counts.waiting,
-                DeliveryState::Blocked => &mut counts.blocked,
-                DeliveryState::Parked => &mut counts.parked,
-                // What is open is in none of these.
-                DeliveryState::Completed
-                | DeliveryState::Skipped
-                | DeliveryState::Discarded
-                | DeliveryState::Cancelled => continue,
-            } += 1;
+            counts.add(self.state(*id, row, holder), 1);
         }
         counts
     }

@@ -26,7 +26,7 @@ use super::incoming::Written;
 use super::outgoing::Delivered;
 use super::{Activity, Worker};
 use crate::flow::apply::Applied;
-use crate::flow::express::{Counter, Handed, give_back};
+use crate::flow::express::{Desk, Handed, give_back};
 use crate::flow::queue::{CLAIM_MAX, OwnedQueue, sleep_until};
 use crate::flow::settlement::released;
 
@@ -127,7 +127,7 @@ pub(super) struct Session<'w, 'q> {
     queue: &'q mut OwnedQueue,
     instance: Arc<Instance>,
     left: Left<'w>,
-    counter: Arc<Counter>,
+    desk: Arc<Desk>,
     handed: mpsc::UnboundedReceiver<Handed>,
     /// External objects that are being written, and tasks of other keys that are to write one of them, too.
     writing: Vec<ExternalKey>,
@@ -152,13 +152,13 @@ impl<'w, 'q> Session<'w, 'q> {
         left: Left<'w>,
     ) -> Self {
         queue.begin();
-        let (counter, handed) = worker.shared.counters.open(queue.ownership.clone());
+        let (desk, handed) = worker.shared.desks.open(queue.ownership.clone());
         Self {
             worker,
             queue,
             instance: Arc::clone(instance),
             left,
-            counter,
+            desk,
             handed,
             writing: Vec::new(),
             again: Vec::new(),
@@ -179,9 +179,9 @@ impl<'w, 'q> Session<'w, 'q> {
             // The queue is acquired anew: whatever still runs and cannot be dropped must have ended before.
             while self.left.events.next().await.is_some() {}
         }
-        self.counter.show(false, false);
-        self.worker.shared.counters.close(&self.counter);
-        // Whatever is handed over from now on finds the counter closed; what lies there is given back.
+        self.desk.show(false, false);
+        self.worker.shared.desks.close(&self.desk);
+        // Whatever is handed over from now on finds the desk closed; what lies there is given back.
         self.handed.close();
         while let Some(handed) = self.handed.recv().await {
             give_back(&self.worker.shared, self.queue.ownership.clone(), &handed.claimed).await;
@@ -268,7 +268,7 @@ impl<'w, 'q> Session<'w, 'q> {
     /// Says what the worker is doing.
     fn show(&self, can_claim: bool) {
         let is_idle = can_claim && self.is_idle();
-        self.counter.show(is_idle, self.is_free());
+        self.desk.show(is_idle, self.is_free());
         let activity = if is_idle {
             Activity::Idle { rings: self.rings, next_due: self.next_due }
         } else if self.left.events.is_empty() && self.not_before().is_some() {

@@ -50,7 +50,7 @@ impl Session<'_, '_> {
     pub(super) fn take_handed(&mut self, handed: Handed) {
         let Handed { claimed, answer } = handed;
         self.worker.activity.send_replace(Activity::Busy);
-        self.counter.taken();
+        self.desk.taken();
         // Several may have been handed over for one slot: whoever would have to wait for it is told that it is queued.
         let is_next = self.is_free() && !self.left.backlog.has_startable();
         let answer = answer.filter(|_| is_next);

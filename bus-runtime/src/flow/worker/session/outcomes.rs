@@ -171,7 +171,7 @@ impl<'w> Session<'w, '_> {
         };
         self.note_displaced(displaced);
         // Whoever hears of it may log the next at once.
-        self.counter.show(false, self.is_free());
+        self.desk.show(false, self.is_free());
         tell(answers);
         Ok(())
     }
