@@ -88,7 +88,8 @@ impl Bus {
         self.shared.roster().iter().map(|enlisted| ConnectorStatus::of(enlisted)).collect()
     }
 
-    /// Registers a connector, or changes one, at run time. Only this connector is started again.
+    /// Registers a connector, or changes one, at run time. Only this connector is started again, once what it runs has
+    /// ended: what does not within its `call_timeout_ms` and the shutdown grace is not waited for any longer.
     ///
     /// # Errors
     ///

@@ -15,6 +15,7 @@ use crate::bus::Bus;
 use crate::bus::owner::Owner;
 use crate::error::BusError;
 use crate::flow::subscription::matches_pattern;
+use crate::flow::worker::Activity;
 use crate::registry::Enlisted;
 
 pub use cause::{Cause, Obstacle, Step};
@@ -180,6 +181,7 @@ impl Bus {
             }
             let obstacle = match self.obstacle(&found).await? {
                 Ok(obstacle) => obstacle,
+                Err(Cause::Next) => break (delivery, self.pace(&found.summary.queue).await),
                 Err(cause) => break (delivery, cause),
             };
             match self.shared.store.delivery(obstacle.next()).await? {
@@ -253,10 +255,20 @@ impl Bus {
             return Ok(Some(Cause::Unreachable { connector, error, since, failures }));
         }
         Ok(match self.owner_of(queue).await {
-            Owner::Here => None,
+            Owner::Here(_) => None,
             Owner::Elsewhere => Some(Cause::WorkedOnElsewhere { queue: queue.clone() }),
             Owner::NotHere => Some(Cause::NotWorkedOn { queue: queue.clone() }),
         })
+    }
+
+    /// What lets a queue rest although nothing is in the way of what is next in line.
+    async fn pace(&self, queue: &QueueId) -> Cause {
+        let connector = queue.connector.clone();
+        match self.owner_of(queue).await {
+            Owner::Here(Activity::Scheduled { until, .. }) => Cause::OffSchedule { connector, until },
+            Owner::Here(Activity::Limited { until }) => Cause::RateLimited { connector, until },
+            _ => Cause::Next,
+        }
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus_core::{
-    Change, Connector, Cx, DeliveryState, Direction, ExternalTask, Failure, NoSettings, Prepared, Received,
-    blocking, connector,
+    Change, Clock, Connector, ConnectorName, Cx, DeliveryState, Direction, ExternalTask, Failure, NoSettings,
+    Prepared, Received, blocking, connector,
 };
-use bus_runtime::{ConnectorState, Health, StoreConfig, Synchronous};
+use bus_runtime::{ConnectorConfig, ConnectorState, Health, OpenDeliveries, StoreConfig, Synchronous};
 use bus_testkit::{RunningTestBus, TestBus};
 use bus_tests::{Contact, User};
 
-use crate::told::until;
+use crate::told::{ops, until};
 
 stories!(
     both_directions_are_delivered,
@@ -21,7 +21,9 @@ stories!(
     too_many_that_do_not_return_are_one_too_many,
     a_pause_goes_by_while_one_does_not_return,
     a_lost_connection_is_made_again_while_one_does_not_return,
-    what_returns_after_its_time_counts
+    what_returns_after_its_time_counts,
+    a_change_of_the_connector_does_not_wait_for_it_forever,
+    nor_does_its_deletion
 );
 
 /// Waits at its locks.
@@ -239,6 +241,62 @@ async fn what_returns_after_its_time_counts(bus: TestBus) {
     bus.until_idle().await;
     let counters = bus.counters("drill", Direction::Outgoing).await;
     assert_eq!((counters.completed, counters.retried), (1, 0), "the external system knows it");
+}
+
+/// Turns the clock until this has ended, which takes what runs the call time-out and the grace.
+async fn while_time_goes_by<T>(bus: &RunningTestBus, work: impl Future<Output = T>) -> T {
+    let began = bus.clock().now();
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => {
+                let took = bus.clock().now().since(began);
+                // The clock turns while the store works, too.
+                assert!(took >= Duration::from_secs(40), "{took:?}");
+                return done;
+            }
+            () = tokio::task::yield_now() => bus.clock().advance(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// A bus on which an operator has registered the drill, and which calls one that does not return.
+async fn with_registered_and_hanging_drill(bus: TestBus) -> (RunningTestBus, Locks) {
+    let locks = Locks::default();
+    let bus = bus.linked::<Drill>().object::<User>().provide(locks.clone()).start().await;
+    bus.register(ConnectorConfig::new(drill())).await.unwrap();
+    locks.hold("slow");
+    save(&bus, "slow").await;
+    until(async || locks.running() == ["slow"]).await;
+    (bus, locks)
+}
+
+fn drill() -> ConnectorName {
+    "drill".parse().unwrap()
+}
+
+async fn a_change_of_the_connector_does_not_wait_for_it_forever(bus: TestBus) {
+    let (bus, locks) = with_registered_and_hanging_drill(bus).await;
+    // The next call will find the way free; the thread of this one sleeps on.
+    locks.state().running.clear();
+    locks.state().held.clear();
+    while_time_goes_by(&bus, bus.register(ConnectorConfig::new(drill()))).await.unwrap();
+    until(async || locks.passed() == ["slow 1 2"]).await;
+    locks.let_go("slow");
+    until(async || locks.passed().len() == 2).await;
+    bus.until_idle().await;
+    let counters = bus.counters("drill", Direction::Outgoing).await;
+    assert_eq!((counters.completed, counters.open), (1, 0));
+}
+
+async fn nor_does_its_deletion(bus: TestBus) {
+    let (bus, locks) = with_registered_and_hanging_drill(bus).await;
+    let (drill, by) = (drill(), ops());
+    let deleting = bus.delete_connector(&drill, OpenDeliveries::Discard, &by);
+    let deleted = while_time_goes_by(&bus, deleting).await.unwrap();
+    assert_eq!(deleted.discarded, 1);
+    locks.let_go("slow");
 }
 
 #[tokio::test]

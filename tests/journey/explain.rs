@@ -1,13 +1,16 @@
 //! Why something does not move: the first cause, in one sentence.
 
-use bus_core::{Direction, ExternalTask, ObjectId, ObjectKey, Ref};
+use std::time::Duration;
+
+use bus_core::{Direction, ExternalTask, Failure, ObjectId, ObjectKey, Ref};
 use bus_runtime::{
-    BusErrorKind, Cause, Circuit, ConnectorConfig, ConnectorState, Question, StoreConfig, Switches,
-    Synchronous,
+    BusErrorKind, Cause, Circuit, ConnectorConfig, ConnectorState, Question, Rate, Schedule, StoreConfig,
+    Switches, Synchronous,
 };
 use bus_testkit::{RunningTestBus, Script, TestBus};
 use bus_tests::{Company, Contact, Crm, User};
 
+use crate::gates::with_gates;
 use crate::told::{ops, with_crm};
 
 stories!(
@@ -20,7 +23,8 @@ stories!(
     a_cause_is_for_programs_too,
     what_waits_for_each_other_is_told,
     an_object_is_followed_too,
-    what_has_ended_says_how_and_by_whom
+    what_has_ended_says_how_and_by_whom,
+    the_pace_comes_last
 );
 
 async fn told(bus: &RunningTestBus, question: Question) -> String {
@@ -292,4 +296,40 @@ async fn a_queue_that_another_process_works_on_is_explained_there() {
     assert_eq!(of_crm(&other).await, "another process works on the queue crm outgoing; ask that process");
     other.shutdown().await;
     one.shutdown().await;
+}
+
+async fn the_pace_comes_last(bus: TestBus) {
+    let (bus, gates) = with_gates(bus, |processing| {
+        processing.rate = Some(Rate { calls_max: 1, interval_ms: 60_000 });
+        processing.schedule = Some(Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap());
+    });
+    let bus = bus.start().await;
+    let ask = || told(&bus, Question::Connector("gated".parse().unwrap()));
+    assert_eq!(ask().await, "nothing is open for connector gated");
+    gates.fail("ada", [|| Failure::reject("no such user")]);
+    bus.objects().save(&mut User::new("ada", "1")).await.unwrap();
+    bus.until_idle().await;
+    let first = bus.open("gated", Direction::Outgoing).await[0].delivery;
+    assert_eq!(
+        ask().await,
+        format!(
+            "connector gated: delivery {first} is next in line, but connector gated runs by a schedule, next at \
+             2026-01-01T01:00:00Z; it goes on by itself; request the processing of its tasks to do it now"
+        )
+    );
+    bus.clock().advance(Duration::from_hours(1));
+    bus.until_idle().await;
+    bus.objects().save(&mut User::new("bob", "1")).await.unwrap();
+    bus.request_tasks_processing(None).unwrap();
+    bus.until_idle().await;
+    let second = bus.open("gated", Direction::Outgoing).await[1].delivery;
+    assert_eq!(
+        told(&bus, Question::Delivery(second)).await,
+        format!(
+            "delivery {second} is next in line, but connector gated has made as many calls as it may; the next one may \
+             begin at 2026-01-01T01:01:00Z; it goes on by itself; raise `rate` if it may call more often"
+        )
+    );
+    // What a person has to do something about is not told to be a matter of time.
+    assert!(ask().await.contains(&format!("delivery {first} is parked: no such user")), "{}", ask().await);
 }

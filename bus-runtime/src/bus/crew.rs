@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bus_core::{ConnectorName, Direction};
 use bus_store::{ConnectorState, QueueId};
@@ -48,7 +49,7 @@ impl Bus {
         self.end_crew(name, false).await;
     }
 
-    /// Stops the workers, and keeps their queues from other processes: this one goes on with them.
+    /// Stops the workers, which takes the call time-out and the shutdown grace at most, and keeps their queues from other processes: this one goes on with them.
     pub(super) async fn stop_crew_and_keep_queues(&self, name: &ConnectorName) {
         self.end_crew(name, true).await;
     }
@@ -56,10 +57,27 @@ impl Bus {
     async fn end_crew(&self, name: &ConnectorName, keeps_queues: bool) {
         let crew = self.crews.lock().await.remove(name);
         if let Some(crew) = crew {
+            let call_timeout = Duration::from_millis(crew.connection.enlisted.processing.call_timeout_ms);
+            let give_up_at = self.shared.now().plus(call_timeout + self.shared.limits.shutdown_grace);
             crew.keeps_queues.store(keeps_queues, Ordering::Relaxed);
             crew.stopping.cancel();
-            for (_, _, handle) in crew.workers {
-                let _ended = handle.await;
+            let aborting = crew.connection.enlisted.aborting.clone();
+            let ended = async {
+                for (_, _, handle) in crew.workers {
+                    let _ended = handle.await;
+                }
+            };
+            tokio::pin!(ended);
+            tokio::select! {
+                () = &mut ended => {}
+                () = self.shared.clock.sleep_until(give_up_at) => {
+                    tracing::warn!(
+                        connector = %name,
+                        "what it runs has not returned within its time-out and the grace, and is not waited for any longer"
+                    );
+                    aborting.cancel();
+                    ended.await;
+                }
             }
         }
     }

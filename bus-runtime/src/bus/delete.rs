@@ -58,7 +58,8 @@ pub struct Deleted {
 }
 
 impl Bus {
-    /// Deletes a registered connector, once what it runs has ended. Its history stays as long as ever, its counters for
+    /// Deletes a registered connector, once what it runs has ended, or has not within its `call_timeout_ms` and the
+    /// shutdown grace. Its history stays as long as ever, its counters for
     /// good, its bindings unless they are to be forgotten.
     ///
     /// ```no_run

@@ -8,8 +8,8 @@ use crate::flow::worker::Activity;
 /// Who works on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// This process.
-    Here,
+    /// This process, and what it is doing.
+    Here(Activity),
     /// Another one; this one stands by.
     Elsewhere,
     /// Nobody in this process; whether somebody else does is not known.
@@ -22,10 +22,10 @@ impl Bus {
         let workers = crews.get(&queue.connector).into_iter().flat_map(|crew| &crew.workers);
         let mut of_queue =
             workers.filter(|(worked_on, _, handle)| worked_on == queue && !handle.is_finished());
-        match of_queue.next() {
+        match of_queue.next().map(|(_, activity, _)| *activity.borrow()) {
             None => Owner::NotHere,
-            Some((_, activity, _)) if *activity.borrow() == Activity::StandingBy => Owner::Elsewhere,
-            Some(_) => Owner::Here,
+            Some(Activity::StandingBy) => Owner::Elsewhere,
+            Some(activity) => Owner::Here(activity),
         }
     }
 }

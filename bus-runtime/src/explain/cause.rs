@@ -146,6 +146,20 @@ pub enum Cause {
         /// Which attempt this is.
         attempt: u32,
     },
+    /// Nothing keeps it, but its connector runs by a schedule.
+    OffSchedule {
+        /// The connector.
+        connector: ConnectorName,
+        /// When it runs next; `None` where the schedule never comes round again.
+        until: Option<Timestamp>,
+    },
+    /// Nothing keeps it, but its connector has made as many calls as it may.
+    RateLimited {
+        /// The connector.
+        connector: ConnectorName,
+        /// When the next call may begin.
+        until: Timestamp,
+    },
     /// Nothing keeps it: it is about to move.
     Next,
     /// It has ended.

@@ -106,6 +106,18 @@ impl fmt::Display for Cause {
                 told(f, ": ", error.as_ref())
             }
             Self::Running { attempt } => write!(f, "is running (attempt {attempt})"),
+            Self::OffSchedule { connector, until } => {
+                write!(f, "is next in line, but connector {connector} runs by a schedule")?;
+                match until {
+                    Some(until) => write!(f, ", next at {until}"),
+                    None => f.write_str(" that does not come round again"),
+                }
+            }
+            Self::RateLimited { connector, until } => write!(
+                f,
+                "is next in line, but connector {connector} has made as many calls as it may; the next one may begin at \
+                 {until}"
+            ),
             Self::Next => f.write_str("is next in line"),
             Self::Ended { state, at, by, reason } => {
                 let was = if *state == DeliveryState::Completed { "" } else { "was " };
@@ -136,6 +148,12 @@ impl Explanation {
             Cause::NotEnabled { .. } => "enable it".to_owned(),
             Cause::CircuitOpen { .. } | Cause::Unreachable { .. } => {
                 "see that it answers, the bus goes on trying".to_owned()
+            }
+            Cause::OffSchedule { .. } => {
+                "it goes on by itself; request the processing of its tasks to do it now".to_owned()
+            }
+            Cause::RateLimited { .. } => {
+                "it goes on by itself; raise `rate` if it may call more often".to_owned()
             }
             Cause::WorkedOnElsewhere { .. } => "ask that process".to_owned(),
             Cause::NotWorkedOn { queue } => {

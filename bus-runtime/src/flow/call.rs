@@ -35,7 +35,7 @@ pub(crate) fn is_within_one() -> bool {
 pub(crate) enum CallEnd<T> {
     /// The connector answered (or panicked, or took too long: those are failures).
     Answered(Result<T, Failure>),
-    /// The bus stopped before it did; it is as if it had never been called.
+    /// The bus, or the connector, stopped before it did.
     Aborted,
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn run<T: Send + 'static>(
         return select! {
             ended = on_a_thread(enlisted, call) => ended,
             () = shared.clock.sleep_until(deadline) => too_long(),
-            () = shared.aborting.cancelled() => CallEnd::Aborted,
+            () = given_up(shared, enlisted) => CallEnd::Aborted,
         };
     }
     // Whoever stops waiting for it drops it: a call that goes on unseen could overtake the next of its object.
@@ -65,7 +65,7 @@ pub(crate) async fn run<T: Send + 'static>(
         biased;
         ended = &mut task => ended,
         () = shared.clock.sleep_until(deadline) => return too_long(),
-        () = shared.aborting.cancelled() => return CallEnd::Aborted,
+        () = given_up(shared, enlisted) => return CallEnd::Aborted,
     };
     match ended {
         Ok(answer) => CallEnd::Answered(answer),
@@ -87,7 +87,15 @@ pub(crate) async fn run_to_its_end<T: Send + 'static>(
     }
     select! {
         ended = on_a_thread(enlisted, call) => ended,
-        () = shared.aborting.cancelled() => CallEnd::Aborted,
+        () = given_up(shared, enlisted) => CallEnd::Aborted,
+    }
+}
+
+/// Returns when the bus, or this connector, stops and does not wait any longer.
+async fn given_up(shared: &Shared, enlisted: &Enlisted) {
+    select! {
+        () = shared.aborting.cancelled() => {}
+        () = enlisted.aborting.cancelled() => {}
     }
 }
 

@@ -82,13 +82,13 @@ impl Rules<'_> {
         Outcome::Released { due: self.after(wait), error: Some(failure.message()) }
     }
 
-    /// After the bus stopped while it was called. A call that blocks its thread may still go on, so it is charged; any
+    /// After the bus, or the connector, stopped while it was called. A call that blocks its thread may still go on, so it is charged; any
     /// other was dropped, as if it had never been called.
     pub(crate) fn aborted(&self, blocks: bool) -> Outcome {
         if !blocks {
             return released(None);
         }
-        let error = "the bus stopped before this call had returned, and left its thread to itself";
+        let error = "the connector stopped before this call had returned, and left its thread to itself";
         Outcome::Retry { due: self.now, error: error.to_owned() }
     }
 

@@ -12,6 +12,7 @@ use bus_store::operate::shorten_error;
 use bus_store::{ConnectorRecord, ConnectorState};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Registry, published, settings};
 use crate::config::{Processing, resolve_secrets};
@@ -32,6 +33,8 @@ pub(crate) struct Enlisted {
     pub(crate) is_processing_read: bool,
     /// How many calls that block their thread have not returned.
     pub(crate) calls_on_threads: Arc<AtomicUsize>,
+    /// Cancelled when it stops and what it runs has had time enough to end.
+    pub(crate) aborting: CancellationToken,
     /// Grows when somebody asks for its tasks to be processed, whatever its schedule says.
     pub(crate) asked: watch::Sender<u64>,
     filter_settings: Option<ParsedSettings>,
@@ -166,6 +169,7 @@ pub(crate) fn enlist(
         settings,
         is_processing_read,
         calls_on_threads: Arc::default(),
+        aborting: CancellationToken::new(),
         asked: watch::Sender::new(0),
         filter_settings,
         trouble: Mutex::new(None),
