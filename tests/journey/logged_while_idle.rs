@@ -15,7 +15,8 @@ stories!(
     what_comes_while_the_first_runs_waits_for_it,
     what_comes_behind_a_failure_waits_for_it,
     what_is_logged_while_the_connector_is_paused_and_stopped_arrives_in_order,
-    what_is_logged_while_switches_are_turned_arrives_in_order
+    what_is_logged_while_switches_are_turned_arrives_in_order,
+    a_caller_who_goes_away_takes_nothing_along
 );
 
 const LOGINS: [&str; 5] = ["u0", "u1", "u2", "u3", "u4"];
@@ -130,4 +131,33 @@ async fn what_is_logged_while_switches_are_turned_arrives_in_order(bus: TestBus)
     bus.until_idle().await;
     assert_in_order(&gates);
     assert_eq!(gates.calls().len(), 200, "nothing is called twice");
+}
+
+async fn a_caller_who_goes_away_takes_nothing_along(bus: TestBus) {
+    let (bus, gates) = with_gates(bus, |_| {});
+    let bus = bus.start().await;
+    bus.until_idle().await;
+    // Waits for so many steps of the save, and then no longer.
+    for looks in 0..200 {
+        let mut user = User::new(&format!("u{looks}"), "1");
+        let objects = bus.objects();
+        let mut saving = std::pin::pin!(objects.save(&mut user));
+        for _ in 0..looks {
+            tokio::select! {
+                biased;
+                _saved = &mut saving => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    // What was written is delivered; what was not never happened.
+    until(async || {
+        bus.until_idle().await;
+        let counters = bus.counters("gated", Direction::Outgoing).await;
+        counters.open == 0 && counters.completed as usize == gates.passed().len()
+    })
+    .await;
+    let logged = bus.counters("gated", Direction::Outgoing).await.logged;
+    let saved = bus.objects().list::<User>(None, 1_000).await.unwrap().len();
+    assert_eq!(logged as usize, saved);
 }

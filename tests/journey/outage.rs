@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use bus_core::Direction;
-use bus_runtime::{BusErrorKind, Health, Processing};
+use bus_core::{Clock, Direction};
+use bus_runtime::{BusErrorKind, ConnectorState, Health, Processing};
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{EventLog, User};
 
-stories!(an_outage_costs_nothing_but_time, a_strict_start_needs_every_connection);
+stories!(
+    an_outage_costs_nothing_but_time,
+    a_clock_that_is_set_back_does_not_prolong_it,
+    a_strict_start_needs_every_connection
+);
 
 async fn an_outage_costs_nothing_but_time(bus: TestBus) {
     let log = FakePeer::new("log");
@@ -41,6 +45,29 @@ async fn an_outage_costs_nothing_but_time(bus: TestBus) {
     let lines: Vec<_> = ["a", "b", "c", "d", "e"].map(|login| format!("create {login} snapshot")).into();
     assert_eq!(log.calls(), lines);
     assert_eq!(bus.connectors()[0].health, Health::Well);
+}
+
+async fn a_clock_that_is_set_back_does_not_prolong_it(bus: TestBus) {
+    let log = FakePeer::new("log");
+    log.cut_off();
+    let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone()).start().await;
+    bus.objects().save(&mut User::new("ada", "Ada")).await.unwrap();
+    bus.until_idle().await;
+    assert!(matches!(bus.connectors()[0].health, Health::Unreachable { .. }));
+    bus.clock().set(bus.clock().now().minus(Duration::from_hours(10)));
+    log.reconnect();
+    // Whatever makes it look at the clock again, long before that says what it said before.
+    let name = "event-log".parse().unwrap();
+    for _ in 0..100 {
+        for state in [ConnectorState::Paused, ConnectorState::Enabled] {
+            bus.set_connector_state(&name, state).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        bus.clock().advance(Duration::from_mins(1));
+        tokio::task::yield_now().await;
+    }
+    bus.until_idle().await;
+    assert_eq!(log.calls().last().map(String::as_str), Some("create ada snapshot"));
 }
 
 async fn a_strict_start_needs_every_connection(bus: TestBus) {
