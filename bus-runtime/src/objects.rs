@@ -8,7 +8,7 @@ use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrit
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
-use crate::flow::change::{HostChange, Stored};
+use crate::flow::change::{ChangeSet, HostChange, Stored};
 use crate::flow::express::{self, SyncEnd};
 use crate::flow::numbers::new_number;
 use crate::flow::task_log;
@@ -97,8 +97,8 @@ impl ObjectStore {
             return Ok(Saved { key, synchronous: Vec::new() });
         };
         let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.record.version));
-        let synchronous = self.write(ObjectWrite::Save { record: after.record, expected }, &change).await?;
-        Ok(Saved { key, synchronous })
+        let write = ObjectWrite::Save { record: after.record, expected };
+        self.write(key, ChangeSet::of(write, change)).await
     }
 
     /// Deletes an object, and logs it for whoever subscribed, in one transaction. `None` when it was not there.
@@ -111,8 +111,9 @@ impl ObjectStore {
             };
             let expected = Expected::Version(before.record.version);
             let change = HostChange::deleted(&before, None);
-            match self.write(ObjectWrite::Delete { key: key.clone(), expected }, &change).await {
-                Ok(synchronous) => return Ok(Some(Saved { key, synchronous })),
+            let write = ObjectWrite::Delete { key: key.clone(), expected };
+            match self.write(key.clone(), ChangeSet::of(write, change)).await {
+                Ok(saved) => return Ok(Some(saved)),
                 Err(error) if error.kind() == BusErrorKind::Conflict => conflict = Some(error),
                 Err(error) => return Err(error),
             }
@@ -170,26 +171,25 @@ impl ObjectStore {
         record.map_err(|error| BusError::store(&format!("load {key}"), error))
     }
 
-    async fn write(&self, write: ObjectWrite, change: &HostChange) -> Result<Vec<(ConnectorName, SyncEnd)>> {
+    /// Writes what is about this object.
+    async fn write(&self, key: ObjectKey, set: ChangeSet) -> Result<Saved> {
         let mut commit = Commit::at(self.shared.now());
-        let what =
-            format!("{} {} {}", change.summary.operation, change.summary.object_type, change.summary.id);
-        commit.objects.push(write);
-        let recorded = task_log::record(&self.shared, change).await?;
+        let operation = set.changes.first().map_or("save", |change| change.summary.operation.as_str());
+        let what = format!("{operation} {key}");
+        commit.objects = set.writes;
+        let recorded = task_log::record(&self.shared, &set.changes).await?;
         commit.claim_for = express::owners(&self.shared, &recorded.tasks, &recorded.synchronous);
         commit.tasks = recorded.tasks;
         let committed = express::commit(&self.shared, commit, recorded.synchronous).await;
-        let (committed, ends) = committed.map_err(|error| {
+        let (committed, synchronous) = committed.map_err(|error| {
             let reason = match error.kind() {
                 StoreErrorKind::Conflict => format!("{what}: {error}"),
                 _ => what,
             };
             BusError::store(&reason, error)
         })?;
-        if let Some(task) = committed.tasks.first() {
-            task_log::announce(&self.shared, &change.summary, *task);
-        }
-        Ok(ends)
+        task_log::announce(&self.shared, &recorded.announced, &committed.tasks);
+        Ok(Saved { key, synchronous })
     }
 }
 

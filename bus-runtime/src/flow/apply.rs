@@ -1,29 +1,28 @@
 //! What an incoming task becomes in the host: prepared by its connector, translated, matched with what is there, and
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
-//!
-//! Longer than other files because each way a task can end here is told with its reason.
+
+mod identified;
+mod matching;
+mod prepared;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bus_core::connector::ReceivedFacts;
-use bus_core::descriptor::{ConnectorDescriptor, IncomingCall, IncomingRoute, PreparedObject, PreparedParts};
+use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
 use bus_core::instance::Instance;
-use bus_core::parts::{Identified, ObjectParts};
-use bus_core::payload::Payload;
-use bus_core::{AnyObject, ChangeSummary, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
+use bus_core::parts::ObjectParts;
+use bus_core::{ObjectKey, ObjectOperation, ObjectType};
 use bus_store::{
-    Awaited, Binding, Claimed, Commit, Expected, FoundBy, ObjectQuery, ObjectWrite, Outcome, Ownership,
-    Settlement, StoreError, StoreErrorKind,
+    Awaited, Binding, Claimed, Commit, Expected, ObjectWrite, Outcome, Ownership, Settlement, StoreError,
+    StoreErrorKind,
 };
 
-use super::call::{self, CallEnd};
-use super::change::{HostChange, Stored};
+use super::change::{ChangeSet, HostChange, Stored};
 use super::express;
 use super::ingest::external_id_of_key;
 use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
-use super::task_log::{self, Recorded};
+use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::{BusError, BusErrorKind};
 use crate::registry::Enlisted;
@@ -47,7 +46,7 @@ pub(crate) struct Application<'a> {
 /// What is to be written, and what to tell the listeners then.
 pub(crate) struct Applied {
     pub(crate) commit: Commit,
-    pub(crate) change: Option<ChangeSummary>,
+    pub(crate) announced: Announced,
     /// The external object that it writes: nobody else may be about to write the same.
     pub(crate) own: Option<(ObjectType, String)>,
 }
@@ -55,7 +54,7 @@ pub(crate) struct Applied {
 impl Applied {
     /// Nothing but an outcome.
     pub(crate) fn settled(commit: Commit) -> Self {
-        Self { commit, change: None, own: None }
+        Self { commit, announced: Announced::new(), own: None }
     }
 }
 
@@ -180,49 +179,6 @@ impl Application<'_> {
         record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
     }
 
-    /// Takes an object without a Rust type apart, with the help of whoever declares its type.
-    fn parts_of_any(&self, claimed: &Claimed, object: &AnyObject) -> Result<ObjectParts, NotApplied> {
-        let object_type = &object.object_type;
-        let Some(declared) = self.shared.registry.object_type(object_type.as_str()) else {
-            let error = format!(
-                "it becomes an object of type {object_type}, which nobody in this program declares; link the crate that \
-                 does, or mend the type"
-            );
-            return Err(ended(claimed, error));
-        };
-        (declared.parts)(&Payload::of_any(object)).map_err(|error| {
-            ended(claimed, format!("the prepared {object_type} does not fit its type: {error}"))
-        })
-    }
-
-    async fn prepare(
-        &self,
-        route: &'static IncomingRoute,
-        claimed: &Claimed,
-        bound: Option<&Stored>,
-        external_id: Option<String>,
-    ) -> Result<PreparedObject, NotApplied> {
-        let call = IncomingCall {
-            bytes: claimed.data.clone(),
-            existing: bound.map(|stored| (stored.record.key.clone(), stored.payload.clone())),
-            facts: ReceivedFacts {
-                operation: claimed.operation,
-                data_type: claimed.data_type,
-                site: claimed.site.clone(),
-                key: external_id,
-                attempt: claimed.attempt,
-            },
-        };
-        let instance = Arc::clone(self.instance);
-        let cx = self.shared.cx(&self.enlisted.record.name);
-        let prepared = async move { (route.prepare)(&instance, call, &cx).await };
-        match call::run_to_its_end(self.shared, self.enlisted, prepared).await {
-            CallEnd::Answered(Ok(prepared)) => Ok(prepared),
-            CallEnd::Answered(Err(failure)) => Err(self.failed(claimed, failure)),
-            CallEnd::Aborted => Err(NotApplied::Outcome(self.rules_now().aborted(self.enlisted.blocks()))),
-        }
-    }
-
     async fn write(
         &self,
         claimed: &Claimed,
@@ -245,107 +201,35 @@ impl Application<'_> {
         applied.own = own;
         let Some(change) = HostChange::saved(existing.as_ref(), &after, origin) else { return Ok(applied) };
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
-        applied.commit.objects.push(ObjectWrite::Save { record: after.record, expected });
-        self.logged(claimed, applied, change).await
-    }
-
-    /// The existing object that the external one is, where no binding says so: same site, same parent, and the same
-    /// GUID or code name; the GUID wins.
-    async fn matching(&self, claimed: &Claimed, parts: &ObjectParts) -> Result<Option<Stored>, NotApplied> {
-        let translated =
-            (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: uuid::Uuid::max() })
-                .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
-        let object_type =
-            ObjectType::parse(parts.object_type).map_err(|error| ended(claimed, error.to_string()))?;
-        let site = translated.site.map(SiteName::parse).transpose();
-        let site = site.map_err(|error| ended(claimed, error.to_string()))?;
-        let host_id = |target: Option<ReferenceTarget>| match target {
-            Some(ReferenceTarget::Host(id)) => Some(id),
-            _ => None,
-        };
-        let parent = host_id(translated.parent);
-        let by_guid = parts.guid.map(FoundBy::Guid);
-        let by_code_name = translated.code_name.map(FoundBy::CodeName);
-        for by in [by_guid, by_code_name].into_iter().flatten() {
-            let query = ObjectQuery {
-                object_type: object_type.clone(),
-                by,
-                site: site.clone(),
-                parent: parent.clone(),
-                group: None,
-            };
-            if let Some(record) = self.shared.store.find_object(&query).await? {
-                return Stored::read(record).map(Some).map_err(|error| unreadable(&error));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The object as it will be: laid over what is there, with the identity of what is there, or a new one.
-    async fn identified(
-        &self,
-        claimed: &Claimed,
-        mut parts: ObjectParts,
-        existing: Option<&Stored>,
-        own: Option<&(ObjectType, String)>,
-    ) -> Result<Stored, NotApplied> {
-        let unwritable =
-            |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
-        let identity = match existing {
-            Some(stored) => {
-                parts.payload = parts.payload.laid_over(stored.payload.clone());
-                Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
-            }
-            None => Identified::New {
-                number: self.numbers.next(&self.shared.store).await?,
-                guid: self.shared.new_uuid(),
-            },
-        };
-        let mut after =
-            (parts.identify)(&parts.payload, identity).map_err(|error| unwritable(error.to_string()))?;
-        if let (Some((own_type, own_id)), Some(id)) = (own, after.id.clone()) {
-            let mut to_itself = false;
-            for reference in &mut after.payload.references {
-                let is_own = reference.object_type == *own_type
-                    && reference.target == ReferenceTarget::External(own_id.clone());
-                if is_own {
-                    reference.target = ReferenceTarget::Host(id.clone());
-                    to_itself = true;
-                }
-            }
-            if to_itself {
-                let payload = after.payload.with_targets_written();
-                let identity = Identified::Existing { id, guid: after.guid };
-                after =
-                    (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
-            }
-        }
-        Stored::of(after).map_err(|error| unwritable(error.to_string()))
+        let write = ObjectWrite::Save { record: after.record, expected };
+        self.logged(claimed, applied, ChangeSet::of(write, change)).await
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
         let connector = &self.enlisted.record.name;
         let mut applied = self.completed(claimed);
-        applied.commit.objects.push(ObjectWrite::Delete {
+        let write = ObjectWrite::Delete {
             key: stored.record.key.clone(),
             expected: Expected::Version(stored.record.version),
-        });
+        };
         // Its own side is gone already; for the others the binding ends when their delete is delivered.
         applied.commit.unbound.push((connector.clone(), stored.record.key.clone()));
-        self.logged(claimed, applied, HostChange::deleted(stored, Some(connector))).await
+        let change = HostChange::deleted(stored, Some(connector));
+        self.logged(claimed, applied, ChangeSet::of(write, change)).await
     }
 
     async fn logged(
         &self,
         claimed: &Claimed,
         mut applied: Applied,
-        change: HostChange,
+        set: ChangeSet,
     ) -> Result<Applied, NotApplied> {
-        match task_log::record(self.shared, &change).await {
+        applied.commit.objects.extend(set.writes);
+        match task_log::record(self.shared, &set.changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
             // by the way of the queue.
-            Ok(Recorded { tasks, .. }) => {
-                applied.change = (!tasks.is_empty()).then_some(change.summary);
+            Ok(Recorded { tasks, announced, synchronous: _ }) => {
+                applied.announced = announced;
                 applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }

@@ -6,7 +6,7 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType,
     ReferenceTarget, SiteName,
 };
-use bus_store::ObjectRecord;
+use bus_store::{ObjectRecord, ObjectWrite};
 
 use crate::error::{BusError, BusErrorKind};
 
@@ -83,6 +83,20 @@ fn host_id(target: Option<&ReferenceTarget>) -> Option<ObjectId> {
     match target {
         Some(ReferenceTarget::Host(id)) => Some(id.clone()),
         _ => None,
+    }
+}
+
+/// What is written together, and what is told of it, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeSet {
+    pub(crate) writes: Vec<ObjectWrite>,
+    pub(crate) changes: Vec<HostChange>,
+}
+
+impl ChangeSet {
+    /// One write, and the one change that it is.
+    pub(crate) fn of(write: ObjectWrite, change: HostChange) -> Self {
+        Self { writes: vec![write], changes: vec![change] }
     }
 }
 

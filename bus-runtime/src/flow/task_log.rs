@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget,
+    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget, TaskId,
     TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError};
@@ -35,7 +35,12 @@ pub(crate) struct Recorded {
     pub(crate) tasks: Vec<NewTask>,
     /// Who is to be told before the logging call returns.
     pub(crate) synchronous: BTreeSet<ConnectorName>,
+    /// Each change that somebody is told of, and which of the tasks is its first.
+    pub(crate) announced: Announced,
 }
+
+/// Changes that are logged, each with the place of its first task.
+pub(crate) type Announced = Vec<(ChangeSummary, usize)>;
 
 /// Who is told of a change, and how: the highest priority where several lines of one connector match.
 pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, Told> {
@@ -59,25 +64,33 @@ pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<Conn
     told
 }
 
-/// The tasks of a change; none when nobody is to be told, or logging is switched off.
-pub(crate) async fn record(shared: &Shared, change: &HostChange) -> Result<Recorded, BusError> {
+/// The tasks of changes that become true together, in their order; none when nobody is to be told, or logging is
+/// switched off. A veto of one is a veto of all.
+pub(crate) async fn record(shared: &Shared, changes: &[HostChange]) -> Result<Recorded, BusError> {
+    let mut recorded = Recorded::default();
     let switches = *shared.switches.borrow();
-    if !(switches.bus && switches.log_outgoing) {
-        return Ok(Recorded::default());
+    if switches.bus && switches.log_outgoing {
+        for change in changes {
+            record_one(shared, change, &mut recorded).await?;
+        }
     }
+    Ok(recorded)
+}
+
+async fn record_one(shared: &Shared, change: &HostChange, recorded: &mut Recorded) -> Result<(), BusError> {
     let roster = shared.roster();
     let told = subscribers(&roster, change);
-    let Some(most) = told.values().map(|told| told.data_type).max() else { return Ok(Recorded::default()) };
+    let Some(most) = told.values().map(|told| told.data_type).max() else { return Ok(()) };
     for listener in &shared.listeners {
         listener
             .before_logging(&change.summary)
             .map_err(|veto| vetoed(&change.summary, &veto.to_string()))?;
     }
     let data = written(shared, &change.summary, change.payload.clone(), most).await?;
-    let synchronous = told.iter().filter(|(_, told)| told.sync).map(|(name, _)| name.clone()).collect();
+    recorded.announced.push((change.summary.clone(), recorded.tasks.len()));
+    recorded.synchronous.extend(told.iter().filter(|(_, told)| told.sync).map(|(name, _)| name.clone()));
     let (unordered, ordered): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|(name, _)| roster.get(name).is_some_and(|known| is_unordered(known)));
-    let mut tasks = Vec::new();
     for (told, is_unordered) in [(ordered, false), (unordered, true)] {
         if !told.is_empty() {
             let deliveries = told.into_iter().map(|(connector, told)| NewDelivery {
@@ -87,10 +100,10 @@ pub(crate) async fn record(shared: &Shared, change: &HostChange) -> Result<Recor
                 idempotency_key: shared.new_uuid(),
             });
             let own = is_unordered.then(|| shared.new_uuid());
-            tasks.push(task(shared, &change.summary, data.clone(), own, deliveries.collect()));
+            recorded.tasks.push(task(shared, &change.summary, data.clone(), own, deliveries.collect()));
         }
     }
-    Ok(Recorded { tasks, synchronous })
+    Ok(())
 }
 
 /// Whether deliveries of one object may overtake each other.
@@ -216,8 +229,11 @@ fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
 }
 
 /// Tells the listeners what was logged.
-pub(crate) fn announce(shared: &Shared, change: &ChangeSummary, task: bus_core::TaskId) {
-    for listener in &shared.listeners {
-        listener.after_logging(change, task);
+pub(crate) fn announce(shared: &Shared, announced: &Announced, tasks: &[TaskId]) {
+    for (change, first) in announced {
+        let Some(task) = tasks.get(*first) else { continue };
+        for listener in &shared.listeners {
+            listener.after_logging(change, *task);
+        }
     }
 }

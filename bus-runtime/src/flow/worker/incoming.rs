@@ -67,9 +67,7 @@ impl Worker {
             Err(error) if error.kind() == StoreErrorKind::Conflict => return Ok(Written::Conflict(error)),
             committed => committed?,
         };
-        if let (Some(change), Some(task)) = (&applied.change, committed.tasks.first()) {
-            announce(&self.shared, change, *task);
-        }
+        announce(&self.shared, &applied.announced, &committed.tasks);
         Ok(Written::Done { displaced: committed.displaced, is_final, is_completed })
     }
 
