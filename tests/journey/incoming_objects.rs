@@ -1,6 +1,6 @@
 //! External objects become the host's: created, updated, deleted.
 
-use bus_core::{Direction, ExternalTask};
+use bus_core::{DeliveryState, Direction, ExternalTask};
 use bus_testkit::TestBus;
 use bus_tests::{Contact, Crm, User};
 
@@ -10,7 +10,8 @@ stories!(
     an_existing_code_name_is_updated_not_duplicated,
     a_bound_object_is_found_by_its_external_id,
     a_deleted_contact_takes_its_user_along,
-    tasks_of_one_external_object_are_applied_in_order
+    tasks_of_one_external_object_are_applied_in_order,
+    two_external_objects_of_one_host_object_are_parked_with_both_names
 );
 
 async fn an_existing_code_name_is_updated_not_duplicated(bus: TestBus) {
@@ -77,4 +78,39 @@ async fn tasks_of_one_external_object_are_applied_in_order(bus: TestBus) {
     let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
     assert_eq!(users.len(), 3);
     assert!(users.iter().all(|user| user.name == "turn 49"), "{users:?}");
+}
+
+async fn two_external_objects_of_one_host_object_are_parked_with_both_names(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    let send = async |task: ExternalTask| {
+        bus.process_external_task(task).await.unwrap();
+        bus.until_idle().await;
+    };
+    let (first, second) = (Contact::new("003", "ada", "Ada"), Contact::new("004", "ada", "Another Ada"));
+    send(ExternalTask::create::<Crm, _>("crm", &first)).await;
+    // What is not ours to delete is not there.
+    send(ExternalTask::delete::<Crm, _>("crm", &second)).await;
+    send(ExternalTask::create::<Crm, _>("crm", &second)).await;
+    let users: Vec<User> = bus.objects().list(None, 10).await.unwrap();
+    assert_eq!(users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["Ada"]);
+    let open = bus.open("crm", Direction::Incoming).await;
+    assert_eq!((open.len(), open[0].state), (1, DeliveryState::Parked));
+    assert_eq!(
+        open[0].reason.as_deref(),
+        Some(
+            format!(
+                "it matches app.user {}, which the external system calls `003` already; unlink that, or mend what \
+                 identifies one of them",
+                users[0].id
+            )
+            .as_str()
+        )
+    );
+    // Mended, it is what it says.
+    send(ExternalTask::update::<Crm, _>("crm", &Contact::new("003", "ada2", "Ada"))).await;
+    bus.retry(open[0].delivery, &crate::told::ops()).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(bus.open("crm", Direction::Incoming).await.len(), 0);
+    assert_eq!(bus.objects().find::<User>("ada").await.unwrap().unwrap().name, "Another Ada");
 }

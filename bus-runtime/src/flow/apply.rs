@@ -150,7 +150,8 @@ impl Application<'_> {
             let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
             parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
             if existing.is_none() {
-                existing = self.matching(claimed, &parts).await?;
+                let external_id = own.as_ref().map(|(_, external_id)| external_id.as_str());
+                existing = self.matching(claimed, &parts, external_id).await?;
                 if existing.is_some() {
                     is_matched = true;
                     continue;
