@@ -1,12 +1,12 @@
 //! Which external id belongs to which object of the host.
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
-use bus_store::{Binding, Identity, StoreFuture};
-use rusqlite::{OptionalExtension, params};
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
+use bus_store::{Binding, ExternalId, Identity, StoreErrorKind, StoreFuture};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::SqliteStore;
 use crate::code::{connector_name, id_from_text, id_text, limit as sql_limit, object_type};
-use crate::error::Fault;
+use crate::error::{Fault, refusal};
 use crate::session::Session;
 use crate::writer::{Progress, Write};
 
@@ -15,16 +15,20 @@ impl Identity for SqliteStore {
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
-    ) -> StoreFuture<'_, Vec<Option<String>>> {
+    ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
         let (connector, objects) = (connector.clone(), objects.to_vec());
         self.read("external ids", move |db| {
-            let sql = "SELECT external_id FROM bus_binding
+            let sql = "SELECT external_id, ended FROM bus_binding
                        WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
             let mut find = db.prepare_cached(sql)?;
             let find = |object: &ObjectKey| {
                 let parameters =
                     params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
-                Ok(find.query_row(parameters, |row| row.get(0)).optional()?)
+                let read = |row: &Row<'_>| {
+                    let ended: Option<i64> = row.get(1)?;
+                    Ok(ExternalId { id: row.get(0)?, ended: ended.map(TaskId) })
+                };
+                Ok(find.query_row(parameters, read).optional()?)
             };
             objects.iter().map(find).collect()
         })
@@ -81,7 +85,7 @@ impl Identity for SqliteStore {
 /// The object that an external id is bound to, if it exists.
 pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
     JOIN bus_object o ON o.object_type = b.object_type AND o.object_id = b.object_id
-    WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3";
+    WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL";
 
 struct Unlink {
     connector: ConnectorName,
@@ -112,10 +116,48 @@ pub(crate) fn unbind(
 pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
     unbind(session, connector, object)?;
-    let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT (connector, object_type, external_id) DO UPDATE SET object_id = excluded.object_id";
+    let sql =
+        "INSERT INTO bus_binding (connector, object_type, external_id, object_id) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (connector, object_type, external_id)
+               DO UPDATE SET object_id = excluded.object_id, ended = NULL";
     let parameters =
         params![connector.as_str(), object.object_type.as_str(), external_id, id_text(&object.id)];
+    session.prepare(sql)?.execute(parameters)?;
+    Ok(())
+}
+
+/// Writes a binding, unless it contradicts one of an object that is not gone.
+pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
+    let Binding { connector, object, external_id } = binding;
+    let sql = "SELECT object_id, external_id FROM bus_binding
+               WHERE ended IS NULL AND connector = ?1 AND object_type = ?2
+                 AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4)) LIMIT 1";
+    let parameters =
+        params![connector.as_str(), object.object_type.as_str(), id_text(&object.id), external_id];
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let known: Option<(String, String)> = session.prepare(sql)?.query_row(parameters, read).optional()?;
+    let Some((id, external_id)) = known else { return bind(session, binding) };
+    let object = ObjectKey { object_type: object.object_type.clone(), id: id_from_text(id) };
+    let known = Binding { connector: connector.clone(), object, external_id };
+    Err(refusal(StoreErrorKind::Conflict, known.refusal_of(binding)))
+}
+
+/// Ends a binding, if it is still what is known.
+pub(crate) fn unbind_exactly(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
+    let Binding { connector, object, external_id } = binding;
+    let sql = "DELETE FROM bus_binding
+               WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3 AND external_id = ?4";
+    let parameters =
+        params![object.object_type.as_str(), id_text(&object.id), connector.as_str(), external_id];
+    session.prepare(sql)?.execute(parameters)?;
+    Ok(())
+}
+
+/// The object is gone: its bindings are those of the tasks that were logged up to now.
+pub(crate) fn end_bindings(session: &mut Session<'_>, object: &ObjectKey) -> Result<(), Fault> {
+    let last = session.sequence()?.task;
+    let sql = "UPDATE bus_binding SET ended = ?3 WHERE object_type = ?1 AND object_id = ?2 AND ended IS NULL";
+    let parameters = params![object.object_type.as_str(), id_text(&object.id), last];
     session.prepare(sql)?.execute(parameters)?;
     Ok(())
 }

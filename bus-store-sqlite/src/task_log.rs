@@ -18,7 +18,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::SqliteStore;
 use crate::code::Code;
 use crate::error::{Fault, refusal};
-use crate::identity::{bind, unbind};
+use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
@@ -53,17 +53,19 @@ impl Write for CommitWrite {
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, unbound, tasks, .. } = &self.0;
+        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, .. } = &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them.
         ownership.is_some()
             || !objects.is_empty()
             || !bindings.is_empty()
+            || !bindings_if_free.is_empty()
             || !unbound.is_empty()
             || tasks.iter().any(|task| task.idempotency.is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
-        let Commit { settlements, ownership, objects, bindings, unbound, tasks, claim_for, now } = &self.0;
+        let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
+        let Commit { tasks, claim_for, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -80,8 +82,11 @@ impl Write for CommitWrite {
         for write in objects {
             write_object(session, write)?;
         }
-        for (connector, object) in unbound {
-            unbind(session, connector, object)?;
+        for binding in unbound {
+            unbind_exactly(session, binding)?;
+        }
+        for binding in bindings_if_free {
+            bind_if_free(session, binding)?;
         }
         for binding in bindings {
             bind(session, binding)?;
@@ -95,6 +100,9 @@ impl Write for CommitWrite {
             }
             committed.tasks.push(known.map_or_else(|| log(session, task, &mut logged), Ok)?);
         }
+        for object in objects.iter().filter_map(ObjectWrite::deleted) {
+            end_bindings(session, object)?;
+        }
         let written: Vec<_> = objects
             .iter()
             .filter_map(|write| match write {
@@ -102,7 +110,7 @@ impl Write for CommitWrite {
                 ObjectWrite::Delete { .. } => None,
             })
             .collect();
-        maybe_met.extend(waiters_for(session, bindings, &written)?);
+        maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);
         wake_if_met(session, maybe_met)?;
         claim_at_once::claim_at_once(session, claim_for, &mut logged, &mut committed)?;
         for one in &logged {

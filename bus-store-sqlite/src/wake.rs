@@ -61,13 +61,14 @@ pub(crate) fn end_waiting(session: &mut Session<'_>, waiter: Waiter, awaited: &s
 
 /// Who may be waiting for these bindings, and for these objects: under their GUID, their code name, or an external id
 /// that is bound to them already.
-pub(crate) fn waiters_for(
+pub(crate) fn waiters_for<'b>(
     session: &mut Session<'_>,
-    bindings: &[Binding],
+    bindings: impl Iterator<Item = &'b Binding>,
     objects: &[ObjectKey],
 ) -> Result<BTreeSet<Waiter>, Fault> {
     let mut waiters = BTreeSet::new();
-    if (bindings.is_empty() && objects.is_empty()) || !session.anything_waits()? {
+    let mut bindings = bindings.peekable();
+    if (bindings.peek().is_none() && objects.is_empty()) || !session.anything_waits()? {
         return Ok(waiters);
     }
     let mut arrived = Vec::new();
@@ -120,7 +121,7 @@ fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
     match awaited {
         Awaited::Bound { connector, object_type, object } => {
             let sql = "SELECT EXISTS (SELECT 1 FROM bus_binding
-                       WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3)";
+                       WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3 AND ended IS NULL)";
             let parameters = params![object_type.as_str(), id_text(object), connector.as_str()];
             Ok(db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?)
         }

@@ -1,6 +1,6 @@
 //! Which external id belongs to which object of the host.
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreFuture;
@@ -14,10 +14,10 @@ pub trait Identity {
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
-    ) -> StoreFuture<'_, Vec<Option<String>>>;
+    ) -> StoreFuture<'_, Vec<Option<ExternalId>>>;
 
     /// Which object of the host each of these external ids belongs to; `None` where it is not known, and where the
-    /// object is gone from the built-in object store. In the order asked.
+    /// object is gone from the built-in object store, also when there is another one of its id by now. In the order asked.
     fn host_ids(
         &self,
         connector: &ConnectorName,
@@ -36,6 +36,23 @@ pub trait Identity {
     fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool>;
 }
 
+/// What an external system calls an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalId {
+    /// What it calls it.
+    pub id: String,
+    /// Set where the object is gone: the last task that was logged until then. Tasks after that one are about another
+    /// object of the same id, to which the external id does not belong.
+    pub ended: Option<TaskId>,
+}
+
+impl ExternalId {
+    /// Whether it belongs to the object that this task is about.
+    pub fn is_of(&self, task: TaskId) -> bool {
+        self.ended.is_none_or(|ended| task <= ended)
+    }
+}
+
 /// "Our object 17 is their object 003xx."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
@@ -45,4 +62,22 @@ pub struct Binding {
     pub object: ObjectKey,
     /// What they call it.
     pub external_id: String,
+}
+
+impl Binding {
+    /// Whether not both can be true: they name one object, or one external id, and not the other.
+    pub fn is_against(&self, other: &Self) -> bool {
+        self.connector == other.connector
+            && self.object.object_type == other.object.object_type
+            && (self.object == other.object) != (self.external_id == other.external_id)
+    }
+
+    /// Why one that contradicts this one, which is known, is refused.
+    pub fn refusal_of(&self, new: &Self) -> String {
+        let Self { connector, object, external_id } = self;
+        format!(
+            "{} cannot be `{}` of {connector}: {object} is `{external_id}` already; unlink that first",
+            new.object, new.external_id
+        )
+    }
 }

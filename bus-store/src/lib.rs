@@ -33,7 +33,7 @@ use bus_core::BoxFuture;
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
-pub use identity::{Binding, Identity};
+pub use identity::{Binding, ExternalId, Identity};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
 pub use operate::{

@@ -78,6 +78,16 @@ pub enum ObjectWrite {
     },
 }
 
+impl ObjectWrite {
+    /// The object that is gone by it.
+    pub const fn deleted(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Delete { key, .. } => Some(key),
+            Self::Save { .. } => None,
+        }
+    }
+}
+
 /// What a writer believes to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {

@@ -1,8 +1,7 @@
 //! Everything that becomes true together.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, ObjectOperation, SiteName,
-    TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -21,7 +20,7 @@ pub trait TaskLog {
     /// # Errors
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
-    /// by another object. `Stale` when `ownership` is not that of the queue any more, or a settlement is of a
+    /// by another object, or a binding was to be made only if nothing contradicts it, and something does. `Stale` when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
     /// `KeyReused` when a task brings an idempotency key that the connector was given before, with another digest.
     /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that
@@ -43,8 +42,12 @@ pub struct Commit {
     /// Bindings. One that contradicts another (same object, or same external id, of the same connector and type)
     /// takes its place: the newest word counts.
     pub bindings: Vec<Binding>,
-    /// Bindings that end, because the delete of their object has been delivered.
-    pub unbound: Vec<(ConnectorName, ObjectKey)>,
+    /// Bindings that contradict none but those of objects that are gone, nor each other; else the whole commit is
+    /// refused. They are made before `bindings`.
+    pub bindings_if_free: Vec<Binding>,
+    /// Bindings that end, because the delete of their object has been delivered. Those that say something else by then
+    /// stay.
+    pub unbound: Vec<Binding>,
     /// New tasks with their deliveries, logged in this order.
     pub tasks: Vec<NewTask>,
     /// Owners whose queues have time: the first new delivery in such a queue is claimed at once, as `Queue::claim` would

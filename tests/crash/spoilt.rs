@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
-    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Identity,
-    Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Ownership, Queue, QueueCounts, QueueId, Store,
-    StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
+    Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Ownership, Queue, QueueCounts,
+    QueueId, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
 };
 
 /// What is wrong with a store.
@@ -145,7 +145,7 @@ impl Identity for Spoilt {
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
-    ) -> StoreFuture<'_, Vec<Option<String>>> {
+    ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
         self.inner.external_ids(connector, objects)
     }
 

@@ -236,8 +236,7 @@ impl Bus {
                 return Ok(forgotten);
             }
             forgotten += u64::try_from(page.len()).unwrap_or(u64::MAX);
-            let unbound = page.into_iter().map(|binding| (name.clone(), binding.object)).collect();
-            store.commit(Commit { unbound, ..Commit::at(self.shared.now()) }).await?;
+            store.commit(Commit { unbound: page, ..Commit::at(self.shared.now()) }).await?;
         }
     }
 }

@@ -193,7 +193,8 @@ impl Application<'_> {
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
         if let Some((_, external_id)) = &own {
-            applied.commit.bindings.push(Binding {
+            // Two external objects that become one of the host's: the second starts over, and finds the first.
+            applied.commit.bindings_if_free.push(Binding {
                 connector: self.enlisted.record.name.clone(),
                 object: after.record.key.clone(),
                 external_id: external_id.clone(),
@@ -214,7 +215,13 @@ impl Application<'_> {
             expected: Expected::Version(stored.record.version),
         };
         // Its own side is gone already; for the others the binding ends when their delete is delivered.
-        applied.commit.unbound.push((connector.clone(), stored.record.key.clone()));
+        let object = &stored.record.key;
+        let known = self.shared.store.external_ids(connector, std::slice::from_ref(object)).await?;
+        applied.commit.unbound.extend(known.into_iter().flatten().map(|known| Binding {
+            connector: connector.clone(),
+            object: object.clone(),
+            external_id: known.id,
+        }));
         let change = HostChange::deleted(stored, Some(connector));
         self.logged(claimed, applied, ChangeSet::of(write, change)).await
     }

@@ -12,9 +12,9 @@ use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
     ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
-    ObjectType, ReferenceTarget, ReferencedObject, SiteName,
+    ObjectType, ReferenceTarget, ReferencedObject, SiteName, TaskId,
 };
-use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, StoreError};
+use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, StoreError};
 
 use super::call::{self, CallEnd};
 use super::subscription::matches_pattern;
@@ -68,7 +68,7 @@ pub(crate) struct Translator<'a> {
 /// What is known of external ids: read once for a claim, then kept up to date by what its deliveries bind, side by side
 /// as they may run.
 #[derive(Debug, Default)]
-pub(crate) struct ExternalIds(Mutex<HashMap<ObjectKey, Option<String>>>);
+pub(crate) struct ExternalIds(Mutex<HashMap<ObjectKey, Option<ExternalId>>>);
 
 impl ExternalIds {
     /// Asks the identity map about these objects, all at once.
@@ -86,19 +86,21 @@ impl ExternalIds {
         Ok(Self(Mutex::new(objects.into_iter().zip(ids).collect())))
     }
 
-    pub(crate) fn get(&self, object: &ObjectKey) -> Option<String> {
-        self.known().get(object)?.clone()
+    /// What the object is called that this task knows under that id.
+    pub(crate) fn get(&self, object: &ObjectKey, task: TaskId) -> Option<String> {
+        let known = self.known().get(object)?.clone();
+        known.filter(|known| known.is_of(task)).map(|known| known.id)
     }
 
     pub(crate) fn bind(&self, object: ObjectKey, external_id: String) {
-        self.known().insert(object, Some(external_id));
+        self.known().insert(object, Some(ExternalId { id: external_id, ended: None }));
     }
 
     pub(crate) fn forget(&self, object: &ObjectKey) {
         self.known().remove(object);
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<String>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<ExternalId>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,10 +125,10 @@ impl Translator<'_> {
         &mut self,
         mut payload: Payload,
         own: &ObjectKey,
-        operation: ObjectOperation,
-        data_type: DataType,
+        claimed: &Claimed,
         known: &ExternalIds,
     ) -> Result<Translated, Untranslated> {
+        let Claimed { task, operation, data_type, .. } = *claimed;
         if !data_type.translates() {
             return Ok(Translated(payload));
         }
@@ -135,7 +137,7 @@ impl Translator<'_> {
         for reference in &mut payload.references {
             let ReferenceTarget::Host(id) = &reference.target else { continue };
             let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
-            if let Some(external_id) = known.get(&key) {
+            if let Some(external_id) = known.get(&key, task) {
                 reference.target = ReferenceTarget::External(external_id);
                 continue;
             }

@@ -212,6 +212,7 @@ CREATE TABLE bus_binding (
     object_type TEXT NOT NULL,
     external_id TEXT NOT NULL,
     object_id   TEXT NOT NULL,
+    ended       INTEGER, -- the object is gone: the last task that was logged until then
     PRIMARY KEY (connector, object_type, external_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -12,7 +12,7 @@ use bus_core::{
 use uuid::Uuid;
 
 use super::Rig;
-use crate::identity::Binding;
+use crate::identity::{Binding, ExternalId};
 use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite};
 use crate::operate::{
     Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervention, QueueCounts, Selected,
@@ -244,6 +244,10 @@ impl Bench {
     }
 
     pub(super) async fn external_id(&self, object: &ObjectKey) -> Option<String> {
+        self.known_external_id(object).await.map(|known| known.id)
+    }
+
+    pub(super) async fn known_external_id(&self, object: &ObjectKey) -> Option<ExternalId> {
         let objects = std::slice::from_ref(object);
         self.store.external_ids(&connector("crm"), objects).await.expect("external ids").remove(0)
     }

@@ -4,8 +4,10 @@ use bus_core::{ObjectId, ObjectKey, ObjectType};
 use uuid::Uuid;
 
 use super::Rig;
-use super::bench::{Bench, at, binding, connector, user, user_key, user_type};
-use crate::identity::Binding;
+use super::bench::{Bench, at, binding, connector, task, user, user_key, user_type};
+use crate::StoreErrorKind;
+use crate::identity::{Binding, ExternalId};
+use crate::objects::{Expected, ObjectWrite};
 use crate::task_log::Commit;
 
 /// A binding is found from both sides.
@@ -67,7 +69,7 @@ pub async fn bindings_belong_to_one_connector_and_type(rig: &dyn Rig) {
     assert_eq!(bench.host_id("003b").await, None);
     assert_eq!(all_of(&bench).await, [of_company, binding(17, "003a")]);
     let of_shop = bench.store.external_ids(&connector("shop"), &[user_key(17)]).await.unwrap();
-    assert_eq!(of_shop, [Some("003b".to_owned())]);
+    assert_eq!(of_shop, [Some(ExternalId { id: "003b".to_owned(), ended: None })]);
 }
 
 /// Answers come in the order asked, for each one asked, however often.
@@ -80,11 +82,12 @@ pub async fn answers_come_in_the_order_asked(rig: &dyn Rig) {
     let objects = [18, 99, 17, 18].map(user_key);
     let external = bench.store.external_ids(&crm, &objects).await.unwrap();
     let expected = [Some("003b"), None, Some("003a"), Some("003b")].map(|id| id.map(str::to_owned));
-    assert_eq!(external, expected);
+    let external = external.into_iter().map(|known| known.map(|known| known.id));
+    assert_eq!(external.collect::<Vec<_>>(), expected);
     let external = ["003b", "nobody", "003a", "003b"].map(|id| (user_type(), id.to_owned()));
     let host = bench.store.host_ids(&crm, &external).await.unwrap();
     assert_eq!(host, [Some(18), None, Some(17), Some(18)].map(|id| id.map(ObjectId::Number)));
-    assert_eq!(bench.store.external_ids(&crm, &[]).await.unwrap(), Vec::<Option<String>>::new());
+    assert_eq!(bench.store.external_ids(&crm, &[]).await.unwrap(), []);
     assert_eq!(bench.store.host_ids(&crm, &[]).await.unwrap(), []);
 }
 
@@ -96,7 +99,7 @@ pub async fn a_gone_object_is_unknown_but_keeps_its_external_id(rig: &dyn Rig) {
     bench.delete(&user_key(17), 1).await;
     assert_eq!(bench.host_id("003a").await, None);
     assert_eq!(bench.external_id(&user_key(17)).await.as_deref(), Some("003a"));
-    let unbound = vec![(connector("crm"), user_key(17))];
+    let unbound = vec![binding(17, "003a")];
     bench.commit(Commit { unbound, ..Commit::at(at(0)) }).await;
     assert_eq!(bench.external_id(&user_key(17)).await, None, "its delete was delivered");
 }
@@ -105,10 +108,77 @@ pub async fn a_gone_object_is_unknown_but_keeps_its_external_id(rig: &dyn Rig) {
 pub async fn bindings_end_before_new_ones_begin(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     bench.bind(binding(17, "003a")).await;
-    let unbound = vec![(connector("crm"), user_key(17)), (connector("crm"), user_key(99))];
+    let unbound = vec![binding(17, "003a"), binding(99, "003x")];
     let bindings = vec![binding(17, "003b")];
     bench.commit(Commit { bindings, unbound, ..Commit::at(at(0)) }).await;
     assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
+}
+
+/// Ending a binding spares what the object was called since.
+pub async fn an_end_spares_a_newer_binding(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.bind(binding(17, "003b")).await;
+    let unbound = vec![binding(17, "003a"), binding(18, "003b")];
+    bench.commit(Commit { unbound, ..Commit::at(at(0)) }).await;
+    assert_eq!(all_of(&bench).await, [binding(17, "003b")]);
+}
+
+/// A new object of a former one's id does not inherit what that was called: only the tasks that were logged until then
+/// are about the former one.
+pub async fn an_object_does_not_inherit_the_binding_of_a_former_one(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    bench.bind(binding(17, "003a")).await;
+    let log = async |key: &str| {
+        let tasks = vec![task(&bench.queue, key)];
+        bench.commit(Commit { tasks, ..Commit::at(at(0)) }).await.tasks[0]
+    };
+    let before = log("17").await;
+    assert!(bench.known_external_id(&user_key(17)).await.is_some_and(|known| known.is_of(before)));
+    // The delete and its task are one commit: the task is about the former one, too.
+    let objects = vec![ObjectWrite::Delete { key: user_key(17), expected: Expected::Version(1) }];
+    let tasks = vec![task(&bench.queue, "17")];
+    let delete = bench.commit(Commit { objects, tasks, ..Commit::at(at(0)) }).await.tasks[0];
+    let after = log("17").await;
+    bench.save([user(17)]).await;
+    let known = bench.known_external_id(&user_key(17)).await.expect("its delete is not delivered");
+    assert_eq!([before, delete, after].map(|task| known.is_of(task)), [true, true, false], "{known:?}");
+    assert_eq!(bench.host_id("003a").await, None, "that was another one");
+
+    // The newest word counts, whatever the object was called before.
+    bench.bind(binding(17, "003b")).await;
+    let known = bench.known_external_id(&user_key(17)).await.unwrap();
+    assert!(known.is_of(after) && known.id == "003b", "{known:?}");
+    bench.bind(binding(17, "003a")).await;
+    assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(17)));
+}
+
+/// A binding that is to contradict nothing is refused with its whole commit where it does, from either side, and says
+/// what is in its way.
+pub async fn a_binding_if_free_contradicts_nothing(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17), user(18)]).await;
+    let bind_if_free = async |bindings_if_free: Vec<Binding>| {
+        let commit = Commit { bindings_if_free, ..Commit::at(at(0)) };
+        bench.store.commit(commit).await.map(|_| ())
+    };
+    bind_if_free(vec![binding(17, "003a")]).await.unwrap();
+    bind_if_free(vec![binding(17, "003a")]).await.expect("it says the same");
+    for contradicting in [binding(17, "003b"), binding(18, "003a")] {
+        let refused = bind_if_free(vec![binding(99, "003x"), contradicting]).await.unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Conflict);
+        assert!(refused.to_string().contains("app.user 17 is `003a` already"), "{refused}");
+    }
+    let both = vec![binding(18, "003c"), binding(18, "003d")];
+    assert_eq!(bind_if_free(both).await.unwrap_err().kind(), StoreErrorKind::Conflict, "with each other");
+    assert_eq!(all_of(&bench).await, [binding(17, "003a")], "refused whole");
+    bind_if_free(vec![Binding { connector: connector("shop"), ..binding(17, "003b") }]).await.unwrap();
+    // What ends in the same commit is not in the way, nor is what belongs to an object that is gone.
+    let (unbound, bindings_if_free) = (vec![binding(17, "003a")], vec![binding(18, "003a")]);
+    bench.commit(Commit { unbound, bindings_if_free, ..Commit::at(at(0)) }).await;
+    bench.delete(&user_key(18), 1).await;
+    bind_if_free(vec![binding(17, "003a")]).await.unwrap();
+    assert_eq!(all_of(&bench).await, [binding(17, "003a")]);
 }
 
 /// A binding can be forgotten by hand; whether there was one is told.

@@ -90,7 +90,7 @@ pub async fn other_bindings_wake_nobody(rig: &dyn Rig) {
     let mut of_other_type = binding(4, "003b");
     of_other_type.object.object_type = other_type;
     bench.bind(of_other_type).await;
-    bench.commit(Commit { unbound: vec![(connector("crm"), user_key(5))], ..Commit::at(at(0)) }).await;
+    bench.commit(Commit { unbound: vec![binding(5, "003c")], ..Commit::at(at(0)) }).await;
     assert_eq!(bench.state(waiter).await, DeliveryState::Waiting);
     assert_eq!(bench.claim(10, at(0)).await, []);
 }

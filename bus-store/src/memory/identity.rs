@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType};
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
 
 use super::MemoryStore;
 use crate::StoreFuture;
-use crate::identity::{Binding, Identity};
+use crate::identity::{Binding, ExternalId, Identity};
 
 impl Identity for MemoryStore {
     fn external_ids(
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
-    ) -> StoreFuture<'_, Vec<Option<String>>> {
+    ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
         let (connector, objects) = (connector.clone(), objects.to_vec());
         self.with("external ids", move |state| {
             let known = |object| state.bindings.external_id(&connector, object).cloned();
@@ -30,7 +30,7 @@ impl Identity for MemoryStore {
         let (connector, external) = (connector.clone(), external.to_vec());
         self.with("host ids", move |state| {
             let known = |external| {
-                let object = state.bindings.object(&connector, external)?;
+                let object = state.bindings.living(&connector, external)?;
                 state.objects.get(&object).map(|_| object.id)
             };
             Ok(external.iter().map(known).collect())
@@ -67,7 +67,7 @@ impl Identity for MemoryStore {
 /// The bindings, from both sides. The two maps always say the same.
 #[derive(Debug, Default)]
 pub(super) struct BindingTable {
-    by_object: BTreeMap<ObjectKey, BTreeMap<ConnectorName, String>>,
+    by_object: BTreeMap<ObjectKey, BTreeMap<ConnectorName, ExternalId>>,
     by_external: BTreeMap<ConnectorName, BTreeMap<(ObjectType, String), ObjectId>>,
 }
 
@@ -81,7 +81,35 @@ impl BindingTable {
             self.unbind(&connector, &former);
         }
         self.by_external.entry(connector.clone()).or_default().insert(external, object.id.clone());
+        let external_id = ExternalId { id: external_id, ended: None };
         self.by_object.entry(object).or_default().insert(connector, external_id);
+    }
+
+    /// What a binding contradicts, if that is not of an object that is gone.
+    pub(super) fn contradicted(&self, binding: &Binding) -> Option<Binding> {
+        let Binding { connector, object, external_id } = binding;
+        let of_object = self.external_id(connector, object).filter(|known| known.ended.is_none());
+        let other = of_object.filter(|known| known.id != *external_id);
+        if let Some(other) = other {
+            return Some(Binding { external_id: other.id.clone(), ..binding.clone() });
+        }
+        let former = self.living(connector, &(object.object_type.clone(), external_id.clone()))?;
+        (former != *object).then(|| Binding { object: former, ..binding.clone() })
+    }
+
+    /// The object is gone: its bindings are those of the tasks up to this one.
+    pub(super) fn end(&mut self, object: &ObjectKey, last: TaskId) {
+        for external_id in self.by_object.get_mut(object).into_iter().flat_map(BTreeMap::values_mut) {
+            external_id.ended.get_or_insert(last);
+        }
+    }
+
+    /// Ends this binding, if it is still what is known.
+    pub(super) fn unbind_exactly(&mut self, binding: &Binding) {
+        let Binding { connector, object, external_id } = binding;
+        if self.external_id(connector, object).is_some_and(|known| known.id == *external_id) {
+            self.unbind(connector, object);
+        }
     }
 
     /// Ends the binding of an object; whether there was one.
@@ -91,28 +119,38 @@ impl BindingTable {
             return false;
         };
         if let Some(of_connector) = self.by_external.get_mut(connector) {
-            of_connector.remove(&(object.object_type.clone(), external_id));
+            of_connector.remove(&(object.object_type.clone(), external_id.id));
         }
         true
     }
 
     /// What the connector's external system calls this object.
-    pub(super) fn external_id(&self, connector: &ConnectorName, object: &ObjectKey) -> Option<&String> {
+    pub(super) fn external_id(&self, connector: &ConnectorName, object: &ObjectKey) -> Option<&ExternalId> {
         self.by_object.get(object)?.get(connector)
     }
 
-    /// Which object this external id is bound to, whether or not the object exists.
-    pub(super) fn object(
+    /// Which object this external id is bound to, unless that was deleted.
+    pub(super) fn living(
         &self,
         connector: &ConnectorName,
         external: &(ObjectType, String),
     ) -> Option<ObjectKey> {
+        let object = self.object(connector, external)?;
+        self.external_id(connector, &object).filter(|known| known.ended.is_none())?;
+        Some(object)
+    }
+
+    /// Which object this external id is bound to, whether or not the object exists.
+    fn object(&self, connector: &ConnectorName, external: &(ObjectType, String)) -> Option<ObjectKey> {
         let id = self.by_external.get(connector)?.get(external)?.clone();
         Some(ObjectKey { object_type: external.0.clone(), id })
     }
 
-    /// The bindings of one object, of whichever connector.
-    pub(super) fn of_object(&self, object: &ObjectKey) -> impl Iterator<Item = (&ConnectorName, &String)> {
+    /// What one object is called, by whichever connector.
+    pub(super) fn of_object(
+        &self,
+        object: &ObjectKey,
+    ) -> impl Iterator<Item = (&ConnectorName, &ExternalId)> {
         self.by_object.get(object).into_iter().flatten()
     }
 }

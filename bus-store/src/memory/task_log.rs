@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus_core::{ConnectorName, DeliveryId, TaskId};
+use bus_core::{ConnectorName, DeliveryId, ObjectKey, TaskId};
 
 use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
-use crate::{StoreError, StoreErrorKind, StoreFuture};
+use crate::{ObjectWrite, StoreError, StoreErrorKind, StoreFuture};
 
 impl TaskLog for MemoryStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
@@ -33,7 +33,10 @@ impl State {
         commit.check()?;
         self.check_idempotency(&commit.tasks)?;
         self.check_settlements(&commit)?;
+        self.check_bindings(&commit)?;
         // From here on nothing but the objects can fail, and they put back what they did.
+        let deleted: Vec<ObjectKey> =
+            commit.objects.iter().filter_map(ObjectWrite::deleted).cloned().collect();
         let objects = self.objects.write_all(commit.objects)?;
 
         let mut committed = Committed::default();
@@ -55,14 +58,17 @@ impl State {
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
             committed.displaced.extend(queue.settle(delivery, outcome, commit.now));
         }
-        for (connector, object) in &commit.unbound {
-            self.bindings.unbind(connector, object);
+        for binding in &commit.unbound {
+            self.bindings.unbind_exactly(binding);
         }
-        for binding in &commit.bindings {
+        for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             self.bindings.bind(binding.clone());
         }
         let logged = self.log_all(commit.tasks, &mut committed);
-        for binding in &commit.bindings {
+        for object in &deleted {
+            self.bindings.end(object, TaskId(self.tasks_logged));
+        }
+        for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             maybe_met.extend(self.waiters_for_binding(binding));
         }
         for key in &objects {
@@ -113,6 +119,20 @@ impl State {
             queue.counters.stale += 1;
         }
         checked
+    }
+
+    /// Whether the bindings that may contradict nothing do not.
+    fn check_bindings(&self, commit: &Commit) -> Result<(), StoreError> {
+        for (place, binding) in commit.bindings_if_free.iter().enumerate() {
+            let mut before = commit.bindings_if_free[..place].iter();
+            let of_this_commit = before.find(|before| before.is_against(binding)).cloned();
+            let known = self.bindings.contradicted(binding);
+            let known = known.filter(|known| !commit.unbound.contains(known));
+            if let Some(known) = of_this_commit.or(known) {
+                return Err(StoreError::new(StoreErrorKind::Conflict, "commit", known.refusal_of(binding)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether no idempotency key was given before with something else, in this commit or an earlier one.

@@ -68,11 +68,11 @@ impl State {
         match awaited {
             Awaited::Bound { connector, object_type, object } => {
                 let key = ObjectKey { object_type: object_type.clone(), id: object.clone() };
-                self.bindings.external_id(connector, &key).is_some()
+                self.bindings.external_id(connector, &key).is_some_and(|known| known.ended.is_none())
             }
             Awaited::Known { connector, object_type, external_id } => {
                 let external = (object_type.clone(), external_id.clone());
-                let object = self.bindings.object(connector, &external);
+                let object = self.bindings.living(connector, &external);
                 object.is_some_and(|object| self.objects.get(&object).is_some())
             }
             Awaited::Exists(query) => self.objects.find(query).is_some(),
@@ -104,7 +104,7 @@ impl State {
         let known = self.bindings.of_object(key).map(|(connector, external_id)| Awaited::Known {
             connector: connector.clone(),
             object_type: key.object_type.clone(),
-            external_id: external_id.clone(),
+            external_id: external_id.id.clone(),
         });
         let awaited = queries_for(record).map(Awaited::Exists).chain(known);
         awaited.flat_map(|awaited| self.waits.of(awaited)).collect()

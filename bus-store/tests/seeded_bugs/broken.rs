@@ -103,6 +103,18 @@ impl Broken {
                 *owner = owners.get(&owner.queue).unwrap_or(owner).clone();
             }
         }
+        if self.bug == Bug::BindsWhateverIsThere {
+            commit.bindings.append(&mut commit.bindings_if_free);
+        }
+        if self.bug == Bug::EndsWhateverIsBound {
+            for unbound in &mut commit.unbound {
+                let known =
+                    self.inner.external_ids(&unbound.connector, std::slice::from_ref(&unbound.object));
+                if let Ok([Some(known)]) = known.await.as_deref() {
+                    unbound.external_id.clone_from(&known.id);
+                }
+            }
+        }
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -46,6 +46,12 @@ enum Bug {
     RoundsTimes,
     /// The bindings of objects that are gone are answered.
     KnowsTheGone,
+    /// An object is called what a former one of its id was.
+    InheritsBindings,
+    /// A binding that is to contradict nothing takes the place of what it contradicts.
+    BindsWhateverIsThere,
+    /// A binding ends, whatever it says by then.
+    EndsWhateverIsBound,
     /// Numbers are given from one, whatever was saved.
     RepeatsNumbers,
     /// Late settlements are not counted.
@@ -150,6 +156,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::TakesBytesForText, "bytes_survive_as_they_are"),
     (Bug::RoundsTimes, "time_survives_to_the_microsecond"),
     (Bug::KnowsTheGone, "a_gone_object_is_unknown_but_keeps_its_external_id"),
+    (Bug::InheritsBindings, "an_object_does_not_inherit_the_binding_of_a_former_one"),
+    (Bug::BindsWhateverIsThere, "a_binding_if_free_contradicts_nothing"),
+    (Bug::EndsWhateverIsBound, "an_end_spares_a_newer_binding"),
     (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
     (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
     (Bug::NeverCloses, "after_closing_every_call_answers_closed"),

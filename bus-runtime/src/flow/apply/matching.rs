@@ -93,7 +93,7 @@ impl Application<'_> {
             let found = Known {
                 site: record.site.clone(),
                 parent: record.parent.clone(),
-                external_id: bound.await?.into_iter().next().flatten(),
+                external_id: bound.await?.into_iter().next().flatten().map(|known| known.id),
             };
             let external_id = external_id.map(str::to_owned);
             let judged = is_the_same(&Known { site, parent, external_id }, &key, &found, by);

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bus_core::{ConnectorName, DeliveryId, Failure, ObjectKey, Timestamp};
+use bus_core::{DeliveryId, Failure, ObjectKey, Timestamp};
 use bus_store::{Binding, Claimed, Commit, Outcome, Ownership, Settlement};
 use tokio::sync::oneshot;
 
@@ -31,7 +31,7 @@ pub(super) enum Effect {
     /// The external system knows an object by this id. Kept whatever becomes of the delivery.
     Bound(Binding),
     /// The delete of an object was delivered: its binding ends. Undone if the flush fails.
-    Unbound(ObjectKey),
+    Unbound(Binding),
 }
 
 /// What is held by outcomes that failed after all.
@@ -113,8 +113,8 @@ impl Batch {
             // A delete that did not happen ends no binding, and what was bound after it never came to be.
             entry.effects.retain(|effect| match effect {
                 Effect::Bound(binding) => !undone.contains(&binding.object),
-                Effect::Unbound(object) => {
-                    undone.insert(object.clone());
+                Effect::Unbound(unbound) => {
+                    undone.insert(unbound.object.clone());
                     false
                 }
             });
@@ -139,7 +139,6 @@ impl Batch {
     }
 
     pub(super) fn into_commit(self, ownership: &Ownership, now: Timestamp) -> (Commit, Answers) {
-        let connector: &ConnectorName = &ownership.queue.connector;
         let mut commit = Commit { ownership: Some(ownership.clone()), ..Commit::at(now) };
         let mut answers = Vec::new();
         let mut all = Vec::new();
@@ -154,9 +153,9 @@ impl Batch {
             match effect {
                 Effect::Bound(binding) => commit.bindings.push(binding),
                 // The commit ends bindings before it makes new ones: those made before the end go with it.
-                Effect::Unbound(object) => {
-                    commit.bindings.retain(|binding| binding.object != object);
-                    commit.unbound.push((connector.clone(), object));
+                Effect::Unbound(unbound) => {
+                    commit.bindings.retain(|binding| binding.object != unbound.object);
+                    commit.unbound.push(unbound);
                 }
             }
         }
@@ -181,9 +180,17 @@ mod tests {
         ObjectKey { object_type: "app.user".parse().unwrap(), id: ObjectId::Number(number) }
     }
 
-    fn bound(number: i64, external_id: &str) -> Effect {
+    fn binding(number: i64, external_id: &str) -> Binding {
         let connector = "crm".parse().unwrap();
-        Effect::Bound(Binding { connector, object: object(number), external_id: external_id.to_owned() })
+        Binding { connector, object: object(number), external_id: external_id.to_owned() }
+    }
+
+    fn bound(number: i64, external_id: &str) -> Effect {
+        Effect::Bound(binding(number, external_id))
+    }
+
+    fn unbound(number: i64, external_id: &str) -> Effect {
+        Effect::Unbound(binding(number, external_id))
     }
 
     fn ownership() -> Ownership {
@@ -225,7 +232,7 @@ mod tests {
     fn a_delete_that_was_undone_ends_no_binding_and_takes_the_new_one_along() {
         let (delete, create) = (claimed(1, "a"), claimed(2, "a"));
         let mut batch = Batch::default();
-        settle(&mut batch, &delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
+        settle(&mut batch, &delete, Outcome::Completed, vec![unbound(1, "x")]);
         settle(&mut batch, &create, Outcome::Completed, vec![bound(1, "new")]);
         fail(&mut batch);
         let (commit, _) = batch.into_commit(&ownership(), Timestamp::EPOCH);
@@ -238,7 +245,7 @@ mod tests {
         let settled = || {
             let mut batch = Batch::default();
             settle(&mut batch, &create, Outcome::Completed, vec![bound(1, "x")]);
-            settle(&mut batch, &delete, Outcome::Completed, vec![Effect::Unbound(object(1))]);
+            settle(&mut batch, &delete, Outcome::Completed, vec![unbound(1, "x")]);
             batch
         };
         let (commit, _) = settled().into_commit(&ownership(), Timestamp::EPOCH);

@@ -102,8 +102,7 @@ impl Worker {
         let mut translator =
             Translator { shared: &self.shared, enlisted, linked: self.linked, instance, learned: Vec::new() };
         let payload = payload.reduced_to(claimed.data_type);
-        let translated =
-            translator.outgoing(payload, &key, claimed.operation, claimed.data_type, &known).await;
+        let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         effects.extend(translator.learned.into_iter().map(Effect::Bound));
         let change = match translated {
@@ -116,7 +115,8 @@ impl Worker {
             Err(Untranslated::Store(error)) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
-        let addressed = Addressed { claimed, route, external_id: known.get(&key), key: key.clone() };
+        let external_id = known.get(&key, claimed.task);
+        let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         if let Some(external_id) = delivered.bound {
             known.bind(key.clone(), external_id.clone());
@@ -132,7 +132,9 @@ impl Worker {
             CallEnd::Answered(Ok(())) => {
                 if claimed.operation == ObjectOperation::Delete {
                     known.forget(&key);
-                    effects.push(Effect::Unbound(key));
+                    effects.extend(external_id.map(|external_id| {
+                        Effect::Unbound(Binding { connector: connector.clone(), object: key, external_id })
+                    }));
                 }
                 (Outcome::Completed, None)
             }
@@ -152,7 +154,7 @@ impl Worker {
     ) -> Result<Option<Payload>, StoreError> {
         let living = match claimed.operation {
             ObjectOperation::Update => return Ok(None),
-            ObjectOperation::Create if known.get(key).is_some() => return Ok(None),
+            ObjectOperation::Create if known.get(key, claimed.task).is_some() => return Ok(None),
             ObjectOperation::Create | ObjectOperation::Delete => self.shared.store.object(key).await?,
         };
         let Some(living) = living else {

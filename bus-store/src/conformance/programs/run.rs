@@ -297,7 +297,7 @@ impl Run {
     async fn bind(&mut self, object: u8) -> Result<(), Wrong> {
         let (connector, key) = (self.queue.connector.clone(), self.key_of(object));
         if self.bound.remove(&object) {
-            let unbound = vec![(connector, key)];
+            let unbound = vec![Binding { connector, object: key, external_id: self.name_of(object) }];
             let unbinding = Commit { unbound, ..Commit::at(self.time()) };
             self.store.commit(unbinding).await?;
             return Ok(());
@@ -313,6 +313,8 @@ impl Run {
     async fn save(&mut self, object: u8) -> Result<(), Wrong> {
         let key = self.key_of(object);
         let write = if self.saved.remove(&object) {
+            // What it was called ends with it.
+            self.bound.remove(&object);
             ObjectWrite::Delete { key, expected: Expected::Version(1) }
         } else {
             self.saved.insert(object);

@@ -4,9 +4,9 @@ use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, Object
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
-    DeliveryDetail, DeliveryFilter, DeliverySummary, Identity, Intervention, ObjectQuery, ObjectRecord,
-    Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture, Switches,
-    TaskLog, Verb, Verdict, Waiting, Wake,
+    DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, ObjectQuery,
+    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture,
+    Switches, TaskLog, Verb, Verdict, Waiting, Wake,
 };
 
 use super::{Broken, lock};
@@ -17,8 +17,15 @@ impl Identity for Broken {
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
-    ) -> StoreFuture<'_, Vec<Option<String>>> {
-        self.inner.external_ids(connector, objects)
+    ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
+        let known = self.inner.external_ids(connector, objects);
+        if self.bug != Bug::InheritsBindings {
+            return known;
+        }
+        Box::pin(async {
+            let living = |known: ExternalId| ExternalId { ended: None, ..known };
+            Ok(known.await?.into_iter().map(|known| known.map(living)).collect())
+        })
     }
 
     fn host_ids(
