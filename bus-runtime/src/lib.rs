@@ -26,6 +26,7 @@ mod docs;
 mod error;
 mod explain;
 mod flow;
+mod identity;
 mod objects;
 mod observe;
 mod operate;
@@ -50,6 +51,7 @@ pub use config::{Config, ConnectorConfig, Limits, Ordering, Processing, Rate, St
 pub use error::{BusError, BusErrorKind};
 pub use explain::{Cause, Explanation, Obstacle, Question, Step};
 pub use flow::express::SyncEnd;
+pub use identity::IdentityMap;
 pub use objects::{ObjectStore, Saved};
 pub use observe::{ConnectorStatus, Health, QueueStatus};
 pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};

@@ -8,7 +8,6 @@ use crate::SqliteStore;
 use crate::code::{connector_name, id_from_text, id_text, limit as sql_limit, object_type};
 use crate::error::{Fault, refusal};
 use crate::session::Session;
-use crate::writer::{Progress, Write};
 
 impl Identity for SqliteStore {
     fn external_ids(
@@ -76,10 +75,6 @@ impl Identity for SqliteStore {
             Ok(bindings)
         })
     }
-
-    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
-        self.write(Unlink { connector: connector.clone(), object: object.clone() })
-    }
 }
 
 /// The object that an external id is bound to, if it exists.
@@ -87,26 +82,8 @@ pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
     JOIN bus_object o ON o.object_type = b.object_type AND o.object_id = b.object_id
     WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL";
 
-struct Unlink {
-    connector: ConnectorName,
-    object: ObjectKey,
-}
-
-impl Write for Unlink {
-    type Answer = bool;
-    const OPERATION: &'static str = "unlink";
-
-    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<bool>, Fault> {
-        Ok(Progress::Done(unbind(session, &self.connector, &self.object)?))
-    }
-}
-
 /// Ends a binding; whether there was one.
-pub(crate) fn unbind(
-    session: &Session<'_>,
-    connector: &ConnectorName,
-    object: &ObjectKey,
-) -> Result<bool, Fault> {
+fn unbind(session: &Session<'_>, connector: &ConnectorName, object: &ObjectKey) -> Result<bool, Fault> {
     let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
     let parameters = params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
     Ok(session.prepare(sql)?.execute(parameters)? > 0)
@@ -131,7 +108,8 @@ pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding) -> Result<(
     let Binding { connector, object, external_id } = binding;
     let sql = "SELECT object_id, external_id FROM bus_binding
                WHERE ended IS NULL AND connector = ?1 AND object_type = ?2
-                 AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4)) LIMIT 1";
+                 AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4))
+               ORDER BY object_id = ?3 DESC LIMIT 1";
     let parameters =
         params![connector.as_str(), object.object_type.as_str(), id_text(&object.id), external_id];
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));

@@ -287,7 +287,6 @@ macro_rules! for_every_law {
             identity::an_end_spares_a_newer_binding
             identity::an_object_does_not_inherit_the_binding_of_a_former_one
             identity::a_binding_if_free_contradicts_nothing
-            identity::a_binding_can_be_unlinked
             identity::pages_of_bindings_are_stable_under_writes
             identity::ids_of_every_kind_can_be_bound
             objects::an_object_comes_back_as_it_was_saved

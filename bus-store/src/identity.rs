@@ -31,9 +31,6 @@ pub trait Identity {
         after: Option<(ObjectType, String)>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<Binding>>;
-
-    /// Forgets what the connector's external system calls this object. Whether there was something to forget.
-    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool>;
 }
 
 /// What an external system calls an object.

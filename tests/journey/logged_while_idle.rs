@@ -154,10 +154,10 @@ async fn a_caller_who_goes_away_takes_nothing_along(bus: TestBus) {
     until(async || {
         bus.until_idle().await;
         let counters = bus.counters("gated", Direction::Outgoing).await;
-        counters.open == 0 && counters.completed as usize == gates.passed().len()
+        counters.open == 0 && usize::try_from(counters.completed) == Ok(gates.passed().len())
     })
     .await;
     let logged = bus.counters("gated", Direction::Outgoing).await.logged;
     let saved = bus.objects().list::<User>(None, 1_000).await.unwrap().len();
-    assert_eq!(logged as usize, saved);
+    assert_eq!(usize::try_from(logged), Ok(saved));
 }

@@ -19,6 +19,7 @@ mod error_policies;
 mod explain;
 mod history;
 mod idempotency;
+mod identity;
 mod in_queue_order;
 mod incoming_objects;
 mod incoming_references;

@@ -25,6 +25,7 @@ use super::settlement::{self, Rules, released};
 use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::{BusError, BusErrorKind};
+use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 
@@ -145,6 +146,9 @@ impl Application<'_> {
             {
                 // What is deleted need not have its references in order.
                 return self.delete(claimed, stored).await;
+            }
+            if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
+                return Err(ended(claimed, format!("it cannot be bound: {fault}")));
             }
             let own = named.map(|external_id| (object_type, external_id));
             let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;

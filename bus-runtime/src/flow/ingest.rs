@@ -11,11 +11,9 @@ pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
 use super::task_log::{check_size, is_unordered, shorten_title};
 use crate::error::{BusError, BusErrorKind};
+use crate::identity::EXTERNAL_ID_BYTES_MAX;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
-
-/// The longest key of an external object, in bytes.
-const KEY_BYTES_MAX: usize = 1_024;
 
 /// Logs an external object; it is durable when this returns.
 pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
@@ -121,10 +119,10 @@ fn key_of(
         None => read_key(route, body).unwrap_or(None),
     };
     match key {
-        Some(key) if key.len() > KEY_BYTES_MAX => Err(BusError::new(
+        Some(key) if key.len() > EXTERNAL_ID_BYTES_MAX => Err(BusError::new(
             BusErrorKind::TooLarge,
             format!(
-                "the key of {what} is {} bytes, more than {KEY_BYTES_MAX}; name a shorter field as its key",
+                "the key of {what} is {} bytes, more than {EXTERNAL_ID_BYTES_MAX}; name a shorter field as its key",
                 key.len()
             ),
         )),

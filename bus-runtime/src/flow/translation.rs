@@ -18,6 +18,7 @@ use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, Sto
 
 use super::call::{self, CallEnd};
 use super::subscription::matches_pattern;
+use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 
@@ -190,6 +191,10 @@ impl Translator<'_> {
         };
         match answer {
             Ok(Some(external_id)) => {
+                check_external_id(&external_id).map_err(|(_, fault)| {
+                    let answered = format!("`external_object_id` was asked for {key}, but {fault}");
+                    Untranslated::Unanswerable(answered)
+                })?;
                 self.learned.push(Binding {
                     connector: self.connector().clone(),
                     object: key,

@@ -97,6 +97,10 @@ impl Bench {
         self.commit(Commit { bindings: vec![binding], ..Commit::at(at(0)) }).await;
     }
 
+    pub(super) async fn unbind(&self, binding: Binding) {
+        self.commit(Commit { unbound: vec![binding], ..Commit::at(at(0)) }).await;
+    }
+
     /// Claims, and answers what was claimed.
     pub(super) async fn claim(&self, limit: usize, now: Timestamp) -> Vec<DeliveryId> {
         ids(&self.claim_whole(limit, now).await)

@@ -175,23 +175,10 @@ pub async fn a_binding_if_free_contradicts_nothing(rig: &dyn Rig) {
     bind_if_free(vec![Binding { connector: connector("shop"), ..binding(17, "003b") }]).await.unwrap();
     // What ends in the same commit is not in the way, nor is what belongs to an object that is gone.
     let (unbound, bindings_if_free) = (vec![binding(17, "003a")], vec![binding(18, "003a")]);
-    bench.commit(Commit { unbound, bindings_if_free, ..Commit::at(at(0)) }).await;
+    bench.commit(Commit { bindings_if_free, unbound, ..Commit::at(at(0)) }).await;
     bench.delete(&user_key(18), 1).await;
     bind_if_free(vec![binding(17, "003a")]).await.unwrap();
     assert_eq!(all_of(&bench).await, [binding(17, "003a")]);
-}
-
-/// A binding can be forgotten by hand; whether there was one is told.
-pub async fn a_binding_can_be_unlinked(rig: &dyn Rig) {
-    let bench = Bench::open(rig).await;
-    bench.save([user(17)]).await;
-    bench.bind(binding(17, "003a")).await;
-    let crm = connector("crm");
-    assert!(!bench.store.unlink(&connector("shop"), &user_key(17)).await.unwrap());
-    assert!(bench.store.unlink(&crm, &user_key(17)).await.unwrap());
-    assert!(!bench.store.unlink(&crm, &user_key(17)).await.unwrap());
-    assert_eq!((bench.external_id(&user_key(17)).await, bench.host_id("003a").await), (None, None));
-    assert_eq!(all_of(&bench).await, []);
 }
 
 /// Pages of bindings are in the order of type and external id, and stable while others are written.
@@ -212,7 +199,7 @@ pub async fn pages_of_bindings_are_stable_under_writes(rig: &dyn Rig) {
         // One before everything, and the last one seen is gone, or is still there.
         bench.bind(binding(100 + page, &format!("earlier {page}"))).await;
         if page % 2 == 0 {
-            bench.store.unlink(&crm, &seen[seen.len() - 1].object).await.unwrap();
+            bench.unbind(seen[seen.len() - 1].clone()).await;
         }
     }
     let external: Vec<&str> = seen.iter().map(|binding| binding.external_id.as_str()).collect();

@@ -171,7 +171,6 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     assert_eq!(kind_of(store.external_ids(&crm, &[user_key(1)]).await), closed, "external ids");
     assert_eq!(kind_of(store.host_ids(&crm, &[(user_type(), String::new())]).await), closed, "host ids");
     assert_eq!(kind_of(store.bindings(&crm, None, 1).await), closed, "bindings");
-    assert_eq!(kind_of(store.unlink(&crm, &user_key(1)).await), closed, "unlink");
     assert_eq!(kind_of(store.object(&user_key(1)).await), closed, "object");
     assert_eq!(kind_of(store.find_object(&by_code_name("x")).await), closed, "find object");
     assert_eq!(kind_of(store.list_objects(&user_type(), None, 1).await), closed, "list objects");

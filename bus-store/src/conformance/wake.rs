@@ -191,7 +191,8 @@ pub async fn any_of_what_is_awaited_wakes(rig: &dyn Rig) {
         bench.bind(binding(number * 10 % 30 + 10, "004")).await;
         assert_eq!(bench.state(waiter).await, DeliveryState::Parked, "an old wait wakes nobody");
         for bound in [10, 20, 30] {
-            bench.store.unlink(&connector("crm"), &user_key(bound)).await.unwrap();
+            bench.unbind(binding(bound, "003b")).await;
+            bench.unbind(binding(bound, "004")).await;
         }
     }
 }

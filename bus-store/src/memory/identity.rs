@@ -57,11 +57,6 @@ impl Identity for MemoryStore {
             Ok(bindings.collect())
         })
     }
-
-    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
-        let (connector, object) = (connector.clone(), object.clone());
-        self.with("unlink", move |state| Ok(state.bindings.unbind(&connector, &object)))
-    }
 }
 
 /// The bindings, from both sides. The two maps always say the same.

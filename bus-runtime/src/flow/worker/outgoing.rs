@@ -17,6 +17,7 @@ use crate::flow::delivery::{self, Addressed};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::{add_translation_records, object_of_key};
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
+use crate::identity::check_external_id;
 
 /// What became of one delivery.
 pub(super) struct Delivered {
@@ -119,6 +120,11 @@ impl Worker {
         let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         if let Some(external_id) = delivered.bound {
+            if let Err((_, fault)) = check_external_id(&external_id) {
+                let error =
+                    format!("connector {connector} has told the external system of {key}, but {fault}");
+                return Ok((parked(error), None));
+            }
             known.bind(key.clone(), external_id.clone());
             let binding = Binding { connector: connector.clone(), object: key.clone(), external_id };
             effects.push(Effect::Bound(binding));

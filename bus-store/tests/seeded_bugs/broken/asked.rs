@@ -57,10 +57,6 @@ impl Identity for Broken {
     ) -> StoreFuture<'_, Vec<Binding>> {
         self.inner.bindings(connector, after, limit)
     }
-
-    fn unlink(&self, connector: &ConnectorName, object: &ObjectKey) -> StoreFuture<'_, bool> {
-        self.inner.unlink(connector, object)
-    }
 }
 
 impl Objects for Broken {
