@@ -399,6 +399,8 @@ macro_rules! for_every_law {
             kept::a_row_of_deferrals_keeps_its_beginning
             kept::what_was_put_off_for_free_leaves_half
             kept::what_fails_behind_a_waiting_one_holds_nobody_else
+            kept::what_is_passed_over_takes_no_place_in_a_claim
+            kept::what_is_due_beside_its_key_takes_one_turn
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
