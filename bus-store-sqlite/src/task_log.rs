@@ -48,10 +48,11 @@ impl Write for CommitWrite {
     fn weight(&self) -> usize {
         let Commit { tasks, objects, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
-            ObjectWrite::Save { record, .. } => record.data.len(),
+            ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Delete { .. } => 0,
         });
-        tasks.iter().map(|task| task.data.len()).chain(objects).sum()
+        // Without data, too, they are something new.
+        tasks.iter().map(|task| 1 + task.data.len()).chain(objects).sum()
     }
 
     fn can_be_refused(&self) -> bool {
