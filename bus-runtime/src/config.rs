@@ -72,6 +72,9 @@ pub struct Limits {
     /// The furthest due time of a delivery: one that is further off is brought back to it, because clocks jump. 30 days
     /// unless set; 24 h to 366 days.
     pub due_max: Duration,
+    /// How large the SQLite file may grow, in bytes, so that it is full before its volume is: what has to end needs a
+    /// little room. No limit unless set; 4 MiB to 1 TiB. Of no meaning for a store that the application hands over.
+    pub store_bytes_max: Option<u64>,
 }
 
 impl Default for Limits {
@@ -80,6 +83,7 @@ impl Default for Limits {
             payload_bytes_max: 1024 * 1024,
             shutdown_grace: Duration::from_secs(10),
             due_max: FURTHEST_DUE,
+            store_bytes_max: None,
         }
     }
 }

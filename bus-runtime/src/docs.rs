@@ -93,6 +93,7 @@ fn the_contract_says_what_the_defaults_are() {
     );
     assert_eq!(ms("shutdown_grace_ms"), Some(limits.shutdown_grace));
     assert_eq!(ms("due_max_ms"), Some(limits.due_max));
+    assert!(limits.store_bytes_max.is_none() && rows["store_bytes_max"].0 == "no limit");
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn the_contract_says_what_the_limits_are() {
         let limits = limits.split(" (").next().unwrap();
         assert_eq!(rows[key].1, limits, "{key}");
     }
-    let of_the_bus = ["payload_bytes_max", "shutdown_grace_ms", "due_max_ms"];
+    let of_the_bus = ["payload_bytes_max", "shutdown_grace_ms", "due_max_ms", "store_bytes_max"];
     let told: BTreeSet<_> =
         rows.iter().filter(|(_, (_, limits))| limits.contains(" to ")).map(|(key, _)| key).collect();
     assert_eq!(told.len(), faults.len() + of_the_bus.len(), "{told:?}");

@@ -140,7 +140,7 @@ impl Builder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => open(&config.store).await?,
+            None => open(&config.store, config.limits.store_bytes_max).await?,
         };
         let folder = config.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let failed = |error| BusError::store("read the switches", error);
@@ -262,11 +262,12 @@ pub(crate) async fn publish(
     shared.store.publish_subscriptions(&enlisted.record.name, subscriptions).await
 }
 
-async fn open(store: &StoreConfig) -> Result<Arc<dyn Store>> {
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "the store in memory has no quota"))]
+async fn open(store: &StoreConfig, bytes_max: Option<u64>) -> Result<Arc<dyn Store>> {
     match store {
         StoreConfig::Memory => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "sqlite")]
-        StoreConfig::Sqlite { path, synchronous } => sqlite::open(path, *synchronous).await,
+        StoreConfig::Sqlite { path, synchronous } => sqlite::open(path, *synchronous, bytes_max).await,
         #[cfg(not(feature = "sqlite"))]
         StoreConfig::Sqlite { path, .. } => Err(BusError::new(
             BusErrorKind::StoreOpen,
@@ -290,12 +291,20 @@ mod sqlite {
     use crate::config::Synchronous;
     use crate::error::{BusError, BusErrorKind};
 
-    pub(super) async fn open(path: &Path, synchronous: Synchronous) -> Result<Arc<dyn Store>> {
+    /// What `SQLite` counts the size of a file in, unless the file was made otherwise.
+    const PAGE_BYTES: u64 = 4_096;
+
+    pub(super) async fn open(
+        path: &Path,
+        synchronous: Synchronous,
+        bytes_max: Option<u64>,
+    ) -> Result<Arc<dyn Store>> {
         let mut options = SqliteOptions::default();
         options.synchronous = match synchronous {
             Synchronous::Full => bus_store_sqlite::Synchronous::Full,
             Synchronous::Normal => bus_store_sqlite::Synchronous::Normal,
         };
+        options.pages_max = bytes_max.map(|bytes| u32::try_from(bytes / PAGE_BYTES).unwrap_or(u32::MAX));
         let file = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, options)).await;
         let failed = || {

@@ -162,6 +162,9 @@ impl Write for SaveConnector {
             record.processing.to_string(),
             record.owner.to_code(),
         ])?;
+        let sql = "DELETE FROM bus_deleted_connector WHERE name = ?1";
+        session.prepare(sql)?.execute([record.name.as_str()])?;
+        session.deletions_changed();
         Ok(Progress::Done(()))
     }
 }
@@ -206,6 +209,8 @@ impl Write for DeleteConnector {
         let known = session.prepare("DELETE FROM bus_connector WHERE name = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_subscription WHERE connector = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
+        session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
+        session.deletions_changed();
         Ok(Progress::Done(known > 0))
     }
 }

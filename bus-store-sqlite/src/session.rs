@@ -1,8 +1,9 @@
 //! One piece of work inside the writer's transaction: the connection, what the writer remembers, and what is to be
 //! counted and rung if the piece of work succeeds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use bus_core::ConnectorName;
 use bus_store::QueueId;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
@@ -23,6 +24,8 @@ pub(crate) struct Memo {
     queues_by_number: HashMap<i64, QueueId>,
     /// Whether anything waits; `None` when it is not known.
     waits: Option<bool>,
+    /// The connectors that were deleted; `None` when it is not known.
+    deleted: Option<HashSet<String>>,
     /// Whether another process has written since a transaction of this one was committed: it may have brought the schema
     /// further.
     pub(crate) is_schema_unsure: bool,
@@ -74,6 +77,7 @@ impl Memo {
         self.queues.clear();
         self.queues_by_number.clear();
         self.waits = None;
+        self.deleted = None;
     }
 
     /// Whether another connection has committed since this was asked last.
@@ -296,6 +300,21 @@ impl<'a> Session<'a> {
     /// To be called by whoever writes or deletes a wait.
     pub(crate) fn waits_changed(&mut self) {
         self.memo.waits = None;
+    }
+
+    /// Whether this connector was deleted, and not registered again.
+    pub(crate) fn is_deleted(&mut self, connector: &ConnectorName) -> rusqlite::Result<bool> {
+        if self.memo.deleted.is_none() {
+            let mut list = self.prepare("SELECT name FROM bus_deleted_connector")?;
+            let names = list.query_map([], |row| row.get(0))?;
+            self.memo.deleted = Some(names.collect::<Result<_, _>>()?);
+        }
+        Ok(self.memo.deleted.as_ref().is_some_and(|deleted| deleted.contains(connector.as_str())))
+    }
+
+    /// To be called by whoever deletes a connector, or registers one.
+    pub(crate) fn deletions_changed(&mut self) {
+        self.memo.deleted = None;
     }
 
     /// To be called after this piece of work was undone.

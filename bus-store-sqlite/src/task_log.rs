@@ -9,6 +9,7 @@ pub(crate) mod settlement;
 use std::collections::BTreeSet;
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
+use bus_store::operate::DELETED_REASON;
 use bus_store::{
     Commit, Committed, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope, StoreErrorKind,
     StoreFuture, TaskLog,
@@ -16,7 +17,7 @@ use bus_store::{
 use rusqlite::{OptionalExtension, params};
 
 use crate::SqliteStore;
-use crate::code::Code;
+use crate::code::{Code, End};
 use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
@@ -26,6 +27,7 @@ use crate::session::Session;
 use crate::wake::{waiters_for, wake_if_met};
 use crate::writer::{Progress, Write};
 
+use history::Ending;
 use settlement::settle;
 
 impl TaskLog for SqliteStore {
@@ -46,10 +48,11 @@ impl Write for CommitWrite {
     fn weight(&self) -> usize {
         let Commit { tasks, objects, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
-            ObjectWrite::Save { record, .. } => record.data.len(),
+            ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Delete { .. } => 0,
         });
-        tasks.iter().map(|task| task.data.len()).chain(objects).sum()
+        // Without data, too, they are something new.
+        tasks.iter().map(|task| 1 + task.data.len()).chain(objects).sum()
     }
 
     fn can_be_refused(&self) -> bool {
@@ -98,7 +101,7 @@ impl Write for CommitWrite {
             if let Some(known) = known {
                 committed.repeated.push(known);
             }
-            committed.tasks.push(known.map_or_else(|| log(session, task, &mut logged), Ok)?);
+            committed.tasks.push(known.map_or_else(|| log(session, task, *now, &mut logged), Ok)?);
         }
         for object in objects.iter().filter_map(ObjectWrite::deleted) {
             end_bindings(session, object)?;
@@ -185,10 +188,11 @@ struct Logged<'a> {
     delivery: &'a NewDelivery,
 }
 
-/// Appends a task and its deliveries.
+/// Appends a task and its deliveries; what is for a deleted connector ends at once.
 fn log<'a>(
     session: &mut Session<'_>,
     task: &'a NewTask,
+    now: Timestamp,
     logged: &mut Vec<Logged<'a>>,
 ) -> Result<TaskId, Fault> {
     let id = session.next_task()?;
@@ -217,6 +221,26 @@ fn log<'a>(
     for delivery in &task.deliveries {
         let queue = session.queue_number(&QueueId::new(delivery.connector.clone(), task.direction))?;
         let seq = session.next_delivery()?;
+        session.tally(queue).logged += 1;
+        if session.is_deleted(&delivery.connector)? {
+            session.tally(queue).discarded += 1;
+            Ending {
+                queue,
+                seq,
+                end: End::Discarded,
+                ended_at: now,
+                attempts: 0,
+                key: &task.key,
+                reason: Some(DELETED_REASON.to_owned()),
+                task: id,
+                is_shared,
+                data_type: delivery.data_type.to_code(),
+                policy: delivery.policy.to_code(),
+                idempotency_key: delivery.idempotency_key.as_bytes(),
+            }
+            .keep(session)?;
+            continue;
+        }
         append.execute(params![
             queue,
             seq,
@@ -227,7 +251,6 @@ fn log<'a>(
             delivery.policy.to_code(),
             delivery.idempotency_key.as_bytes(),
         ])?;
-        session.tally(queue).logged += 1;
         logged.push(Logged { queue, seq, task: id, new: task, delivery });
     }
     Ok(TaskId(id))

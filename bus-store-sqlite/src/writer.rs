@@ -41,7 +41,8 @@ pub(crate) trait Write: Send + 'static {
     /// What is being done: `commit`, `claim`.
     const OPERATION: &'static str;
 
-    /// How much memory it holds while it waits, in bytes.
+    /// How much memory it holds while it waits, in bytes; 0 where it brings nothing new, so that a full store lets it
+    /// use its reserve.
     fn weight(&self) -> usize {
         0
     }
@@ -274,9 +275,14 @@ impl Writer {
             self.memo.is_full = true;
             return self.one_by_one(batch, again);
         }
-        if is_full(error) && batch.iter().all(|job| job.weight() == 0) && self.open_reserve() {
-            self.commit(batch, again);
-            return self.close_reserve();
+        if is_full(error) && batch.iter().all(|job| job.weight() == 0) {
+            if self.open_reserve() {
+                self.commit(batch, again);
+                return self.close_reserve();
+            }
+            if self.is_reserve_open && self.forget_history() {
+                return self.commit(batch, again);
+            }
         }
         match severity(error) {
             Severity::Guilty if batch.len() > 1 => return self.one_by_one(batch, again),

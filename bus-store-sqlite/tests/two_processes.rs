@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bus_core::Timestamp;
 use bus_store::{
-    Acquired, Commit, Operate, Outcome, Queue, Settlement, Store, StoreErrorKind, TaskLog, Terms, Wake,
+    Acquired, Commit, ConnectorRecord, ConnectorState, Connectors, Intervention, Operate, Outcome, Queue,
+    RecordOwner, Selected, Settlement, Store, StoreErrorKind, TaskLog, Terms, Verb, Wake,
 };
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
 use common::{Process, ask, claim, open_deliveries, own, queue, say, task};
@@ -28,6 +29,19 @@ async fn soon<T>(awaited: impl Future<Output = T>) -> T {
 async fn log(store: &SqliteStore, key: &str, title: &str) -> i64 {
     let commit = Commit { tasks: vec![task(key, title)], ..Commit::at(Timestamp::EPOCH) };
     store.commit(commit).await.expect("log").tasks[0].0
+}
+
+fn record() -> ConnectorRecord {
+    let name = queue().connector;
+    ConnectorRecord {
+        display_name: name.to_string(),
+        uses: name.to_string(),
+        state: ConnectorState::Enabled,
+        settings: serde_json::Value::Null,
+        processing: serde_json::Value::Null,
+        owner: RecordOwner::Operator,
+        name,
+    }
 }
 
 #[tokio::test]
@@ -79,6 +93,31 @@ async fn the_owner_sees_what_another_process_logs() {
     soon(bell.changed()).await.expect("the bell rings");
     child.finish();
     assert_eq!(claim(&store, &owner, 10).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_one_process_deletes_the_other_logs_for_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two) = (open(&file), open(&file));
+    let counted = || async {
+        let counters = two.counters(&queue()).await.expect("counters");
+        (counters.open, counters.discarded)
+    };
+    let record = record();
+    two.save_connector(record.clone()).await.expect("register");
+    log(&two, "x", "one").await;
+    let all = open_deliveries(&two).await.into_iter();
+    let items = all.map(|open| Selected { delivery: open.delivery, seen: None }).collect();
+    let (by, now) = ("jane".to_owned(), Timestamp::EPOCH);
+    one.intervene(Intervention { verb: Verb::Discard, items, by, reason: None, now }).await.expect("discard");
+    assert_eq!(counted().await, (0, 1));
+    one.delete_connector(&record.name).await.expect("delete");
+    log(&two, "x", "two").await;
+    assert_eq!(counted().await, (0, 2), "the other one knows");
+    one.save_connector(record).await.expect("register");
+    log(&two, "x", "three").await;
+    assert_eq!(counted().await, (1, 2), "that it is back, too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

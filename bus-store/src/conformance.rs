@@ -35,6 +35,7 @@ mod bench;
 pub mod claim_for;
 pub mod connectors;
 pub mod deferral;
+pub mod deleted;
 pub mod due;
 pub mod ending;
 pub mod history;
@@ -310,6 +311,14 @@ macro_rules! for_every_law {
             connectors::a_connector_without_open_deliveries_can_be_deleted
             connectors::a_connector_with_open_deliveries_is_not_deleted
             connectors::open_circuits_are_kept
+            deleted::what_is_logged_for_a_deleted_connector_is_discarded
+            deleted::what_is_logged_for_others_too_stays_open_for_them
+            deleted::nothing_is_claimed_for_a_deleted_connector
+            deleted::a_key_that_came_for_a_deleted_connector_is_known
+            deleted::what_is_registered_again_is_logged_for_again
+            deleted::a_connector_that_was_not_deleted_is_logged_for
+            deleted::what_was_deleted_stays_deleted_after_reopening
+            deleted::nothing_that_is_logged_while_a_connector_is_deleted_stays_open
             operate::the_books_balance_after_every_outcome
             operate::every_state_is_seen_as_what_it_is
             operate::what_was_blocked_becomes_available
@@ -392,6 +401,8 @@ macro_rules! for_every_law {
             kept::a_row_of_deferrals_keeps_its_beginning
             kept::what_was_put_off_for_free_leaves_half
             kept::what_fails_behind_a_waiting_one_holds_nobody_else
+            kept::what_is_passed_over_takes_no_place_in_a_claim
+            kept::what_is_due_beside_its_key_takes_one_turn
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };

@@ -13,7 +13,8 @@ pub trait Connectors {
     /// All of them, by name.
     fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>>;
 
-    /// Writes one: a new one, or in the place of the one with this name.
+    /// Writes one: a new one, or in the place of the one with this name. Whatever is logged for it from then on is open,
+    /// also where one of this name was deleted before.
     fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()>;
 
     /// Changes one's state.
@@ -24,6 +25,9 @@ pub trait Connectors {
     fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> StoreFuture<'_, ()>;
 
     /// Forgets one, and what it published. Its bindings and counters stay, under its name. Whether there was one.
+    ///
+    /// From then on nothing is ever open for it, whoever still logs for it: that is discarded by the commit that logs it
+    /// ([`DELETED_REASON`](crate::operate::DELETED_REASON)), until one of this name is saved again.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ mod queue;
 mod task_log;
 mod wake;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::{BoxFuture, ConnectorName, DeliveryId};
@@ -45,6 +45,8 @@ struct State {
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
+    /// Those that were deleted and not saved again.
+    deleted: BTreeSet<ConnectorName>,
     subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
     circuits: BTreeMap<ConnectorName, Circuit>,
     switches: Option<Switches>,

@@ -353,6 +353,9 @@ pub struct Attempt {
 /// The error recorded for an attempt whose process, or owner, ended before it was settled.
 pub const INTERRUPTED_ERROR: &str = "the process ended while this was running";
 
+/// The reason of what was logged for a connector that had been deleted.
+pub const DELETED_REASON: &str = "its connector was deleted before this was logged";
+
 /// The most of an error's text that is kept, in bytes; what is longer is cut at a character.
 pub const ERROR_BYTES_MAX: usize = 16 * 1024;
 

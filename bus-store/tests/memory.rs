@@ -21,5 +21,5 @@ mod memory {
 /// Others than those of the law.
 #[test]
 fn ten_thousand_random_programs() {
-    bus_store::conformance::programs::run_programs(&InMemory, 1_000, 10_000);
+    bus_store::conformance::programs::run_programs(&[&InMemory], 1_000, 10_000);
 }

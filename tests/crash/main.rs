@@ -8,6 +8,7 @@ mod bench;
 mod child;
 mod clocks;
 mod faults;
+mod heartbeats;
 mod kills;
 mod points;
 mod processes;

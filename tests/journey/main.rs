@@ -17,6 +17,7 @@ mod deleted_connector;
 mod disabled_and_paused;
 mod error_policies;
 mod explain;
+mod full_store;
 mod history;
 mod idempotency;
 mod identity;

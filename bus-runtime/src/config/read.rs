@@ -19,7 +19,7 @@ use toml::de::DeTable;
 
 use super::{Config, ConnectorConfig, Limits, StoreConfig, Synchronous};
 use crate::error::{BusError, BusErrorKind};
-use range::{DUE_MAX_MS, PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS};
+use range::{DUE_MAX_MS, PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS, STORE_BYTES_MAX};
 use table::{Mistakes, Section, quoted};
 
 use crate::suggest::{list, nearest};
@@ -35,7 +35,8 @@ const STORE_DEFAULT: &str = "bus.db";
 
 const TOP_KEYS: &[&str] = &["store", "synchronous", "strict", "switches", "limits", "connectors"];
 const SWITCH_KEYS: &[&str] = &["bus", "log_outgoing", "process_outgoing", "log_incoming", "process_incoming"];
-const LIMIT_KEYS: &[&str] = &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key, DUE_MAX_MS.key];
+const LIMIT_KEYS: &[&str] =
+    &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key, DUE_MAX_MS.key, STORE_BYTES_MAX.key];
 const CONNECTOR_KEYS: &[&str] = &["uses", "display_name", "state", "settings", "processing"];
 
 /// Reads a file of at most 1 MiB. Paths in it are relative to its folder.
@@ -205,6 +206,7 @@ fn limits(section: &Section<'_>) -> Limits {
         payload_bytes_max: payload_bytes_max.unwrap_or(default.payload_bytes_max),
         shutdown_grace: shutdown_grace.unwrap_or(default.shutdown_grace),
         due_max: due_max.unwrap_or(default.due_max),
+        store_bytes_max: section.whole(&STORE_BYTES_MAX),
     }
 }
 

@@ -229,6 +229,11 @@ CREATE TABLE bus_connector (
     owner        INTEGER NOT NULL  -- 0 file, 1 operator
 ) STRICT, WITHOUT ROWID;
 
+-- Connectors that were deleted and not registered again: whatever is still logged for one is discarded at once.
+CREATE TABLE bus_deleted_connector (
+    name TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 -- What a connector subscribes to, for processes that do not contain it; in JSON.
 CREATE TABLE bus_subscription (
     connector     TEXT NOT NULL PRIMARY KEY,

@@ -102,23 +102,22 @@ impl<'t, 's> Turn<'t, 's> {
         {
             return self.claim_side(first.seq);
         }
-        let mut rest = due.into_iter().take_while(|due| !due.is_charged).collect::<Vec<_>>();
+        let mut due = due.into_iter().take_while(|due| !due.is_charged);
         if wanted.first == First::Fresh {
-            return self.claim_due(rest, limit);
+            return self.claim_due(&mut due, limit);
         }
-        let half = (limit / 2).max(1).min(limit);
-        let later = rest.split_off(rest.len().min(half));
-        self.claim_due(rest, limit)?;
+        self.claim_due(&mut due, (limit / 2).max(1).min(limit))?;
         self.claim_fresh_at_the_side(limit)?;
         self.claim_fresh_in_line(limit)?;
-        self.claim_due(later, limit)
+        self.claim_due(&mut due, limit)
     }
 
-    fn claim_due(&mut self, due: Vec<Due>, limit: usize) -> Result<(), Fault> {
-        for due in due {
-            if self.claimed.len() >= limit {
-                break;
-            }
+    /// Claims of what is due until this many are claimed in all. Of a key of which something is claimed already, what is
+    /// due waits, and takes nobody's turn.
+    fn claim_due(&mut self, due: &mut impl Iterator<Item = Due>, limit: usize) -> Result<(), Fault> {
+        while self.claimed.len() < limit
+            && let Some(due) = due.next()
+        {
             if !self.has_claimed(&due.key) {
                 self.claim_side(due.seq)?;
             }
@@ -234,7 +233,7 @@ impl<'t, 's> Turn<'t, 's> {
         let mut window: Option<HashSet<String>> = None;
         let window_end = self.queue.claimed_to;
         while self.claimed.len() < limit && self.moved < MOVES_PER_TURN_MAX {
-            let page = self.page((limit - self.claimed.len()).min(PAGE_ROWS))?;
+            let page = self.page(self.queue.claimed_to, (limit - self.claimed.len()).min(PAGE_ROWS))?;
             if page.is_empty() {
                 return Ok(());
             }
@@ -270,13 +269,13 @@ impl<'t, 's> Turn<'t, 's> {
         move_aside(self.session, self.queue.id, seq)
     }
 
-    /// The next rows of the line, without their tasks, and whether their key has a lane.
-    fn page(&mut self, rows: usize) -> Result<Vec<(Claimed, bool)>, Fault> {
+    /// The next rows of the line after this one, without their tasks, and whether their key has a lane.
+    fn page(&mut self, after: i64, rows: usize) -> Result<Vec<(Claimed, bool)>, Fault> {
         let sql = "SELECT p.seq, p.key, p.task, p.data_type, p.policy, p.idempotency_key, l.kind IS NOT NULL
                    FROM bus_pending p LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
                    WHERE p.queue = ?1 AND p.seq > ?2 ORDER BY p.seq LIMIT ?3";
         let mut find = self.session.prepare(sql)?;
-        let mut found = find.query([self.queue.id, self.queue.claimed_to, sql_limit(rows)])?;
+        let mut found = find.query([self.queue.id, after, sql_limit(rows)])?;
         let mut page = Vec::with_capacity(rows);
         while let Some(row) = found.next()? {
             page.push((delivery(row)?, row.get(6)?));

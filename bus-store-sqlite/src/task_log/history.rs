@@ -9,6 +9,9 @@ use crate::session::Session;
 use crate::task_log::attempts;
 use crate::writer::{Progress, Write};
 
+/// How many are forgotten at once where a full store needs room.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
 /// A delivery that ends.
 pub(crate) struct Ending<'a> {
     pub(crate) queue: i64,
@@ -83,12 +86,29 @@ impl Write for Prune {
                 old.push(row?);
             }
         }
-        for (seq, task, is_shared) in &old {
-            session.prepare("DELETE FROM bus_history WHERE seq = ?1")?.execute([seq])?;
-            forget(session, *seq, *task, *is_shared)?;
-        }
+        take_out(session, &old)?;
         Ok(Progress::Done(old.len()))
     }
+}
+
+/// Forgets some of what ended, whatever its age: what was logged first, but nothing that somebody may send again. How
+/// many.
+pub(crate) fn forget_earliest(session: &Session<'_>) -> Result<usize, Fault> {
+    let sql = "SELECT seq, task, shared FROM bus_history h
+               WHERE NOT EXISTS (SELECT 1 FROM bus_idempotency i WHERE i.task = h.task) ORDER BY seq LIMIT ?1";
+    let mut find = session.prepare(sql)?;
+    let ended = find.query_map([FORGOTTEN_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let ended = ended.collect::<Result<Vec<(i64, i64, bool)>, _>>()?;
+    take_out(session, &ended)?;
+    Ok(ended.len())
+}
+
+fn take_out(session: &Session<'_>, ended: &[(i64, i64, bool)]) -> Result<(), Fault> {
+    for (seq, task, is_shared) in ended {
+        session.prepare("DELETE FROM bus_history WHERE seq = ?1")?.execute([seq])?;
+        forget(session, *seq, *task, *is_shared)?;
+    }
+    Ok(())
 }
 
 /// Forgets what belongs to a delivery, and its task if this was the last of its deliveries that was kept.

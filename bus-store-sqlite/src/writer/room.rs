@@ -1,6 +1,9 @@
 //! A full store: what brings nothing new goes on, so that what ends can make room.
 
 use super::{Job, Writer};
+use crate::error::Fault;
+use crate::session::Session;
+use crate::task_log::history::forget_earliest;
 
 /// How many pages beyond its quota a full store may use for work that brings nothing new.
 const RESERVE_PAGES: i64 = 256;
@@ -25,6 +28,27 @@ impl Writer {
         if let Some(quota) = self.pages_max {
             self.set_quota(i64::from(quota));
         }
+    }
+
+    /// Where the reserve is used up, too, what ended before gives way to what ends now. Whether there was any.
+    pub(super) fn forget_history(&mut self) -> bool {
+        match self.try_forget() {
+            Ok(forgotten) => {
+                tracing::warn!(forgotten, "the store is full, its reserve, too: history is forgotten early");
+                forgotten > 0
+            }
+            Err(_still_full) => {
+                self.roll_back();
+                false
+            }
+        }
+    }
+
+    fn try_forget(&mut self) -> Result<usize, Fault> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let forgotten = forget_earliest(&Session::new(&self.db, &mut self.memo))?;
+        self.db.execute_batch("COMMIT")?;
+        Ok(forgotten)
     }
 
     fn set_quota(&self, pages: i64) -> bool {

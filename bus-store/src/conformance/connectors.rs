@@ -152,7 +152,7 @@ fn circuit(error: &str) -> Circuit {
     Circuit { opened_at: at(1), probe_at: at(31), failures: 5, error: error.to_owned() }
 }
 
-fn record(name: &str) -> ConnectorRecord {
+pub(super) fn record(name: &str) -> ConnectorRecord {
     ConnectorRecord {
         name: connector(name),
         display_name: name.to_owned(),

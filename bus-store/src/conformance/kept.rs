@@ -65,6 +65,38 @@ pub async fn what_fails_behind_a_waiting_one_holds_nobody_else(rig: &dyn Rig) {
     );
 }
 
+/// Where the queue is in order, what stands behind a waiting one makes a claim of what is behind no smaller.
+pub async fn what_is_passed_over_takes_no_place_in_a_claim(rig: &dyn Rig) {
+    let waiting = Said::Waiting { kind: Awaits::Bound, objects: (0, 0), due: 1 };
+    play(
+        rig,
+        &[
+            log(0),
+            Step::Claim { limit: 1, first: First::Due },
+            Step::Log { tasks: vec![(0, false), (1, false), (1, false)], idle: Idle::Nobody },
+            Step::Settle(vec![(0, waiting)]),
+            Step::Acquire(Scope::Queue),
+            Step::Claim { limit: 2, first: First::Due },
+        ],
+    );
+}
+
+/// Two of a key are due, of which one stepped aside: the one that has to wait takes no turn away from another key.
+pub async fn what_is_due_beside_its_key_takes_one_turn(rig: &dyn Rig) {
+    let stepped_aside = Said::Aside { due: None, error: false, charged: false };
+    play(
+        rig,
+        &[
+            Step::Log { tasks: vec![(2, false), (2, false), (1, false)], idle: Idle::Nobody },
+            Step::Log { tasks: vec![(0, false), (0, false)], idle: Idle::Nobody },
+            Step::Claim { limit: 4, first: First::Due },
+            Step::Settle(vec![(0, stepped_aside)]),
+            Step::Settle(vec![(1, Said::Released(None, false)), (0, Said::Retry(0))]),
+            Step::Intervene(Verb::Retry, vec![(1, Seen::Nothing)]),
+        ],
+    );
+}
+
 fn play(rig: &dyn Rig, steps: &[Step]) {
     on_a_thread_of_its_own(|| run_program(rig, steps));
 }

@@ -9,6 +9,7 @@ mod compare;
 mod finish;
 mod model;
 mod run;
+mod standing;
 mod step;
 
 use std::cell::RefCell;
@@ -38,14 +39,14 @@ const PROGRAMS: u64 = 300;
 const STEPS_MAX: usize = 40;
 
 /// How many programs share a store before it is closed and opened again.
-const PROGRAMS_PER_STORE: i64 = 500;
+const PROGRAMS_PER_STORE: i64 = 50;
 
 /// How often a failing program is run again to make it shorter.
 const SHORTENED_MAX: u32 = 2_000;
 
 /// Random programs keep the order of each key, lose nothing, invent nothing, and come to an end.
 pub async fn random_programs_keep_every_key_in_order_and_lose_nothing(rig: &dyn Rig) {
-    on_a_thread_of_its_own(|| run_programs(rig, 0, PROGRAMS));
+    on_a_thread_of_its_own(|| run_programs(&[rig], 0, PROGRAMS));
 }
 
 /// Whoever makes programs shorter waits for the store without being asynchronous: not in a runtime's thread.
@@ -55,18 +56,34 @@ pub(super) fn on_a_thread_of_its_own(play: impl FnOnce() + Send) {
     }
 }
 
-/// Runs this many programs against the rig's store, beginning with this number. Not from within a runtime.
+/// Runs this many programs, beginning with this number: each against the store of one of these rigs, which take turns and
+/// work side by side. Not from within a runtime.
 ///
 /// # Panics
 ///
 /// When a program fails: with its number and its steps, as few as are needed.
-pub fn run_programs(rig: &dyn Rig, first: u64, programs: u64) {
+pub fn run_programs(rigs: &[&dyn Rig], first: u64, programs: u64) {
     let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let often = if number("BUS_TEST_LONG") == Some(1) { 50 } else { 1 };
     let numbers = match number("BUS_TEST_PROGRAM") {
         Some(one) => one..one + 1,
         None => first..first + programs * often,
     };
+    thread::scope(|scope| {
+        let players = rigs.iter().enumerate().map(|(turn, rig)| {
+            let own = numbers.clone().skip(turn).step_by(rigs.len());
+            scope.spawn(move || run_each(*rig, own))
+        });
+        // Each of them has to be there before the first is waited for.
+        for player in players.collect::<Vec<_>>() {
+            if let Err(panicked) = player.join() {
+                panic::resume_unwind(panicked);
+            }
+        }
+    });
+}
+
+fn run_each(rig: &dyn Rig, numbers: impl Iterator<Item = u64>) {
     let player = Player::new(rig);
     let strategy = Sketch::sequential_strategy(1..=STEPS_MAX);
     for number in numbers {

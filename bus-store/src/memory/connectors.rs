@@ -16,6 +16,7 @@ impl Connectors for MemoryStore {
 
     fn save_connector(&self, record: ConnectorRecord) -> StoreFuture<'_, ()> {
         self.with("save connector", move |state| {
+            state.deleted.remove(&record.name);
             state.connectors.insert(record.name.clone(), record);
             Ok(())
         })
@@ -52,7 +53,9 @@ impl Connectors for MemoryStore {
             }
             state.subscriptions.remove(&name);
             state.circuits.remove(&name);
-            Ok(state.connectors.remove(&name).is_some())
+            let was_there = state.connectors.remove(&name).is_some();
+            state.deleted.insert(name);
+            Ok(was_there)
         })
     }
 

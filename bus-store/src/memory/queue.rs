@@ -17,7 +17,7 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 pub(super) use row::{LoggedTask, Row};
 
 use super::{MemoryStore, State};
-use crate::operate::{Counters, INTERRUPTED_ERROR};
+use crate::operate::{Counters, DELETED_REASON, INTERRUPTED_ERROR};
 use crate::queue::{Acquired, Awaited, Claim, Ownership, Queue, QueueId, Scope, Terms, Wanted};
 use crate::task_log::NewDelivery;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
@@ -132,6 +132,14 @@ impl QueueState {
         self.counters.logged += 1;
         self.counters.open += 1;
         self.index(&key);
+    }
+
+    /// Ends what was logged for a connector that had been deleted.
+    pub(super) fn discard_new(&mut self, id: DeliveryId, now: Timestamp) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.reason = Some(DELETED_REASON.to_owned());
+        }
+        self.end(id, DeliveryState::Discarded, now);
     }
 
     /// Begins a new epoch; whether something was interrupted by that.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus_core::{ConnectorName, DeliveryId, ObjectKey, TaskId};
+use bus_core::{ConnectorName, DeliveryId, ObjectKey, TaskId, Timestamp};
 
 use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
@@ -64,7 +64,7 @@ impl State {
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             self.bindings.bind(binding.clone());
         }
-        let logged = self.log_all(commit.tasks, &mut committed);
+        let logged = self.log_all(commit.tasks, commit.now, &mut committed);
         for object in &deleted {
             self.bindings.end(object, TaskId(self.tasks_logged));
         }
@@ -156,8 +156,13 @@ impl State {
         Ok(())
     }
 
-    /// Logs what was not logged before; answers the new deliveries.
-    fn log_all(&mut self, tasks: Vec<NewTask>, committed: &mut Committed) -> Vec<(QueueId, DeliveryId)> {
+    /// Logs what was not logged before; answers the new deliveries that are open.
+    fn log_all(
+        &mut self,
+        tasks: Vec<NewTask>,
+        now: Timestamp,
+        committed: &mut Committed,
+    ) -> Vec<(QueueId, DeliveryId)> {
         let mut logged = Vec::new();
         for task in tasks {
             let name = idempotency_of(&task).map(|(name, digest)| (name, digest.clone()));
@@ -166,25 +171,30 @@ impl State {
                 committed.repeated.push(*known);
                 continue;
             }
-            let id = self.log(task, &mut logged);
+            let id = self.log(task, now, &mut logged);
             committed.tasks.push(id);
             self.idempotency.extend(name.map(|(name, digest)| (name, (digest, id))));
         }
         logged
     }
 
-    fn log(&mut self, mut new: NewTask, logged: &mut Vec<(QueueId, DeliveryId)>) -> TaskId {
+    fn log(&mut self, mut new: NewTask, now: Timestamp, logged: &mut Vec<(QueueId, DeliveryId)>) -> TaskId {
         self.tasks_logged += 1;
         let task_id = TaskId(self.tasks_logged);
         let deliveries = std::mem::take(&mut new.deliveries);
         let task = Arc::new(LoggedTask { id: task_id, new });
         for delivery in deliveries {
             self.deliveries_logged += 1;
-            let queue = QueueId::new(delivery.connector.clone(), task.new.direction);
+            let name = QueueId::new(delivery.connector.clone(), task.new.direction);
             let id = DeliveryId(self.deliveries_logged);
-            self.queues.entry(queue.clone()).or_default().log(id, Arc::clone(&task), delivery);
-            self.queue_of.insert(id, queue.clone());
-            logged.push((queue, id));
+            let queue = self.queues.entry(name.clone()).or_default();
+            queue.log(id, Arc::clone(&task), delivery);
+            self.queue_of.insert(id, name.clone());
+            if self.deleted.contains(&name.connector) {
+                queue.discard_new(id, now);
+            } else {
+                logged.push((name, id));
+            }
         }
         task_id
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
 use bus_store::conformance::Rig;
 use bus_store::{
-    Acquired, Awaited, Claim, Claimed, Commit, Committed, Doorbell, First, Identity, MemoryStore, NewTask,
-    Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
+    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
+    Identity, MemoryStore, NewTask, Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture,
+    TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -31,6 +32,7 @@ impl Rig for Seeded {
             in_order: Mutex::default(),
             ended: Mutex::default(),
             budgets: Mutex::default(),
+            deleted: Mutex::default(),
             nobodys: Doorbell::default(),
         };
         Box::pin(async { Arc::new(store) as Arc<dyn Store> })
@@ -51,6 +53,8 @@ struct Broken {
     ended: Mutex<usize>,
     /// What a retry by hand should have given back.
     budgets: Mutex<HashMap<DeliveryId, u32>>,
+    /// The connectors that were deleted.
+    deleted: Mutex<Vec<ConnectorRecord>>,
     nobodys: Doorbell,
 }
 
@@ -117,6 +121,13 @@ impl Broken {
         }
         for task in &mut commit.tasks {
             self.spoil_task(task);
+        }
+        if self.bug == Bug::LogsForTheDeleted {
+            let deleted = lock(&self.deleted).clone();
+            for record in deleted {
+                // It fails when the store is closed, and then the commit does, too.
+                let _ = self.inner.save_connector(record).await;
+            }
         }
     }
 

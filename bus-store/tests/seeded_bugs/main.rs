@@ -122,6 +122,8 @@ enum Bug {
     CutsWithinACharacter,
     /// Open deliveries are discarded with their connector.
     DeletesWithOpenDeliveries,
+    /// What is logged for a deleted connector is open.
+    LogsForTheDeleted,
     /// The circuit of a deleted connector stays.
     KeepsTheCircuitOfTheDeleted,
     /// Circuits are closed to whoever asks.
@@ -210,6 +212,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsWhatAKeyWaitsFor, "what_a_key_waits_for_is_found"),
     (Bug::CutsWithinACharacter, "ten_megabytes_of_an_error_are_cut_between_characters"),
     (Bug::DeletesWithOpenDeliveries, "a_connector_with_open_deliveries_is_not_deleted"),
+    (Bug::LogsForTheDeleted, "what_is_logged_for_a_deleted_connector_is_discarded"),
+    (Bug::LogsForTheDeleted, "nothing_is_claimed_for_a_deleted_connector"),
+    (Bug::LogsForTheDeleted, "nothing_that_is_logged_while_a_connector_is_deleted_stays_open"),
     (Bug::KeepsTheCircuitOfTheDeleted, "a_connector_without_open_deliveries_can_be_deleted"),
     (Bug::ForgetsCircuits, "open_circuits_are_kept"),
 ];

@@ -12,17 +12,20 @@ pub(super) struct Range {
     max_reads: &'static str,
 }
 
+const MIB: u64 = 1024 * 1024;
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 pub(super) const PAYLOAD_BYTES_MAX: Range =
-    Range { key: "payload_bytes_max", min: 1, max: 64 * 1024 * 1024, max_reads: "64 MiB" };
+    Range { key: "payload_bytes_max", min: 1, max: 64 * MIB, max_reads: "64 MiB" };
 pub(super) const SHUTDOWN_GRACE_MS: Range =
     Range { key: "shutdown_grace_ms", min: 0, max: 10 * MINUTE_MS, max_reads: "10 minutes" };
 pub(super) const DUE_MAX_MS: Range =
     Range { key: "due_max_ms", min: DAY_MS, max: 366 * DAY_MS, max_reads: "366 days" };
+pub(super) const STORE_BYTES_MAX: Range =
+    Range { key: "store_bytes_max", min: 4 * MIB, max: 1024 * 1024 * MIB, max_reads: "1 TiB" };
 pub(super) const CONCURRENCY: Range = Range { key: "concurrency", min: 1, max: 256, max_reads: "" };
 pub(super) const MAX_ATTEMPTS: Range = Range { key: "max_attempts", min: 1, max: 1_000, max_reads: "" };
 pub(super) const RETRY_INITIAL_MS: Range =

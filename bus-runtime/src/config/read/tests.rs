@@ -62,6 +62,7 @@ fn everything_that_can_be_said_is_read() {
         payload_bytes_max = 0x1000
         shutdown_grace_ms = 2_500
         due_max_ms = 86_400_000
+        store_bytes_max = 4_194_304
         [connectors.zeta]
         [connectors.crm-eu]
         uses = "crm"
@@ -104,7 +105,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!(config.store, sqlite("/srv/app/data/tasks.db", Synchronous::Normal));
     assert!(config.strict);
     assert_eq!(config.switches, Switches { bus: false, log_incoming: false, ..Switches::default() });
-    assert_eq!(config.limits.payload_bytes_max, 4_096);
+    assert_eq!((config.limits.payload_bytes_max, config.limits.store_bytes_max), (4_096, Some(4 << 20)));
     assert_eq!(config.limits.shutdown_grace, Duration::from_millis(2_500));
     assert_eq!(config.limits.due_max, Duration::from_hours(24));
     let name = |name: &str| ConnectorName::parse(name).unwrap();
@@ -218,7 +219,7 @@ fn unknown_keys_are_refused_with_the_nearest_or_all_or_the_table_they_belong_in(
             "2:1: unknown key `store` in [limits]; it belongs at the top of the file, before the first [table]",
             "3:1: unknown key `bus` in [limits]; it belongs in [switches]",
             "4:1: unknown key `payload_max_bytes` in [limits]; known here: `payload_bytes_max`, \
-             `shutdown_grace_ms` or `due_max_ms`",
+             `shutdown_grace_ms`, `due_max_ms` or `store_bytes_max`",
             "5:1: unknown key `payload-bytes-max` in [limits]; did you mean `payload_bytes_max`?",
         ],
     );
@@ -334,13 +335,14 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
     let digits = "9".repeat(1_000);
     check_refused(
         &format!(
-            "[limits]\npayload_bytes_max = 0\nshutdown_grace_ms = 600001\ndue_max_ms = 86399999\n[connectors.crm.processing]\nmax_attempts = {digits}"
+            "[limits]\npayload_bytes_max = 0\nshutdown_grace_ms = 600001\ndue_max_ms = 86399999\nstore_bytes_max = 4194303\n[connectors.crm.processing]\nmax_attempts = {digits}"
         ),
         &[
             "2:1: `payload_bytes_max` is 0; write 1 to 67,108,864 (64 MiB)",
             "3:1: `shutdown_grace_ms` is 600,001; write 0 to 600,000 (10 minutes)",
             "4:1: `due_max_ms` is 86,399,999; write 86,400,000 to 31,622,400,000 (366 days)",
-            "6:1: `max_attempts` is far outside; write 1 to 1,000",
+            "5:1: `store_bytes_max` is 4,194,303; write 4,194,304 to 1,099,511,627,776 (1 TiB)",
+            "7:1: `max_attempts` is far outside; write 1 to 1,000",
         ],
     );
     for multiplier in ["1", "1.0", "10", "2.5"] {

@@ -89,29 +89,28 @@ impl Turn<'_, '_> {
     /// Claims what is fresh before this one, at the side and in the line, oldest first.
     fn claim_fresh_before(&mut self, mut end: i64, limit: usize) -> Result<(), Fault> {
         let mut line = Vec::new();
-        // Whoever stands in the line behind a waiting one of its key moves to the side first, so that what is left of
-        // the page is free to go.
-        while line.is_empty() && self.moved < MOVES_PER_TURN_MAX {
-            let page = self.page(limit.min(PAGE_ROWS))?;
-            let is_full = page.len() == limit.min(PAGE_ROWS);
-            let last = page.last().map(|(claimed, _)| claimed.delivery.0);
+        let mut looked_at = self.queue.claimed_to;
+        // Whoever stands in the line behind a waiting one of its key moves to the side first.
+        while line.len() < limit {
+            if self.moved >= MOVES_PER_TURN_MAX {
+                // Nothing beyond what was looked at: something of the line may stand before it.
+                end = end.min(looked_at + 1);
+                break;
+            }
+            let rows = (limit - line.len()).min(PAGE_ROWS);
+            let page = self.page(looked_at, rows)?;
+            let is_last = page.len() < rows || page.last().is_some_and(|(last, _)| last.delivery.0 >= end);
             for (claimed, has_lane) in page.into_iter().filter(|(claimed, _)| claimed.delivery.0 < end) {
+                looked_at = claimed.delivery.0;
                 if has_lane {
-                    self.move_aside(claimed.delivery.0)?;
+                    self.move_aside(looked_at)?;
                 } else {
                     line.push(claimed);
                 }
             }
-            if !is_full || last.is_some_and(|last| last >= end) {
+            if is_last {
                 break;
             }
-            if !line.is_empty() {
-                // Nothing beyond what was looked at: something of the line may stand before it.
-                end = last.map_or(end, |last| end.min(last + 1));
-            }
-        }
-        if self.moved >= MOVES_PER_TURN_MAX && line.is_empty() {
-            return Ok(());
         }
         let mut side = self.fresh_heads(end, limit)?;
         let mut line = line.into_iter().peekable();

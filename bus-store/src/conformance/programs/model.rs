@@ -41,10 +41,21 @@ pub(super) use ensure;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) scope: Scope,
+    pub(super) standing: Standing,
     /// Every delivery that was ever logged, in that order.
     pub(super) all: Vec<Delivery>,
     /// Without `open`, which is counted.
     pub(super) counted: Counters,
+}
+
+/// What is known of the queue's connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Standing {
+    /// Nobody ever registered it, and what is logged for it is open all the same.
+    #[default]
+    Unheard,
+    Registered,
+    Deleted,
 }
 
 /// What is known of a delivery.

@@ -8,7 +8,7 @@ use bus_core::{
 };
 
 use super::super::bench::{at, by_code_name, own_with, save_new, settlement, task, user, user_type};
-use super::model::{Delivery, Model, Stage, Wrong, ensure};
+use super::model::{Delivery, Model, Stage, Standing, Wrong, ensure};
 use super::step::{Awaits, Idle, Said, Seen, Step};
 use crate::identity::Binding;
 use crate::objects::{Expected, ObjectRecord, ObjectWrite};
@@ -76,6 +76,8 @@ impl Run {
             Step::SettleLate(chosen) => self.settle_late(*chosen).await?,
             Step::Acquire(scope) => self.acquire(*scope).await,
             Step::Release => self.release().await?,
+            Step::Register => self.register().await?,
+            Step::Delete => self.delete().await?,
             Step::Bind(object) => self.bind(*object).await?,
             Step::Save(object) => self.save(*object).await?,
             Step::Intervene(verb, chosen) => self.intervene(*verb, chosen).await?,
@@ -164,7 +166,9 @@ impl Run {
         let answer = self.store.commit(Commit { tasks, claim_for, ..Commit::at(self.time()) }).await;
         let Ok(committed) = &answer else { return Ok(answer) };
         let after = self.model.all.last().map(|one| one.id);
-        let filter = DeliveryFilter { after, ..DeliveryFilter::default() };
+        let is_deleted = self.model.standing == Standing::Deleted;
+        let state = is_deleted.then_some(DeliveryState::Discarded);
+        let filter = DeliveryFilter { state, after, ..DeliveryFilter::default() };
         let new = self.store.deliveries(&self.queue, &filter).await?;
         let there: Vec<_> = new.iter().map(|one| (one.task, one.key.as_str())).collect();
         let given = committed.tasks.iter().copied().zip(&tasks_given);
@@ -172,7 +176,7 @@ impl Run {
         let expected: Vec<_> = given.iter().map(|(id, task)| (*id, task.key.as_str())).collect();
         ensure!(there == expected, "logged {expected:?}, and there are {there:?}");
         for (summary, (_, task)) in new.iter().zip(given) {
-            self.model.log(Delivery::logged(summary.delivery, summary.task, task));
+            self.model.log(Delivery::logged(summary.delivery, summary.task, task), self.time());
         }
         self.hand_over(committed, idle, new.first().map(|one| one.delivery))?;
         Ok(answer)

@@ -53,6 +53,10 @@ pub enum Step {
     Acquire(Scope),
     /// The owner gives the queue up.
     Release,
+    /// The connector is registered.
+    Register,
+    /// The connector is deleted, if nothing is open for it.
+    Delete,
     /// An object is bound, or unbound if it was.
     Bind(u8),
     /// An object is saved, or deleted if it was there.
@@ -211,6 +215,8 @@ impl ReferenceStateMachine for Sketch {
             (5, send().boxed()),
             (5, prop_oneof![Just(Scope::Key), Just(Scope::Queue)].prop_map(Step::Acquire).boxed()),
             (1, Just(Step::Release).boxed()),
+            (1, Just(Step::Register).boxed()),
+            (2, Just(Step::Delete).boxed()),
             (4, (0..OBJECTS).prop_map(Step::Bind).boxed()),
             (4, (0..OBJECTS).prop_map(Step::Save).boxed()),
             (8, (1..5_i64).prop_map(Step::Pass).boxed()),

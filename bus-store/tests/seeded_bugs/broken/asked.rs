@@ -123,6 +123,11 @@ impl Connectors for Broken {
                     }
                     self.inner.delete_connector(&name).await
                 }
+                Bug::LogsForTheDeleted => {
+                    let records = self.inner.connectors().await?;
+                    lock(&self.deleted).extend(records.into_iter().filter(|record| record.name == name));
+                    self.inner.delete_connector(&name).await
+                }
                 Bug::KeepsTheCircuitOfTheDeleted => {
                     let circuits = self.inner.circuits().await?;
                     let deleted = self.inner.delete_connector(&name).await?;

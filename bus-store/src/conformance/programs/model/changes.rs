@@ -2,13 +2,18 @@
 
 use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
-use super::{Delivery, Model, Stage, Wrong};
-use crate::operate::{INTERRUPTED_ERROR, Verb, Verdict};
+use super::{Delivery, Model, Stage, Standing, Wrong};
+use crate::operate::{DELETED_REASON, INTERRUPTED_ERROR, Verb, Verdict};
 use crate::queue::{Awaited, Outcome, Scope};
 
 impl Model {
-    pub(in super::super) fn log(&mut self, new: Delivery) {
+    pub(in super::super) fn log(&mut self, mut new: Delivery, now: Timestamp) {
         self.counted.logged += 1;
+        if self.standing == Standing::Deleted {
+            self.counted.discarded += 1;
+            new.reason = Some(DELETED_REASON.to_owned());
+            new.end(DeliveryState::Discarded, now);
+        }
         self.all.push(new);
     }
 
