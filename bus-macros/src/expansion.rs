@@ -15,7 +15,7 @@ fn a_connector_that_is_told_of_changes() {
             quote! {
                 /// Keeps the CRM's contacts in step.
                 #[outgoing(User, on(update, create), data = snapshot, filter = Self::wants)]
-                #[outgoing(User, on(delete), data = simple, site = "corp%", code_name = "a%")]
+                #[outgoing(User, on(remove_from_site, delete), data = simple, site = "corp%", code_name = "a%")]
                 #[outgoing(model::Company, global)]
                 pub struct Crm {
                     /// A client.

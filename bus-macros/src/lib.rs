@@ -125,16 +125,19 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | Key | Which changes | Default |
 /// |---|---|---|
-/// | `on(create, update, delete)` | these operations | all of them |
+/// | `on(create, update, delete, add_to_site, remove_from_site)` | these operations | all of them |
 /// | `data = simple` | the delivery carries the fields; references stay the host's ids | |
 /// | `data = simple_snapshot` | … and references are translated | this one |
 /// | `data = snapshot` | … and children travel along | |
 /// | `sync` | delivered before the logging call returns, where that can be; always a snapshot, so not together with `data` | queued |
 /// | `type = "cms.%"` | objects of these types; with `AnyObject` only, and there it must be given | the type of `T` |
-/// | `site = "corp"` | objects of these sites | any site, or none |
-/// | `global` | objects that belong to no site; not together with `site` | |
+/// | `site = "corp"` | objects of these sites, and what is added to them or removed from them | any site, or none |
+/// | `global` | objects that belong to no site; not together with `site`, nor with operations on sites | |
 /// | `code_name = "admin%"` | objects with these code names | any |
 /// | `filter = Self::wants` | those for which this `fn(&ChangeSummary, &Settings) -> bool` says yes | all |
+///
+/// A global object may be added to sites. `site = "corp"` is told of that, and of nothing else that happens to it: for
+/// everything else the site is the one that the object belongs to.
 ///
 /// In patterns `%` stands for any run of characters, everything else for itself; case does not matter. A filter is a
 /// function without `self`: it is asked when a change is logged, where there may be no instance.

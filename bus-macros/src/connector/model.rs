@@ -23,7 +23,7 @@ pub(super) struct OutgoingLine {
     pub(super) object: Type,
     /// `type = "cms.%"`, with `AnyObject` only.
     pub(super) type_pattern: Option<LitStr>,
-    /// The variants of `ObjectOperation`, in the order of an object's life; none means all.
+    /// The variants of `ObjectOperation`, in its order; none means all.
     pub(super) operations: Vec<&'static str>,
     /// The variant of `DataType`; none beside `sync`, which is one by itself.
     pub(super) data: Option<&'static str>,

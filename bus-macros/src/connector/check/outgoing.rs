@@ -15,7 +15,15 @@ use crate::suggest;
 pub(super) const KEYS: &[&str] = &["on", "data", "sync", "type", "site", "global", "code_name", "filter"];
 
 /// What people write, what the bus calls it.
-const OPERATIONS: &[(&str, &str)] = &[("create", "Create"), ("update", "Update"), ("delete", "Delete")];
+const OPERATIONS: &[(&str, &str)] = &[
+    ("create", "Create"),
+    ("update", "Update"),
+    ("delete", "Delete"),
+    ("add_to_site", "AddToSite"),
+    ("remove_from_site", "RemoveFromSite"),
+];
+const OPERATIONS_OF_SITES: &[&str] = &["add_to_site", "remove_from_site"];
+const OPERATIONS_OF_PAGES: &[&str] = &["publish", "archive", "reject", "move"];
 const DATA_TYPES: &[(&str, &str)] =
     &[("simple", "Simple"), ("simple_snapshot", "SimpleSnapshot"), ("snapshot", "Snapshot")];
 
@@ -102,11 +110,20 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
                 word,
                 format!("`on(...)` in {} names `{text}` twice: keep one", line.entries.attribute),
             );
-        } else if matches!(text.as_str(), "publish" | "archive" | "reject" | "move") {
+        } else if OPERATIONS_OF_PAGES.contains(&text.as_str()) {
             errors.refuse(
                 word,
                 format!(
-                    "`{text}` in {} is an operation on pages; objects have `create`, `update` and `delete`",
+                    "`{text}` in {} is an operation on pages, not on objects: write {}",
+                    line.entries.attribute,
+                    suggest::one_of(&words)
+                ),
+            );
+        } else if OPERATIONS_OF_SITES.contains(&text.as_str()) && line.entries.get("global").is_some() {
+            errors.refuse(
+                word,
+                format!(
+                    "`{text}` in {} is about a site, and `global` wants what is of none: keep one of the two",
                     line.entries.attribute
                 ),
             );
@@ -122,8 +139,7 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
         }
     }
     let named = |word: &str| given.iter().any(|given| given.unraw() == word);
-    let of_life = OPERATIONS.iter().filter(|(word, _)| named(word));
-    of_life.map(|(_, variant)| *variant).collect()
+    OPERATIONS.iter().filter(|(word, _)| named(word)).map(|(_, variant)| *variant).collect()
 }
 
 /// How much a delivery carries has three answers. `sync` gives one of them by itself, so that beside it there is
@@ -191,7 +207,7 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
         "view" => Some(format!(
             "{attribute} has no key `view`: name the struct that is the object, and leave out what you do not need"
         )),
-        "create" | "update" | "delete" => {
+        _ if OPERATIONS.iter().any(|(operation, _)| word == *operation) => {
             Some(format!("`{word}` in {attribute} stands outside of `on`: write `on({word})`"))
         }
         _ if incoming::KEYS.contains(&word) => {
