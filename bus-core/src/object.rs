@@ -251,6 +251,10 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     const DISPLAY: &'static str;
     /// Its references, as declared: for whoever has rows and no struct.
     const REFERENCES: &'static [ReferenceField];
+    /// Its fields that an external system may own (`#[incoming(..., owns(...))]`): their names in Rust and in JSON. All but
+    /// the id, the GUID, and what has no name of its own in JSON.
+    #[doc(hidden)]
+    const FIELDS: &'static [(&'static str, &'static str)] = &[];
 
     /// Its id; unset (zero, nil, empty) before the first save.
     fn id(&self) -> &Self::Id;

@@ -50,7 +50,7 @@ fn a_connector_that_does_both() {
             quote! {
                 /// Both ways.
                 #[outgoing(User)]
-                #[incoming(Contact, key = uid)]
+                #[incoming(Contact, key = uid, owns(login, r#type, "phone"))]
                 struct Crm;
             },
         ),
@@ -93,7 +93,7 @@ fn a_connector_that_blocks() {
             quote!(name = "ledger", blocking),
             quote! {
                 #[outgoing(User)]
-                #[incoming(Booking, key = number)]
+                #[incoming(Booking, key = number, owns(total))]
                 struct Ledger;
             },
         ),

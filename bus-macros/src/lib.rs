@@ -230,6 +230,11 @@ pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `unordered` | the order of its tasks does not matter; not together with `key` | |
 /// | `kind = "contact"` | how it is called when it is logged: lowercase words joined by `_` | the type's name in snake case |
 /// | `decode = function` | reads it from the bytes, `fn(&[u8]) -> Result<E, Failure>` | as JSON, by `Deserialize` |
+/// | `owns(name, phone)` | the fields of the host's object that it writes; with `AnyObject` as they are called in JSON, `owns("name")` | all of them |
+///
+/// `owns` counts for an object that is there already: of what `prepare_internal_object` answers, only these fields are
+/// taken, with the references and the children in them; everything else stays as it is stored. A new object is taken as
+/// a whole.
 ///
 /// ```
 /// use bus_core::{Accepts, Failure, connector};

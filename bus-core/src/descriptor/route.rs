@@ -86,6 +86,19 @@ impl Route {
         Self::Incoming(route)
     }
 
+    /// Writes only these fields of an object that is there already, by their names in JSON.
+    ///
+    /// # Panics
+    ///
+    /// If this is an outgoing route, which writes no objects.
+    #[must_use]
+    pub const fn owning(self, owned: &'static [&'static str]) -> Self {
+        match self {
+            Self::Incoming(route) => Self::Incoming(IncomingRoute { owned: Some(owned), ..route }),
+            Self::Outgoing(_) => panic!("an outgoing route writes no objects, so it owns no fields"),
+        }
+    }
+
     /// Whether calls of this route block the thread that polls them.
     pub const fn blocks(&self) -> bool {
         match self {
@@ -170,6 +183,8 @@ pub struct IncomingRoute {
     pub kind: &'static str,
     /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
     pub object_type: Option<&'static str>,
+    /// The fields that it writes on an object that is there already, by their names in JSON; `None` for all of them.
+    pub owned: Option<&'static [&'static str]>,
     /// Whether `prepare_internal_object` blocks the thread that polls it: such a call runs on a thread that is there
     /// for it.
     pub blocking: bool,
@@ -184,6 +199,7 @@ impl IncomingRoute {
         Self {
             kind: C::KIND,
             object_type: O::TYPE_APPLIED,
+            owned: None,
             blocking: false,
             key: |bytes| Ok(C::key(&C::decode(bytes)?)),
             prepare,

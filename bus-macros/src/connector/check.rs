@@ -99,15 +99,6 @@ fn no_kind_stands_twice(connector: &Connector, errors: &mut Errors) {
     }
 }
 
-fn owned(word: &str, attribute: &str) -> Option<String> {
-    (word == "owns").then(|| {
-        format!(
-            "{attribute} has no key `owns`: start from `received.existing` in `prepare_internal_object` and write \
-             only the fields that the external system owns"
-        )
-    })
-}
-
 fn last_word(ty: &Type) -> Option<Ident> {
     let Type::Path(path) = ty else {
         return None;

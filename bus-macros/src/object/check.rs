@@ -38,6 +38,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let parent = it_is_a_reference(read, "parent", errors);
     let group = it_is_a_reference(read, "group", errors);
     let references = references(read);
+    let ownable = ownable(read);
     Some(Object {
         type_name: object_type?,
         display,
@@ -49,6 +50,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
         parent,
         group,
         references,
+        ownable,
     })
 }
 
@@ -255,6 +257,18 @@ fn references<'i>(read: &Read<'i>) -> Vec<DeclaredReference<'i>> {
         });
     }
     references
+}
+
+/// Not the id and the GUID, which are the host's, nor what has no name of its own in JSON.
+fn ownable(read: &Read<'_>) -> Vec<(String, String)> {
+    let is_ownable = |field: &&Field<'_>| {
+        let is_the_hosts = ["id", "guid"].into_iter().any(|key| field.object.get(key).is_some());
+        !is_the_hosts && !field.serde.not_written && field.serde.flatten.is_none()
+    };
+    let names = |field: &Field<'_>| {
+        (field.name.unraw().to_string(), field_written(field.name, &field.serde, &read.serde))
+    };
+    read.fields.iter().filter(is_ownable).map(names).collect()
 }
 
 fn foreign_to_objects(word: &str) -> Option<String> {

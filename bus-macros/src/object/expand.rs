@@ -46,6 +46,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             }
         }
     });
+    let fields = object.ownable.iter().map(|(in_rust, in_json)| quote!((#in_rust, #in_json)));
     let guid = object.guid.map(|field| guid(core, field));
     let code_name = text(core, "code_name", object.code_name);
     let display_name = text(core, "display_name", object.display_name);
@@ -60,6 +61,10 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             const TYPE: &'static ::core::primitive::str = #type_name;
             const DISPLAY: &'static ::core::primitive::str = #display;
             const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
+            const FIELDS: &'static [(
+                &'static ::core::primitive::str,
+                &'static ::core::primitive::str,
+            )] = &[#(#fields),*];
             fn id(&self) -> &#id_type {
                 &self.#id_name
             }

@@ -15,6 +15,8 @@ pub(super) struct Object<'i> {
     pub(super) parent: Option<Marked<'i>>,
     pub(super) group: Option<Marked<'i>>,
     pub(super) references: Vec<DeclaredReference<'i>>,
+    /// The fields that an external system may own: their names in Rust and in JSON.
+    pub(super) ownable: Vec<(String, String)>,
 }
 
 /// A field that `#[object(...)]` gives a part to play.

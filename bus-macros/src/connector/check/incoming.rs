@@ -1,18 +1,19 @@
 //! What an `#[incoming(...)]` line says.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
 use syn::{LitStr, Member};
 
-use super::{connector, last_word, outgoing, owned};
-use crate::connector::model::IncomingLine;
+use super::{connector, last_word, outgoing};
+use crate::connector::model::{IncomingLine, OwnedField};
 use crate::connector::parse::{Line, type_text};
 use crate::entries::Entry;
 use crate::errors::Errors;
 use crate::names;
 
-pub(super) const KEYS: &[&str] = &["key", "unordered", "kind", "decode"];
+pub(super) const KEYS: &[&str] = &["key", "unordered", "kind", "decode", "owns"];
 
 pub(super) fn incoming(line: &Line, errors: &mut Errors) -> IncomingLine {
     let entries = &line.entries;
@@ -23,6 +24,7 @@ pub(super) fn incoming(line: &Line, errors: &mut Errors) -> IncomingLine {
         kind: it_has_a_kind(line, errors),
         key: it_has_a_key_or_no_order(line, errors),
         decode: entries.function("decode", "read_contact", errors),
+        owned: it_owns_fields(line, errors),
     }
 }
 
@@ -100,6 +102,54 @@ fn it_has_a_kind(line: &Line, errors: &mut Errors) -> LitStr {
     kind
 }
 
+/// Whose field is whose is said once, here; a line that owned nothing could change nothing.
+fn it_owns_fields(line: &Line, errors: &mut Errors) -> Option<Vec<OwnedField>> {
+    let attribute = &line.entries.attribute;
+    let entry = line.entries.get("owns")?;
+    let fields: Vec<OwnedField> =
+        entry.list("takes fields of the host's object: write `owns(name, phone)`", errors)?;
+    if fields.is_empty() {
+        errors.refuse(
+            &entry.word,
+            format!(
+                "`owns()` in {attribute} names no field, so it could change nothing: name one, or take it away for all \
+                 of them"
+            ),
+        );
+    }
+    for (index, field) in fields.iter().enumerate() {
+        let name = field.to_text();
+        if fields[..index].iter().any(|earlier| earlier.to_text() == name) {
+            errors.refuse(field, format!("`owns(...)` in {attribute} names `{name}` twice: keep one"));
+        }
+    }
+    Some(fields)
+}
+
+impl OwnedField {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Field(field) => field.unraw().to_string(),
+            Self::Name(name) => name.value(),
+        }
+    }
+}
+
+impl Parse for OwnedField {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) { input.parse().map(Self::Name) } else { input.parse().map(Self::Field) }
+    }
+}
+
+impl ToTokens for OwnedField {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Field(field) => field.to_tokens(tokens),
+            Self::Name(name) => name.to_tokens(tokens),
+        }
+    }
+}
+
 fn foreign(word: &str, line: &Line) -> Option<String> {
     let attribute = &line.entries.attribute;
     match word {
@@ -108,6 +158,6 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
         }
         _ if connector::KEYS.contains(&word) => Some(connector::belongs_to_it(word, attribute)),
         "late" | "view" => Some(format!("{attribute} has no key `{word}`: take it away")),
-        _ => owned(word, attribute),
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ use syn::LitStr;
 use syn::ext::IdentExt;
 
 use super::patterns::it_is_a_pattern;
-use super::{connector, incoming, last_word, owned};
+use super::{connector, incoming, last_word};
 use crate::connector::model::{OutgoingLine, Site};
 use crate::connector::parse::{Line, type_text};
 use crate::errors::Errors;
@@ -214,7 +214,7 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
             Some(format!("`{word}` belongs to `#[incoming(...)]`, not to {attribute}: take it away"))
         }
         _ if connector::KEYS.contains(&word) => Some(connector::belongs_to_it(word, attribute)),
-        _ => owned(word, attribute),
+        _ => None,
     }
 }
 
