@@ -149,6 +149,21 @@ fn an_object() {
 }
 
 #[test]
+fn a_view_of_an_object() {
+    check(
+        "view",
+        object::bus_object(quote! {
+            #[object(type = "cms.category", view)]
+            struct CategoryName {
+                #[object(id)]
+                id: Id,
+                name: Text,
+            }
+        }),
+    );
+}
+
+#[test]
 fn an_object_with_a_mistake() {
     check(
         "object_mistake",

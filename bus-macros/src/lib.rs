@@ -283,7 +283,11 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `type = "app.user"` | its object type: lowercase words joined by `.`. It is stored; keep it when the struct is renamed | none: it must be given |
 /// | `display = "User"` | what people call the type | the struct's name in words |
+/// | `view` | a second struct for a type that another struct declares, with some of its fields | it declares the type |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
+///
+/// A view is what a connector in a library names for an object of its host: it is loaded, referred to and delivered as
+/// any object, and never written, since what it does not show would be lost.
 ///
 /// Keys on fields, each on one field at most:
 ///

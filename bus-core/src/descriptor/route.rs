@@ -1,6 +1,6 @@
 //! The lines of a connector: how each of them calls the author's code, whatever its types.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 
 use crate::blocking;
@@ -61,6 +61,7 @@ impl Route {
     }
 
     /// External objects `E` are prepared by `C`.
+    #[track_caller]
     pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
         Self::Incoming(IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
             Box::pin(async move {
@@ -73,6 +74,7 @@ impl Route {
     }
 
     /// As `incoming`, for code that blocks its thread.
+    #[track_caller]
     pub const fn incoming_blocking<C: blocking::Incoming<E>, E: Send + 'static>() -> Self {
         let mut route = IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
             Box::pin(async move {
@@ -149,6 +151,9 @@ pub struct OutgoingRoute {
     pub filter: Option<Filter>,
     /// Whether `deliver` blocks the thread that polls it: such a call runs on a thread that is there for it.
     pub blocking: bool,
+    /// The Rust type that `deliver` takes.
+    #[doc(hidden)]
+    pub rust_type: fn() -> TypeId,
     #[doc(hidden)]
     pub deliver: Deliver,
 }
@@ -165,7 +170,14 @@ impl OutgoingRoute {
         if subscription.sync {
             subscription.data_type = DataType::Snapshot;
         }
-        Self { subscription, exact_type: T::EXACT_TYPE, filter, blocking: false, deliver }
+        Self {
+            subscription,
+            exact_type: T::EXACT_TYPE,
+            filter,
+            blocking: false,
+            rust_type: TypeId::of::<T>,
+            deliver,
+        }
     }
 }
 
@@ -195,7 +207,13 @@ pub struct IncomingRoute {
 }
 
 impl IncomingRoute {
+    #[track_caller]
     const fn of<C: Accepts<E>, E, O: Applicable>(prepare: Prepare) -> Self {
+        assert!(
+            !O::IS_VIEW_APPLIED,
+            "`type Object` is a view, and what it does not show would be lost: name the struct that declares the object \
+             type as a whole, or `AnyObject`"
+        );
         Self {
             kind: C::KIND,
             object_type: O::TYPE_APPLIED,

@@ -7,6 +7,8 @@ pub(super) struct Object<'i> {
     /// Its object type, `app.user`.
     pub(super) type_name: LitStr,
     pub(super) display: String,
+    /// Whether it shows a part of what another struct declares.
+    pub(super) is_view: bool,
     pub(super) id: Marked<'i>,
     pub(super) guid: Option<Marked<'i>>,
     pub(super) code_name: Option<Marked<'i>>,

@@ -205,7 +205,8 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
             "{attribute} has no key `late`, since a delivery waits for its references: take it away"
         )),
         "view" => Some(format!(
-            "{attribute} has no key `view`: name the struct that is the object, and leave out what you do not need"
+            "`view` belongs to an object: write `#[object(type = ..., view)]` on a second struct, name that one here, and \
+             take `view` out of {attribute}"
         )),
         _ if OPERATIONS.iter().any(|(operation, _)| word == *operation) => {
             Some(format!("`{word}` in {attribute} stands outside of `on`: write `on({word})`"))
