@@ -246,6 +246,7 @@ mod tests {
             data_type: DataType::Snapshot,
             attempt: 1,
             idempotency_key: Uuid::nil(),
+            site: None,
             external_id: None,
             origin: None,
             logged_at: Timestamp::EPOCH,

@@ -31,6 +31,7 @@ pub struct ChangeFacts {
     pub data_type: DataType,
     pub attempt: u32,
     pub idempotency_key: Uuid,
+    pub site: Option<SiteName>,
     pub external_id: Option<String>,
     pub origin: Option<ConnectorName>,
     pub logged_at: Timestamp,
@@ -66,6 +67,12 @@ impl<T> Change<T> {
     /// Which of the host's objects it is.
     pub fn key(&self) -> &ObjectKey {
         &self.facts.key
+    }
+
+    /// The site that this is about: the one that the object was added to or removed from, else the one that it belongs
+    /// to. None for a global object.
+    pub fn site(&self) -> Option<&SiteName> {
+        self.facts.site.as_ref()
     }
 
     /// How much of the object travels: whether references are translated and children are there.
@@ -137,7 +144,8 @@ pub struct ChangeSummary {
     pub code_name: Option<String>,
     /// What people call it.
     pub display_name: Option<String>,
-    /// Its site; none for a global object.
+    /// The site that the change is about: the one that the object was added to or removed from, else the one that it
+    /// belongs to. None for a global object.
     pub site: Option<SiteName>,
     /// Where it stands, if it is a page.
     pub page: Option<PagePlace>,
@@ -169,6 +177,7 @@ mod tests {
             data_type: DataType::SimpleSnapshot,
             attempt,
             idempotency_key: Uuid::nil(),
+            site: None,
             external_id: None,
             origin: None,
             logged_at: Timestamp::EPOCH,

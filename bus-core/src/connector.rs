@@ -150,6 +150,14 @@ pub trait Applicable: Sized + Send + 'static {
     #[doc(hidden)]
     const TYPE_APPLIED: Option<&'static str>;
 
+    /// Whether it shows a part of an object only.
+    #[doc(hidden)]
+    const IS_VIEW_APPLIED: bool;
+
+    /// The names of its fields in Rust and in JSON, as far as they are known.
+    #[doc(hidden)]
+    const FIELDS_APPLIED: &'static [(&'static str, &'static str)];
+
     #[doc(hidden)]
     fn of_stored(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError>;
 
@@ -159,6 +167,8 @@ pub trait Applicable: Sized + Send + 'static {
 
 impl<T: BusObject> Applicable for T {
     const TYPE_APPLIED: Option<&'static str> = Some(T::TYPE);
+    const IS_VIEW_APPLIED: bool = T::IS_VIEW;
+    const FIELDS_APPLIED: &'static [(&'static str, &'static str)] = T::FIELDS;
 
     fn of_stored(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
         payload.read()
@@ -171,6 +181,8 @@ impl<T: BusObject> Applicable for T {
 
 impl Applicable for AnyObject {
     const TYPE_APPLIED: Option<&'static str> = None;
+    const IS_VIEW_APPLIED: bool = false;
+    const FIELDS_APPLIED: &'static [(&'static str, &'static str)] = &[];
 
     fn of_stored(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {
         Ok(payload.into_any(key.object_type.clone(), key.id.clone()))

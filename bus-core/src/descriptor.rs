@@ -260,6 +260,8 @@ pub struct ObjectDescriptor {
     pub object_type: &'static str,
     /// What people call the type.
     pub display: &'static str,
+    /// Whether this is a second struct for the type, which shows a part of it.
+    pub is_view: bool,
     /// Its references, as declared.
     pub references: &'static [ReferenceField],
     /// Where it stands in the source.
@@ -275,6 +277,7 @@ impl ObjectDescriptor {
         Self {
             object_type: T::TYPE,
             display: T::DISPLAY,
+            is_view: T::IS_VIEW,
             references: T::REFERENCES,
             place: Place::unknown(),
             parts: |payload| ObjectParts::of(&payload.read::<T>()?),

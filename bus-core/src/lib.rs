@@ -5,6 +5,7 @@
 //! | Word | Meaning |
 //! |---|---|
 //! | *object* | a typed record of the host application ([`BusObject`]): object type, id, GUID, code name, display name |
+//! | *site* | a tenant of the host ([`Site`]); an object belongs to one, or is global |
 //! | *reference* | a typed foreign key that translation can see ([`Ref`]) |
 //! | *change* | one operation on one object, with its data and its origin ([`Change`]) |
 //! | *subscription* | what a connector asks to be told ([`Subscription`]) |
@@ -43,6 +44,7 @@ pub mod parts;
 pub mod payload;
 pub mod reference;
 pub mod settings;
+pub mod site;
 pub mod subscription;
 pub mod task;
 
@@ -62,10 +64,11 @@ pub use declared::{Accepts, SubscribesTo};
 pub use delivery::{DeliveryId, DeliveryState, TaskId};
 pub use event::{Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
-pub use name::{ConnectorName, Kind, NameError, ObjectType, SiteName};
+pub use name::{ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
 pub use operation::{DataType, Direction, ErrorPolicy, ObjectOperation};
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};
+pub use site::Site;
 pub use subscription::{SiteCriterion, Subscription};
 pub use task::ExternalTask;

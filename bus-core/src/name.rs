@@ -1,12 +1,17 @@
 //! Names that cannot be made wrong: whoever holds a `ConnectorName` holds a valid one.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// The longest name of any kind, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
+
+/// The longest name of a culture, in bytes.
+pub const CULTURE_BYTES_MAX: usize = 35;
 
 /// A text that is not the name it was given as: what it is, what was expected, and what would do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +22,9 @@ pub struct NameError {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $is_valid:ident, $expected:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    ($(#[$attribute:meta])* $name:ident, $is_valid:ident, $expected:literal) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -76,6 +81,7 @@ macro_rules! name_type {
 
 name_type!(
     /// The code name of a connector: lowercase words joined by `-`, such as `crm-eu`.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ConnectorName,
     is_connector_name,
     "a connector name: use lowercase words joined by `-`, such as `crm-eu`"
@@ -83,6 +89,7 @@ name_type!(
 
 name_type!(
     /// The type of a host object: lowercase words joined by `.`, such as `app.user`.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ObjectType,
     is_object_type,
     "an object type: use lowercase words joined by `.`, such as `app.user`"
@@ -90,6 +97,7 @@ name_type!(
 
 name_type!(
     /// What an incoming external object is called between the systems: `contact`, `order_line`.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     Kind,
     is_kind,
     "a kind: use lowercase words joined by `_`, such as `order_line`"
@@ -97,10 +105,50 @@ name_type!(
 
 name_type!(
     /// The code name of a site: letters, digits, `-`, `_` and `.`, such as `corp`.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     SiteName,
     is_site_name,
     "a site name: use letters, digits, `-`, `_` and `.`, such as `corp`"
 );
+
+name_type!(
+    /// A language and, mostly, a region, as in BCP 47: `en-US`. Kept as written, and compared without regard to case.
+    Culture,
+    is_culture,
+    "a culture: use letters and digits joined by `-`, such as `en-US`"
+);
+
+impl Culture {
+    fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl PartialEq for Culture {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Culture {}
+
+impl Hash for Culture {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().hash(state);
+    }
+}
+
+impl PartialOrd for Culture {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Culture {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(&other.folded())
+    }
+}
 
 /// Whether a text is a connector name; `const`, so that the compiler can ask.
 pub const fn is_connector_name(text: &str) -> bool {
@@ -121,6 +169,13 @@ fn is_site_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= NAME_BYTES_MAX
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+fn is_culture(text: &str) -> bool {
+    (2..=CULTURE_BYTES_MAX).contains(&text.len())
+        && text
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Lowercase words (a letter, then letters and digits) joined by single separators.
@@ -163,6 +218,8 @@ fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -178,6 +235,22 @@ mod tests {
         assert!(Kind::parse("order_line").is_ok());
         assert!(SiteName::parse("Corp.EU-1").is_ok());
         assert!(SiteName::parse("a/b").is_err());
+    }
+
+    #[test]
+    fn a_culture_is_itself_in_any_case_and_stays_as_written() {
+        let set: HashSet<Culture> = ["en-US", "EN-us", "de"].map(|text| Culture::parse(text).unwrap()).into();
+        assert_eq!(set.len(), 2);
+        let mut sorted = ["en-US", "de-DE", "DE-at"].map(|text| Culture::parse(text).unwrap());
+        sorted.sort();
+        assert_eq!(sorted.each_ref().map(Culture::as_str), ["DE-at", "de-DE", "en-US"]);
+        for bad in ["", "e", "en_US", "en-", "-US", "en--US", "en US", "\u{e9}n", &"x".repeat(36)] {
+            assert!(Culture::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            Culture::parse("en_US").unwrap_err().to_string(),
+            "`en_US` is not a culture: use letters and digits joined by `-`, such as `en-US`"
+        );
     }
 
     #[test]

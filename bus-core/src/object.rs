@@ -251,6 +251,13 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     const DISPLAY: &'static str;
     /// Its references, as declared: for whoever has rows and no struct.
     const REFERENCES: &'static [ReferenceField];
+    /// Whether it shows a part of objects that another struct declares (`#[object(type = "...", view)]`). A view is read,
+    /// never written.
+    const IS_VIEW: bool = false;
+    /// Its fields that an external system may own (`#[incoming(..., owns(...))]`): their names in Rust and in JSON. All but
+    /// the id, the GUID, and what has no name of its own in JSON.
+    #[doc(hidden)]
+    const FIELDS: &'static [(&'static str, &'static str)] = &[];
 
     /// Its id; unset (zero, nil, empty) before the first save.
     fn id(&self) -> &Self::Id;

@@ -14,11 +14,16 @@ pub enum ObjectOperation {
     Update,
     /// It is gone; the change carries all that it was.
     Delete,
+    /// It was assigned to a site; the change carries the whole object.
+    AddToSite,
+    /// It is not assigned to a site any more; the change carries the whole object.
+    RemoveFromSite,
 }
 
 impl ObjectOperation {
-    /// All of them, in the order of an object's life.
-    pub const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Delete];
+    /// All of them: those of an object's life in its order, then those of its sites.
+    pub const ALL: [Self; 5] =
+        [Self::Create, Self::Update, Self::Delete, Self::AddToSite, Self::RemoveFromSite];
 
     /// The word used in attributes, titles and JSON.
     pub const fn as_str(self) -> &'static str {
@@ -26,7 +31,14 @@ impl ObjectOperation {
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::AddToSite => "add_to_site",
+            Self::RemoveFromSite => "remove_from_site",
         }
+    }
+
+    /// Whether it is about the object and one site, not about the object alone.
+    pub const fn is_of_site(self) -> bool {
+        matches!(self, Self::AddToSite | Self::RemoveFromSite)
     }
 }
 

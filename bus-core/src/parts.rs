@@ -38,6 +38,13 @@ impl ObjectParts {
     }
 
     pub fn of<T: BusObject>(object: &T) -> Result<Self, PayloadError> {
+        if T::IS_VIEW {
+            return Err(PayloadError::new(format!(
+                "a view of {0} shows a part of it, and what it does not show would be lost; write the struct that declares \
+                 {0} as a whole",
+                T::TYPE
+            )));
+        }
         let id = object.id();
         Ok(Self {
             object_type: T::TYPE,

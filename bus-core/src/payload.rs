@@ -5,7 +5,7 @@
 //! cannot forge it), and one walk takes the marks out again and notes where they stood. Reading works the same
 //! way round. Marks survive whatever serde does on the way: `Option`, `Vec`, maps, `flatten`, renames.
 //!
-//! Longer than other files because writing, reading and merging must agree on the same marks and places.
+//! Longer than other files because writing and reading must agree on the same marks.
 
 use std::cell::RefCell;
 use std::collections::hash_map::RandomState;
@@ -16,13 +16,14 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::name::ObjectType;
 use crate::object::{AnyObject, BusObject, Children, HostId, ObjectId};
 use crate::operation::DataType;
 use crate::reference::{Ref, Reference, ReferenceTarget};
+
+mod merge;
 
 /// The deepest JSON that is written, read or accepted: levels of arrays and objects within each other.
 pub const JSON_DEPTH_MAX: usize = 64;
@@ -116,42 +117,6 @@ impl Payload {
             self.object = object;
         }
         self
-    }
-
-    /// Lays this over what is stored: the fields are this object's, all of them, for it was written from a whole
-    /// struct. Only lists of children that it does not have stay as they are stored, with the references and the
-    /// lists in them, as long as that which holds the list is still there.
-    ///
-    /// A list that stands inside an array (within another object's children, or an element of a `Vec`) is not looked
-    /// for, because an element's place does not say which one it was; it comes back only with the whole of a list that
-    /// was not loaded.
-    pub fn laid_over(self, mut stored: Self) -> Self {
-        stored.children.sort_unstable();
-        let mut value = Value::Object(self.object);
-        let mut before = Value::Object(stored.object);
-        let mut kept: Vec<&str> = Vec::new();
-        for at in &stored.children {
-            let Some((parent, name)) = at.rsplit_once('/') else {
-                continue;
-            };
-            if let Some(parent) = map_at(&mut value, parent)
-                && let Entry::Vacant(place) = parent.entry(unescape(name))
-                && let Some(list) = before.pointer_mut(at)
-            {
-                place.insert(list.take());
-                kept.push(at);
-            }
-        }
-        let is_kept = |at: &str| kept.iter().any(|list| at == *list || is_beneath(at, list));
-        let mut references = self.references;
-        references.extend(stored.references.into_iter().filter(|one| is_kept(&one.at)));
-        let mut children = self.children;
-        children.extend(stored.children.iter().filter(|at| is_kept(at)).cloned());
-        let object = match value {
-            Value::Object(object) => object,
-            _ => Map::new(),
-        };
-        Self { object, references, children }.sorted()
     }
 
     /// References and lists of children in the order of their places, so that equal objects are equal payloads.
@@ -407,12 +372,6 @@ fn unescape(name: &str) -> String {
 
 fn is_beneath(at: &str, list: &str) -> bool {
     at.strip_prefix(list).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The map at this place, if only maps lead to it.
-fn map_at<'v>(value: &'v mut Value, at: &str) -> Option<&'v mut Map<String, Value>> {
-    let names = at.split('/').skip(1);
-    names.fold(value.as_object_mut(), |map, name| map?.get_mut(&unescape(name))?.as_object_mut())
 }
 
 /// Takes a list out: out of its map, or, where it is an element of an array, by `null` in its place.

@@ -11,7 +11,7 @@ use std::fmt::Display;
 use serde::de::DeserializeOwned;
 
 use crate::change::ChangeSummary;
-use crate::connector::Connector;
+use crate::connector::{Applicable, Connector};
 use crate::descriptor::{ConnectorDescriptor, ObjectDescriptor};
 use crate::failure::Failure;
 use crate::object::BusObject;
@@ -139,6 +139,59 @@ impl<T: BusObject> ReferenceSlot for Option<Ref<T>> {
 /// What a reference field points at.
 pub fn target<F: ReferenceSlot>(field: &F) -> Option<ReferenceTarget> {
     field.get()
+}
+
+/// The name in JSON of a field that `owns(...)` names as the Rust struct does. That the field is there is checked where
+/// `_look` reads it; what is left to be checked is that it can be owned.
+#[track_caller]
+pub const fn owned_field<O: Applicable>(field: &'static str, _look: fn(&O)) -> &'static str {
+    let mut fields = O::FIELDS_APPLIED;
+    if fields.is_empty() {
+        return field;
+    }
+    while let [(in_rust, in_json), rest @ ..] = fields {
+        if is_same(in_rust, field) {
+            return in_json;
+        }
+        fields = rest;
+    }
+    panic!(
+        "`owns(...)` names a field that nobody but the host owns: its id, its GUID, or one that serde skips or flattens; \
+         take it away"
+    )
+}
+
+/// The same for a name as it stands in JSON.
+#[track_caller]
+pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
+    let mut fields = O::FIELDS_APPLIED;
+    let is_any = fields.is_empty();
+    while let [(_, in_json), rest @ ..] = fields {
+        if is_same(in_json, name) {
+            return name;
+        }
+        fields = rest;
+    }
+    assert!(
+        is_any,
+        "`owns(...)` names no field that the struct has in JSON: name the struct's field without quotation marks"
+    );
+    name
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }
 
 /// The default of `decode`: the bytes are JSON.

@@ -12,6 +12,7 @@ use crate::operation::{DataType, ErrorPolicy, ObjectOperation};
 /// # use bus_core::{Accepts, Connector, ErrorPolicy, ExternalTask};
 /// # fn f<Crm: Connector + Accepts<Contact>, Contact: serde::Serialize>(contact: &Contact) {
 /// let typed = ExternalTask::create::<Crm, _>("crm-eu", contact).site("corp");
+/// let assigned = ExternalTask::add_to_site::<Crm, _>("crm-eu", contact, "corp");
 /// let untyped = ExternalTask::received("crm-eu", "contact", br#"{"uid":"003xx"}"#)
 ///     .error_policy(ErrorPolicy::SkipOnError);
 /// # }
@@ -35,7 +36,7 @@ pub struct ExternalTask {
     pub error_policy: ErrorPolicy,
     /// Whether its references are translated and its children applied.
     pub data_type: DataType,
-    /// The site it belongs to.
+    /// The site it belongs to; the one to add it to or to remove it from, where that is the operation.
     pub site: Option<String>,
     /// What the sender calls this sending.
     pub idempotency_key: Option<String>,
@@ -55,6 +56,24 @@ impl ExternalTask {
     /// An external object that is gone.
     pub fn delete<C: Connector + Accepts<E>, E: Serialize>(connector: impl Into<String>, object: &E) -> Self {
         Self::typed::<C, E>(connector, object, ObjectOperation::Delete)
+    }
+
+    /// An external object that stands on this site: what is not there is made, and assigned to the site.
+    pub fn add_to_site<C: Connector + Accepts<E>, E: Serialize>(
+        connector: impl Into<String>,
+        object: &E,
+        site: impl Into<String>,
+    ) -> Self {
+        Self::typed::<C, E>(connector, object, ObjectOperation::AddToSite).site(site)
+    }
+
+    /// An external object that does not stand on this site any more.
+    pub fn remove_from_site<C: Connector + Accepts<E>, E: Serialize>(
+        connector: impl Into<String>,
+        object: &E,
+        site: impl Into<String>,
+    ) -> Self {
+        Self::typed::<C, E>(connector, object, ObjectOperation::RemoveFromSite).site(site)
     }
 
     /// An external object as it was received: the bytes are stored as they are.
@@ -103,7 +122,7 @@ impl ExternalTask {
         self
     }
 
-    /// The site it belongs to.
+    /// The site it belongs to; the one to add it to or to remove it from, where that is the operation.
     pub fn site(mut self, site: impl Into<String>) -> Self {
         self.site = Some(site.into());
         self

@@ -15,7 +15,7 @@ fn a_connector_that_is_told_of_changes() {
             quote! {
                 /// Keeps the CRM's contacts in step.
                 #[outgoing(User, on(update, create), data = snapshot, filter = Self::wants)]
-                #[outgoing(User, on(delete), data = simple, site = "corp%", code_name = "a%")]
+                #[outgoing(User, on(remove_from_site, delete), data = simple, site = "corp%", code_name = "a%")]
                 #[outgoing(model::Company, global)]
                 pub struct Crm {
                     /// A client.
@@ -50,7 +50,7 @@ fn a_connector_that_does_both() {
             quote! {
                 /// Both ways.
                 #[outgoing(User)]
-                #[incoming(Contact, key = uid)]
+                #[incoming(Contact, key = uid, owns(login, r#type, "phone"))]
                 struct Crm;
             },
         ),
@@ -93,7 +93,7 @@ fn a_connector_that_blocks() {
             quote!(name = "ledger", blocking),
             quote! {
                 #[outgoing(User)]
-                #[incoming(Booking, key = number)]
+                #[incoming(Booking, key = number, owns(total))]
                 struct Ledger;
             },
         ),
@@ -143,6 +143,21 @@ fn an_object() {
                 labels: Children<Label>,
                 #[serde(skip)]
                 cache: Option<Ref<Group>>,
+            }
+        }),
+    );
+}
+
+#[test]
+fn a_view_of_an_object() {
+    check(
+        "view",
+        object::bus_object(quote! {
+            #[object(type = "cms.category", view)]
+            struct CategoryName {
+                #[object(id)]
+                id: Id,
+                name: Text,
             }
         }),
     );

@@ -125,16 +125,19 @@ pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | Key | Which changes | Default |
 /// |---|---|---|
-/// | `on(create, update, delete)` | these operations | all of them |
+/// | `on(create, update, delete, add_to_site, remove_from_site)` | these operations | all of them |
 /// | `data = simple` | the delivery carries the fields; references stay the host's ids | |
 /// | `data = simple_snapshot` | … and references are translated | this one |
 /// | `data = snapshot` | … and children travel along | |
 /// | `sync` | delivered before the logging call returns, where that can be; always a snapshot, so not together with `data` | queued |
 /// | `type = "cms.%"` | objects of these types; with `AnyObject` only, and there it must be given | the type of `T` |
-/// | `site = "corp"` | objects of these sites | any site, or none |
-/// | `global` | objects that belong to no site; not together with `site` | |
+/// | `site = "corp"` | objects of these sites, and what is added to them or removed from them | any site, or none |
+/// | `global` | objects that belong to no site; not together with `site`, nor with operations on sites | |
 /// | `code_name = "admin%"` | objects with these code names | any |
 /// | `filter = Self::wants` | those for which this `fn(&ChangeSummary, &Settings) -> bool` says yes | all |
+///
+/// A global object may be added to sites. `site = "corp"` is told of that, and of nothing else that happens to it: for
+/// everything else the site is the one that the object belongs to.
 ///
 /// In patterns `%` stands for any run of characters, everything else for itself; case does not matter. A filter is a
 /// function without `self`: it is asked when a change is logged, where there may be no instance.
@@ -227,6 +230,11 @@ pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `unordered` | the order of its tasks does not matter; not together with `key` | |
 /// | `kind = "contact"` | how it is called when it is logged: lowercase words joined by `_` | the type's name in snake case |
 /// | `decode = function` | reads it from the bytes, `fn(&[u8]) -> Result<E, Failure>` | as JSON, by `Deserialize` |
+/// | `owns(name, phone)` | the fields of the host's object that it writes; with `AnyObject` as they are called in JSON, `owns("name")` | all of them |
+///
+/// `owns` counts for an object that is there already: of what `prepare_internal_object` answers, only these fields are
+/// taken, with the references and the children in them; everything else stays as it is stored. A new object is taken as
+/// a whole.
 ///
 /// ```
 /// use bus_core::{Accepts, Failure, connector};
@@ -275,7 +283,11 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `type = "app.user"` | its object type: lowercase words joined by `.`. It is stored; keep it when the struct is renamed | none: it must be given |
 /// | `display = "User"` | what people call the type | the struct's name in words |
+/// | `view` | a second struct for a type that another struct declares, with some of its fields | it declares the type |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
+///
+/// A view is what a connector in a library names for an object of its host: it is loaded, referred to and delivered as
+/// any object, and never written, since what it does not show would be lost.
 ///
 /// Keys on fields, each on one field at most:
 ///

@@ -40,7 +40,7 @@ macro_rules! codes {
 
 codes! {
     Direction, "a direction": [Outgoing, Incoming];
-    ObjectOperation, "an operation": [Create, Update, Delete];
+    ObjectOperation, "an operation": [Create, Update, Delete, AddToSite, RemoveFromSite];
     DataType, "a data type": [Simple, SimpleSnapshot, Snapshot];
     ErrorPolicy, "an error policy": [Default, SkipOnce, SkipOnError, DeleteOnError];
     ConnectorState, "a connector's state": [Enabled, Paused, Stopped, Disabled];

@@ -44,6 +44,7 @@ mod switches;
 mod synchronous;
 mod two_subscriptions;
 mod two_systems;
+mod views;
 mod waiting_in_a_circle;
 mod wildcards;
 mod without_order;

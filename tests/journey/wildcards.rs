@@ -25,6 +25,11 @@ async fn types_sites_code_names_and_filters_choose_what_is_told(bus: TestBus) {
     bus.until_idle().await;
     assert_eq!(
         log.calls(),
-        ["create app.company \"acme\"", "create app.user ada", "update app.user ada", "delete app.user anna"]
+        [
+            "create app.company \"acme\"",
+            "create app.user ada of corp",
+            "update app.user ada of corp",
+            "delete app.user anna of no site"
+        ]
     );
 }

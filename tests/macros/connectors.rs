@@ -18,9 +18,9 @@ use bus_core::object::ObjectKey;
 use bus_core::payload::Payload;
 use bus_core::{
     Accepts, AnyObject, BoxFuture, Cancellation, Change, ChangeSummary, Clock, Connector, ConnectorName, Cx,
-    DataType, DeliveryId, Failure, Handles, Incoming, NoSettings, ObjectId, ObjectOperation, ObjectType,
-    Outgoing, Prepared, Received, Settings, SiteCriterion, Subscription, TaskId, Timestamp, blocking,
-    connector,
+    DataType, DeliveryId, ExternalTask, Failure, Handles, Incoming, NoSettings, ObjectId, ObjectOperation,
+    ObjectType, Outgoing, Prepared, Received, Settings, SiteCriterion, SiteName, Subscription, TaskId,
+    Timestamp, blocking, connector,
 };
 use bus_tests_macros::{Contact, Lead, User};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ struct CrmSettings {
 /// And more.
 #[connector(name = "crm-eu", needs(HostDb, Mailer))]
 #[outgoing(User, on(update, create), data = snapshot, filter = Self::is_of_the_domain)]
-#[outgoing(User, on(delete), data = simple, site = "corp%", code_name = "a%")]
+#[outgoing(User, on(remove_from_site, delete), data = simple, site = "corp%", code_name = "a%")]
 #[outgoing(AnyObject, type = "cms.%", global)]
 #[incoming(Contact, key = uid)]
 #[incoming(Lead, unordered, kind = "web_lead", decode = read_lead)]
@@ -71,7 +71,8 @@ impl Connector for Crm {
 
 impl Outgoing<User> for Crm {
     async fn deliver(&self, change: Change<User>, _: &Cx) -> Result<(), Failure> {
-        self.note(format!("{} {}", change.operation(), change.object.login));
+        let site = change.site().map_or("no site", SiteName::as_str);
+        self.note(format!("{} {} of {site}", change.operation(), change.object.login));
         change.bind("0031");
         Ok(())
     }
@@ -134,7 +135,7 @@ fn the_descriptor_says_what_the_attributes_say() {
     assert_eq!(
         second.subscription,
         Subscription::to("app.user")
-            .on(&[ObjectOperation::Delete])
+            .on(&[ObjectOperation::Delete, ObjectOperation::RemoveFromSite])
             .data(DataType::Simple)
             .site("corp%")
             .code_name("a%")
@@ -273,19 +274,32 @@ fn keys_and_kinds_are_those_of_the_lines() {
 }
 
 #[test]
+fn a_task_of_a_site_names_its_operation_and_its_site() {
+    let contact = Contact { uid: "003".to_owned(), tags: Vec::new() };
+    let added = ExternalTask::add_to_site::<Crm, _>("crm-eu", &contact, "corp");
+    let removed = ExternalTask::remove_from_site::<Crm, _>("crm-eu", &contact, "corp");
+    for (task, operation) in [(added, "add_to_site"), (removed, "remove_from_site")] {
+        assert_eq!((task.operation.as_str(), task.site.as_deref()), (operation, Some("corp")));
+        assert_eq!((task.kind.as_str(), task.key.as_deref()), ("contact", Some("003")));
+        assert!(task.operation.is_of_site());
+    }
+}
+
+#[test]
 fn each_route_calls_the_impl_of_its_line() {
     let (cx, db) = context();
     let crm = connect(&cx);
     let payload = Payload::of(&User { id: 7, login: "ada".to_owned() }).unwrap();
 
-    for route in Crm::DESCRIPTOR.outgoing() {
+    let corp = SiteName::parse("corp").unwrap();
+    for (route, site) in Crm::DESCRIPTOR.outgoing().zip([None, Some(corp), None]) {
         let bound = Bound::default();
-        let facts = facts(bound.clone());
+        let facts = ChangeFacts { site, ..facts(bound.clone()) };
         run((route.deliver)(&crm, payload.clone(), facts, &cx)).unwrap();
         let expected = route.exact_type.map(|_| "0031".to_owned());
         assert_eq!(bound.take(), expected);
     }
-    assert_eq!(*db.0.lock().unwrap(), ["update ada", "update ada", "any app.user 7"]);
+    assert_eq!(*db.0.lock().unwrap(), ["update ada of no site", "update ada of corp", "any app.user 7"]);
 
     let [contact, lead] = Crm::DESCRIPTOR.incoming().collect::<Vec<_>>()[..] else { panic!() };
     let prepared =
@@ -391,6 +405,7 @@ fn facts(bound: Bound) -> ChangeFacts {
         data_type: DataType::SimpleSnapshot,
         attempt: 1,
         idempotency_key: uuid::Uuid::nil(),
+        site: None,
         external_id: None,
         origin: None,
         logged_at: Timestamp::EPOCH,

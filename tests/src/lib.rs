@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::{
     AnyObject, BusObject, Change, ChangeSummary, Children, Connector, Cx, Failure, Incoming, NoSettings,
-    ObjectOperation, ObjectParams, ObjectType, Outgoing, Prepared, Received, Ref, Settings, connector,
+    ObjectOperation, ObjectParams, ObjectType, Outgoing, Prepared, Received, Ref, Settings, SiteName,
+    connector,
 };
 use bus_testkit::FakePeer;
 use serde::{Deserialize, Serialize};
@@ -319,6 +320,8 @@ impl Outgoing<AnyObject> for Watcher {
 
 impl Outgoing<User> for Watcher {
     async fn deliver(&self, change: Change<User>, cx: &Cx) -> Result<(), Failure> {
-        cx.handle::<FakePeer>()?.say(format!("{} app.user {}", change.operation(), change.object.login))
+        let site = change.site().map_or("no site", SiteName::as_str);
+        let login = &change.object.login;
+        cx.handle::<FakePeer>()?.say(format!("{} app.user {login} of {site}", change.operation()))
     }
 }

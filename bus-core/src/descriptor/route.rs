@@ -1,6 +1,6 @@
 //! The lines of a connector: how each of them calls the author's code, whatever its types.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 
 use crate::blocking;
@@ -61,6 +61,7 @@ impl Route {
     }
 
     /// External objects `E` are prepared by `C`.
+    #[track_caller]
     pub const fn incoming<C: Incoming<E>, E: Send + 'static>() -> Self {
         Self::Incoming(IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
             Box::pin(async move {
@@ -73,6 +74,7 @@ impl Route {
     }
 
     /// As `incoming`, for code that blocks its thread.
+    #[track_caller]
     pub const fn incoming_blocking<C: blocking::Incoming<E>, E: Send + 'static>() -> Self {
         let mut route = IncomingRoute::of::<C, E, C::Object>(|instance, call, cx| {
             Box::pin(async move {
@@ -84,6 +86,19 @@ impl Route {
         });
         route.blocking = true;
         Self::Incoming(route)
+    }
+
+    /// Writes only these fields of an object that is there already, by their names in JSON.
+    ///
+    /// # Panics
+    ///
+    /// If this is an outgoing route, which writes no objects.
+    #[must_use]
+    pub const fn owning(self, owned: &'static [&'static str]) -> Self {
+        match self {
+            Self::Incoming(route) => Self::Incoming(IncomingRoute { owned: Some(owned), ..route }),
+            Self::Outgoing(_) => panic!("an outgoing route writes no objects, so it owns no fields"),
+        }
     }
 
     /// Whether calls of this route block the thread that polls them.
@@ -136,6 +151,9 @@ pub struct OutgoingRoute {
     pub filter: Option<Filter>,
     /// Whether `deliver` blocks the thread that polls it: such a call runs on a thread that is there for it.
     pub blocking: bool,
+    /// The Rust type that `deliver` takes.
+    #[doc(hidden)]
+    pub rust_type: fn() -> TypeId,
     #[doc(hidden)]
     pub deliver: Deliver,
 }
@@ -152,7 +170,14 @@ impl OutgoingRoute {
         if subscription.sync {
             subscription.data_type = DataType::Snapshot;
         }
-        Self { subscription, exact_type: T::EXACT_TYPE, filter, blocking: false, deliver }
+        Self {
+            subscription,
+            exact_type: T::EXACT_TYPE,
+            filter,
+            blocking: false,
+            rust_type: TypeId::of::<T>,
+            deliver,
+        }
     }
 }
 
@@ -170,6 +195,8 @@ pub struct IncomingRoute {
     pub kind: &'static str,
     /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
     pub object_type: Option<&'static str>,
+    /// The fields that it writes on an object that is there already, by their names in JSON; `None` for all of them.
+    pub owned: Option<&'static [&'static str]>,
     /// Whether `prepare_internal_object` blocks the thread that polls it: such a call runs on a thread that is there
     /// for it.
     pub blocking: bool,
@@ -180,10 +207,17 @@ pub struct IncomingRoute {
 }
 
 impl IncomingRoute {
+    #[track_caller]
     const fn of<C: Accepts<E>, E, O: Applicable>(prepare: Prepare) -> Self {
+        assert!(
+            !O::IS_VIEW_APPLIED,
+            "`type Object` is a view, and what it does not show would be lost: name the struct that declares the object \
+             type as a whole, or `AnyObject`"
+        );
         Self {
             kind: C::KIND,
             object_type: O::TYPE_APPLIED,
+            owned: None,
             blocking: false,
             key: |bytes| Ok(C::key(&C::decode(bytes)?)),
             prepare,

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
+pub(super) fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
     let reference = |at: &&str| Reference {
         at: (*at).to_owned(),
         object_type: "app.company".parse().unwrap(),
@@ -15,51 +15,6 @@ fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
         references: references.iter().map(reference).collect(),
         children: children.iter().map(|at| (*at).to_owned()).collect(),
     }
-}
-
-#[test]
-fn lists_that_were_not_loaded_stay_wherever_they_stand() {
-    let stored = payload(
-        json!({ "name": "old", "details": { "lines": [{ "company": 1, "parts": [2] }], "note": "old" }, "a/b~c": [3] }),
-        &["/details/lines/0/company"],
-        &["/details/lines", "/details/lines/0/parts", "/a~1b~0c"],
-    );
-    let new = payload(json!({ "name": "new", "company": 1, "details": {} }), &["/company"], &[]);
-    let expected = payload(
-        json!({
-            "name": "new", "company": 1,
-            "details": { "lines": [{ "company": 1, "parts": [2] }] }, "a/b~c": [3],
-        }),
-        &["/company", "/details/lines/0/company"],
-        &["/a~1b~0c", "/details/lines", "/details/lines/0/parts"],
-    );
-    assert_eq!(new.laid_over(stored), expected, "`note` was cleared, the lists were not");
-}
-
-#[test]
-fn a_list_goes_with_what_held_it_and_a_loaded_one_is_the_new_one() {
-    let stored = || {
-        payload(
-            json!({ "details": { "lines": [{ "company": 1 }] }, "labels": [{ "parts": [1] }, { "parts": [2] }] }),
-            &["/details/lines/0/company"],
-            &["/details/lines", "/labels", "/labels/0/parts", "/labels/1/parts"],
-        )
-    };
-    for gone in [json!({ "labels": [{}] }), json!({ "details": null, "labels": [{}] })] {
-        let new = payload(gone, &[], &["/labels"]);
-        assert_eq!(new.clone().laid_over(stored()), new);
-    }
-}
-
-#[test]
-fn an_unchanged_object_is_equal_whichever_way_its_children_came() {
-    let stored = payload(
-        json!({ "lines": [{ "company": 1 }], "area": 1 }),
-        &["/area", "/lines/0/company"],
-        &["/lines"],
-    );
-    let new = payload(json!({ "area": 1 }), &["/area"], &[]);
-    assert_eq!(new.laid_over(stored.clone()), stored);
 }
 
 #[test]

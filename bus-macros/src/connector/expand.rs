@@ -2,10 +2,11 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{ItemStruct, Type};
+use syn::{ItemStruct, LitStr, Type};
 
-use super::model::{Connector, IncomingLine, OutgoingLine, Site};
+use super::model::{Connector, IncomingLine, OutgoingLine, OwnedField, Site};
 use crate::errors::Errors;
 use crate::paths::CorePath;
 
@@ -179,7 +180,38 @@ fn incoming_route(struct_name: &Ident, connector: &Connector, line: &IncomingLin
     let route = if *blocking { quote!(incoming_blocking) } else { quote!(incoming) };
     let external = &line.external;
     let connector = at(struct_name, external);
-    quote!(#core::descriptor::Route::#route::<#connector, #external>())
+    let owned = line.owned.as_ref().map(|fields| {
+        let implemented = if *blocking { quote!(#core::blocking::Incoming) } else { quote!(#core::Incoming) };
+        let object = quote!(<#connector as #implemented<#external>>::Object);
+        let names = fields.iter().map(|field| owned_field(core, &object, field));
+        quote!(.owning(const { &[#(#names),*] }))
+    });
+    quote!(#core::descriptor::Route::#route::<#connector, #external>() #owned)
+}
+
+/// A field's name in JSON. The look at it is never taken: it only makes the compiler miss a field that is not there.
+fn owned_field(core: &CorePath, object: &TokenStream, field: &OwnedField) -> TokenStream {
+    let span = match field {
+        OwnedField::Field(field) => field.span(),
+        OwnedField::Name(name) => name.span(),
+    };
+    // All of it stands at the word, so that a refusal does, too.
+    let core = quote!(#core).into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    let core: TokenStream = core.collect();
+    match field {
+        OwnedField::Field(field) => {
+            let name = LitStr::new(&field.unraw().to_string(), span);
+            quote_spanned! {span=>
+                #core::__private::owned_field::<#object>(#name, |object| {
+                    let _ = &object.#field;
+                })
+            }
+        }
+        OwnedField::Name(name) => quote_spanned!(span=> #core::__private::owned_name::<#object>(#name)),
+    }
 }
 
 /// The struct's name as if it stood in the line: what is missing is missed there.

@@ -1,5 +1,6 @@
 //! A connector as its attributes describe it, once they are understood.
 
+use proc_macro2::Ident;
 use syn::{ExprPath, LitStr, Member, Type};
 
 use crate::paths::CorePath;
@@ -23,7 +24,7 @@ pub(super) struct OutgoingLine {
     pub(super) object: Type,
     /// `type = "cms.%"`, with `AnyObject` only.
     pub(super) type_pattern: Option<LitStr>,
-    /// The variants of `ObjectOperation`, in the order of an object's life; none means all.
+    /// The variants of `ObjectOperation`, in its order; none means all.
     pub(super) operations: Vec<&'static str>,
     /// The variant of `DataType`; none beside `sync`, which is one by itself.
     pub(super) data: Option<&'static str>,
@@ -48,4 +49,15 @@ pub(super) struct IncomingLine {
     /// The field that identifies it; empty for `unordered`.
     pub(super) key: Vec<Member>,
     pub(super) decode: Option<ExprPath>,
+    /// The fields that it writes; `None` for all of them.
+    pub(super) owned: Option<Vec<OwnedField>>,
+}
+
+/// A field of the host's object, as `owns(...)` names it.
+#[derive(Clone)]
+pub(super) enum OwnedField {
+    /// The struct's field.
+    Field(Ident),
+    /// A name in JSON.
+    Name(LitStr),
 }

@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::names;
 use crate::serde_names::{field_read, field_written};
 
-const OBJECT_KEYS: &[&str] = &["type", "display", "crate"];
+const OBJECT_KEYS: &[&str] = &["type", "display", "view", "crate"];
 const FIELD_KEYS: &[&str] =
     &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children"];
 
@@ -30,6 +30,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     }
     let object_type = it_has_a_type(read, errors);
     let display = it_has_a_display(read, errors);
+    let is_view = read.object.flag("view", errors).is_some();
     let id = it_has_an_id(read, errors);
     let guid = at_most_one(read, "guid", errors);
     let code_name = at_most_one(read, "code_name", errors);
@@ -38,9 +39,11 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let parent = it_is_a_reference(read, "parent", errors);
     let group = it_is_a_reference(read, "group", errors);
     let references = references(read);
+    let ownable = ownable(read);
     Some(Object {
         type_name: object_type?,
         display,
+        is_view,
         id: id?,
         guid,
         code_name,
@@ -49,6 +52,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
         parent,
         group,
         references,
+        ownable,
     })
 }
 
@@ -257,12 +261,20 @@ fn references<'i>(read: &Read<'i>) -> Vec<DeclaredReference<'i>> {
     references
 }
 
+/// Not the id and the GUID, which are the host's, nor what has no name of its own in JSON.
+fn ownable(read: &Read<'_>) -> Vec<(String, String)> {
+    let is_ownable = |field: &&Field<'_>| {
+        let is_the_hosts = ["id", "guid"].into_iter().any(|key| field.object.get(key).is_some());
+        !is_the_hosts && !field.serde.not_written && field.serde.flatten.is_none()
+    };
+    let names = |field: &Field<'_>| {
+        (field.name.unraw().to_string(), field_written(field.name, &field.serde, &read.serde))
+    };
+    read.fields.iter().filter(is_ownable).map(names).collect()
+}
+
 fn foreign_to_objects(word: &str) -> Option<String> {
     match word {
-        "view" => Some(
-            "`#[object(...)]` has no key `view`, since one struct stands for one object type: give it a `type` of its own"
-                .to_owned(),
-        ),
         _ if FIELD_KEYS.contains(&word) => Some(format!(
             "`{word}` belongs to a field, not to the struct: write `#[object({word})]` above the field"
         )),
@@ -283,6 +295,9 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
         "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
         "display" => Some(format!(
             "{attribute} has no key `display`, which belongs to the struct: did you mean `display_name`?"
+        )),
+        "view" => Some(format!(
+            "`view` in {attribute} belongs to the struct: write `#[object(type = ..., view)]` above the struct"
         )),
         "type" | "crate" => Some(format!(
             "`{word}` in {attribute} belongs to the struct: write `#[object({word} = ...)]` above the struct"

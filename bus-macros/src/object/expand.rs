@@ -46,6 +46,12 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             }
         }
     });
+    let fields = object.ownable.iter().map(|(in_rust, in_json)| quote!((#in_rust, #in_json)));
+    let is_view = object.is_view.then(|| {
+        quote!(
+            const IS_VIEW: ::core::primitive::bool = true;
+        )
+    });
     let guid = object.guid.map(|field| guid(core, field));
     let code_name = text(core, "code_name", object.code_name);
     let display_name = text(core, "display_name", object.display_name);
@@ -60,6 +66,11 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             const TYPE: &'static ::core::primitive::str = #type_name;
             const DISPLAY: &'static ::core::primitive::str = #display;
             const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
+            #is_view
+            const FIELDS: &'static [(
+                &'static ::core::primitive::str,
+                &'static ::core::primitive::str,
+            )] = &[#(#fields),*];
             fn id(&self) -> &#id_type {
                 &self.#id_name
             }

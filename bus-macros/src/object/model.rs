@@ -7,6 +7,8 @@ pub(super) struct Object<'i> {
     /// Its object type, `app.user`.
     pub(super) type_name: LitStr,
     pub(super) display: String,
+    /// Whether it shows a part of what another struct declares.
+    pub(super) is_view: bool,
     pub(super) id: Marked<'i>,
     pub(super) guid: Option<Marked<'i>>,
     pub(super) code_name: Option<Marked<'i>>,
@@ -15,6 +17,8 @@ pub(super) struct Object<'i> {
     pub(super) parent: Option<Marked<'i>>,
     pub(super) group: Option<Marked<'i>>,
     pub(super) references: Vec<DeclaredReference<'i>>,
+    /// The fields that an external system may own: their names in Rust and in JSON.
+    pub(super) ownable: Vec<(String, String)>,
 }
 
 /// A field that `#[object(...)]` gives a part to play.

@@ -58,6 +58,7 @@ pub(crate) async fn deliver(
         data_type: claimed.data_type,
         attempt: claimed.attempt,
         idempotency_key: claimed.idempotency_key,
+        site: claimed.site.clone(),
         external_id,
         origin: claimed.origin.clone(),
         logged_at: claimed.logged_at,

@@ -14,7 +14,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Two connectors of one name, or two structs for one object type: the error names both places. A crate that is
+    /// Two connectors of one name, or two structs that declare one object type, neither as a view: the error names both places. A crate that is
     /// only listed in `Cargo.toml` is not linked and therefore not found; `use that_crate as _;` links it.
     pub fn discover() -> Result<Self, BusError> {
         let connectors = inventory::iter::<LinkedConnector>.into_iter().map(|linked| linked.0);
@@ -30,8 +30,10 @@ impl Registry {
         let mut registry = Self { connectors: BTreeMap::new(), objects: BTreeMap::new() };
         for connector in connectors {
             check_names(connector)?;
+            check_types(connector)?;
             if let Some(first) = registry.connectors.insert(connector.name, connector) {
-                return Err(twice("connector", connector.name, &first.place, &connector.place));
+                let remedy = "rename one of them";
+                return Err(twice("connector", connector.name, &first.place, &connector.place, remedy));
             }
         }
         for object in objects {
@@ -42,13 +44,25 @@ impl Registry {
                 );
                 return Err(BusError::new(BusErrorKind::Discovery, message));
             }
-            if let Some(first) = registry.objects.insert(object.object_type, object)
-                && first.place != object.place
-            {
-                return Err(twice("object type", object.object_type, &first.place, &object.place));
-            }
+            registry.add(object)?;
         }
         Ok(registry)
+    }
+
+    /// A type is what the struct says that declares it; where there are views only, the first by its place.
+    fn add(&mut self, object: &'static ObjectDescriptor) -> Result<(), BusError> {
+        let Some(known) = self.objects.insert(object.object_type, object) else { return Ok(()) };
+        if !known.is_view && !object.is_view && known.place != object.place {
+            let name = object.object_type;
+            let remedy =
+                format!("rename one of them, or make one a view: `#[object(type = \"{name}\", view)]`");
+            return Err(twice("object type", name, &known.place, &object.place, &remedy));
+        }
+        let rank = |one: &ObjectDescriptor| (one.is_view, one.place.to_string());
+        if rank(known) < rank(object) {
+            self.objects.insert(known.object_type, known);
+        }
+        Ok(())
     }
 }
 
@@ -74,7 +88,25 @@ fn check_names(connector: &ConnectorDescriptor) -> Result<(), BusError> {
     Ok(())
 }
 
-fn twice(what: &str, name: &str, first: &Place, second: &Place) -> BusError {
+/// A delivery of an object type goes to the first line that names it: a second struct for that type would never be
+/// called.
+fn check_types(connector: &ConnectorDescriptor) -> Result<(), BusError> {
+    let mut types = BTreeMap::new();
+    for route in connector.outgoing() {
+        let Some(object_type) = route.exact_type else { continue };
+        if *types.entry(object_type).or_insert_with(route.rust_type) != (route.rust_type)() {
+            let message = format!(
+                "connector `{}` at {} takes objects of type `{object_type}` as two structs, and only the first would \
+                 ever be called; name one of them in all of its lines",
+                connector.name, connector.place
+            );
+            return Err(BusError::new(BusErrorKind::Discovery, message));
+        }
+    }
+    Ok(())
+}
+
+fn twice(what: &str, name: &str, first: &Place, second: &Place, remedy: &str) -> BusError {
     // The linker promises no order: the message must not depend on it.
     let (mut one, mut two) = (first.to_string(), second.to_string());
     if one > two {
@@ -82,6 +114,6 @@ fn twice(what: &str, name: &str, first: &Place, second: &Place) -> BusError {
     }
     BusError::new(
         BusErrorKind::Discovery,
-        format!("the {what} `{name}` is declared twice, at {one} and at {two}; rename one of them"),
+        format!("the {what} `{name}` is declared twice, at {one} and at {two}; {remedy}"),
     )
 }

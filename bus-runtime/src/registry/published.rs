@@ -49,7 +49,7 @@ impl Line {
     fn into_subscription(self) -> Subscription {
         Subscription {
             object_type: kept(self.object_type),
-            operations: kept_operations(&self.operations),
+            operations: kept_operations(self.operations),
             data_type: self.data_type,
             sync: self.sync,
             site: match self.site {
@@ -78,20 +78,19 @@ fn kept(text: String) -> &'static str {
     text
 }
 
-/// Of operations there are few: each choice of them is a constant.
-fn kept_operations(operations: &[ObjectOperation]) -> &'static [ObjectOperation] {
-    use ObjectOperation::{Create, Delete, Update};
-    let has = |operation| operations.contains(&operation);
-    match (has(Create), has(Update), has(Delete)) {
-        (false, false, false) => &[],
-        (true, false, false) => &[Create],
-        (false, true, false) => &[Update],
-        (false, false, true) => &[Delete],
-        (true, true, false) => &[Create, Update],
-        (true, false, true) => &[Create, Delete],
-        (false, true, true) => &[Update, Delete],
-        (true, true, true) => &[Create, Update, Delete],
+/// The same for a list of operations; in one order, so that each choice of them is kept once.
+fn kept_operations(mut operations: Vec<ObjectOperation>) -> &'static [ObjectOperation] {
+    static LISTS: Mutex<Option<HashSet<&'static [ObjectOperation]>>> = Mutex::new(None);
+    operations.sort_unstable();
+    operations.dedup();
+    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let lists = lists.get_or_insert_default();
+    if let Some(known) = lists.get(operations.as_slice()) {
+        return known;
     }
+    let operations: &'static [ObjectOperation] = operations.leak();
+    lists.insert(operations);
+    operations
 }
 
 #[cfg(test)]
@@ -114,6 +113,14 @@ mod tests {
         assert!(
             std::ptr::eq(kept("app.user".to_owned()), kept("app.user".to_owned())),
             "each text is kept once"
+        );
+        let [create, delete] = [ObjectOperation::Create, ObjectOperation::Delete];
+        assert!(
+            std::ptr::eq(
+                kept_operations(vec![create, delete]),
+                kept_operations(vec![delete, create, delete])
+            ),
+            "each choice of operations is kept once"
         );
         assert!(read(&serde_json::json!([{ "object_type": 1 }])).is_empty());
     }

@@ -271,9 +271,8 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
     let owner = own(&*bench.store, &incoming).await;
-    let policies = ErrorPolicy::ALL.into_iter().enumerate();
-    for (number, policy) in policies {
-        let operation = ObjectOperation::ALL[number % ObjectOperation::ALL.len()];
+    for (number, operation) in ObjectOperation::ALL.into_iter().enumerate() {
+        let policy = ErrorPolicy::ALL[number % ErrorPolicy::ALL.len()];
         let data_type = DataType::ALL[number % DataType::ALL.len()];
         let delivery = NewDelivery {
             connector: connector("crm"),

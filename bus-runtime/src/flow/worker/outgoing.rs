@@ -161,7 +161,10 @@ impl Worker {
         let living = match claimed.operation {
             ObjectOperation::Update => return Ok(None),
             ObjectOperation::Create if known.get(key, claimed.task).is_some() => return Ok(None),
-            ObjectOperation::Create | ObjectOperation::Delete => self.shared.store.object(key).await?,
+            ObjectOperation::Create
+            | ObjectOperation::Delete
+            | ObjectOperation::AddToSite
+            | ObjectOperation::RemoveFromSite => self.shared.store.object(key).await?,
         };
         let Some(living) = living else {
             return Ok((claimed.operation == ObjectOperation::Delete).then_some(payload));

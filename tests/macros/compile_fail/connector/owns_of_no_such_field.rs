@@ -4,7 +4,7 @@ use bus_core::connector;
 use bus_tests_macros::{Contact, connects, prepares};
 
 #[connector(name = "crm")]
-#[incoming(Contact, key = uid, owns(login))]
+#[incoming(Contact, key = uid, owns(logn))]
 struct Crm;
 
 connects!(Crm);

@@ -4,7 +4,7 @@ use bus_core::BusObject;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, BusObject)]
-#[object(type = "app.user", view)]
+#[object(type = "app.user", view = "short")]
 struct User {
     #[object(id)]
     id: i64,

@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use bus_core::BusObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, BusObject)]
+#[object(type = "app.user")]
+struct User {
+    #[object(id, view)]
+    id: i64,
+}
+
+fn is_an_object<T: BusObject>() {}
+
+fn main() {
+    is_an_object::<User>();
+}
