@@ -17,6 +17,7 @@ mod deleted_connector;
 mod disabled_and_paused;
 mod error_policies;
 mod explain;
+mod generic_connector;
 mod history;
 mod idempotency;
 mod in_queue_order;
