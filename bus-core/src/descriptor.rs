@@ -189,6 +189,10 @@ impl fmt::Debug for ConnectorDescriptor {
 pub trait DescribedConnector {
     /// Its descriptor, the same that the linker finds.
     const DESCRIPTOR: &'static ConnectorDescriptor;
+
+    /// Why `register!` must not register it: it is registered already, and where.
+    #[doc(hidden)]
+    const REGISTERED: Option<&'static str> = None;
 }
 
 /// An object type that knows its own descriptor: written by `#[derive(BusObject)]`.

@@ -43,6 +43,7 @@ pub mod operation;
 pub mod parts;
 pub mod payload;
 pub mod reference;
+mod register;
 pub mod settings;
 pub mod site;
 pub mod subscription;

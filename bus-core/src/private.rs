@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::change::ChangeSummary;
 use crate::connector::{Applicable, Connector};
-use crate::descriptor::{ConnectorDescriptor, ObjectDescriptor};
+use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, Place};
 use crate::failure::Failure;
 use crate::object::BusObject;
 use crate::reference::{Ref, ReferenceTarget};
@@ -24,6 +24,15 @@ inventory::collect!(LinkedConnector);
 /// An object type that the linker found.
 pub struct LinkedObject(pub &'static ObjectDescriptor);
 inventory::collect!(LinkedObject);
+
+/// The descriptor of a connector that the application registers, standing where it does so.
+#[track_caller]
+pub const fn registered<C: DescribedConnector>(place: Place) -> ConnectorDescriptor {
+    if let Some(refusal) = C::REGISTERED {
+        panic!("{}", refusal);
+    }
+    C::DESCRIPTOR.place(place)
+}
 
 /// What can be a key: whatever has a text.
 #[diagnostic::on_unimplemented(

@@ -101,6 +101,26 @@ fn a_connector_that_blocks() {
 }
 
 #[test]
+fn a_connector_that_is_generic_over_its_transport() {
+    check(
+        "generic",
+        connector::connector(
+            quote!(name = "acme"),
+            quote! {
+                #[outgoing(User, filter = Self::wants)]
+                #[incoming(Contact, key = uid)]
+                struct Acme<T: Transport, const N: usize>
+                where
+                    T::Body: Body,
+                {
+                    transport: [T; N],
+                }
+            },
+        ),
+    );
+}
+
+#[test]
 fn a_connector_with_a_mistake() {
     check(
         "mistake",

@@ -39,8 +39,9 @@ mod suggest;
 /// | `blocking` | its code blocks its thread: it implements `blocking::Outgoing<T>` and `blocking::Incoming<E>` instead | it is async |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
 ///
-/// The first line of the doc comment is what operators read about it. The struct has no type parameters. A connector
-/// with `blocking` code has a module of its own, `bus_core::blocking`, which says what its threads may and may not.
+/// The first line of the doc comment is what operators read about it. A struct may have type parameters, such as the
+/// transport that a library leaves to its users, with the bounds that its impls ask for. It is not found then until the
+/// application registers it: `bus_core::register!(acme::Acme<Http>)`. A connector with `blocking` code has a module of its own, `bus_core::blocking`, which says what its threads may and may not.
 ///
 /// ```
 /// use bus_core::{

@@ -16,7 +16,8 @@ stories!(
     a_panicking_listener_costs_its_own_task_and_nothing_else,
     a_failed_flush_delivers_again_in_order,
     an_object_bound_to_another_id_than_its_key_is_the_right_one,
-    two_tasks_of_one_external_object_make_one
+    two_tasks_of_one_external_object_make_one,
+    a_connector_writes_only_what_it_owns
 );
 
 /// Loses its connection over whoever is called `poison`; panics when it is asked about whoever is called `mine`.
@@ -189,6 +190,50 @@ async fn an_object_bound_to_another_id_than_its_key_is_the_right_one(bus: TestBu
     let seven: User = bus.objects().find("5").await.unwrap().unwrap();
     assert_eq!((five.name.as_str(), seven.name.as_str()), ("1", "5"));
     assert_eq!(bus.store().bindings(&"shop".parse().unwrap(), None, 10).await.unwrap().len(), 2);
+}
+
+/// Owns the name of a user, and writes everything that it is handed.
+#[connector(name = "liar")]
+#[incoming(Contact, key = uid, owns(name))]
+struct Liar;
+
+impl Connector for Liar {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl Incoming<Contact> for Liar {
+    type Object = User;
+    async fn prepare_internal_object(
+        &self,
+        received: Received<Contact, User>,
+        _: &Cx,
+    ) -> Result<Prepared<User>, Failure> {
+        let Contact { login, name, .. } = received.object;
+        // It does not even begin with what is there.
+        Ok(User { note: Some("from the liar".to_owned()), ..User::new(&login, &name) }.into())
+    }
+}
+
+async fn a_connector_writes_only_what_it_owns(bus: TestBus) {
+    let bus = bus.connector::<Liar>("liar").object::<User>().start().await;
+    let mut ada = User { note: Some("likes tea".to_owned()), ..User::new("ada", "Ada") };
+    bus.objects().save(&mut ada).await.unwrap();
+    for name in ["Ada Lovelace", "Countess Ada"] {
+        let contact = Contact::new("003", "ada", name);
+        bus.process_external_task(ExternalTask::update::<Liar, _>("liar", &contact)).await.unwrap();
+        bus.until_idle().await;
+        let found = bus.objects().load::<User>(&ada.id).await.unwrap().unwrap();
+        assert_eq!((found.name.as_str(), found.note.as_deref()), (name, Some("likes tea")));
+    }
+    // A new one is the external system's, all of it.
+    let contact = Contact::new("004", "bob", "Bob");
+    bus.process_external_task(ExternalTask::create::<Liar, _>("liar", &contact)).await.unwrap();
+    bus.until_idle().await;
+    let bob = bus.objects().find::<User>("bob").await.unwrap().unwrap();
+    assert_eq!(bob.note.as_deref(), Some("from the liar"));
 }
 
 async fn two_tasks_of_one_external_object_make_one(bus: TestBus) {

@@ -18,6 +18,7 @@ mod disabled_and_paused;
 mod error_policies;
 mod explain;
 mod full_store;
+mod generic_connector;
 mod history;
 mod idempotency;
 mod identity;

@@ -22,7 +22,7 @@ mod patterns;
 pub(super) fn check(read: &Read, errors: &mut Errors) -> Connector {
     read.connector.refuse_repeats(errors);
     read.connector.refuse_unknown(connector::KEYS, connector::foreign, errors);
-    connector::it_is_not_generic(read, errors);
+    connector::its_parameters_can_be_part_of_it(read, errors);
     connector::it_has_a_line(read, errors);
     let connector = Connector {
         core: CorePath::new(read.connector.crate_path(errors)),

@@ -1,6 +1,6 @@
 //! From a connector to tokens: the struct, untouched, and what a person could have written beside it.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -10,7 +10,7 @@ use super::model::{Connector, IncomingLine, OutgoingLine, OwnedField, Site};
 use crate::errors::Errors;
 use crate::paths::CorePath;
 
-/// The struct, the declared half of each line, and the descriptor that the linker finds.
+/// The struct, the declared half of each line, and the descriptor, which the linker finds unless the struct is generic.
 ///
 /// Where something was refused, the struct and the declared halves are written all the same, so that the author's
 /// impls find what they need and one mistake is one error.
@@ -87,30 +87,50 @@ fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
     }
 }
 
+/// The descriptor; and, unless it is one of many, what the linker finds.
 fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
     let Connector { core, name, summary, needs, .. } = connector;
     let struct_name = &item.ident;
-    let outgoing = connector.outgoing.iter().map(|line| outgoing_route(struct_name, connector, line));
-    let incoming = connector.incoming.iter().map(|line| incoming_route(struct_name, connector, line));
+    let (generics, arguments, bounds) = item.generics.split_for_impl();
+    let outgoing = connector.outgoing.iter().map(|line| outgoing_route(item, connector, line));
+    let incoming = connector.incoming.iter().map(|line| incoming_route(item, connector, line));
     let summary = (!summary.is_empty()).then(|| quote!(.summary(#summary)));
     let needs = (!needs.is_empty())
         .then(|| quote!(.needs(const { &[#(#core::descriptor::Need::of::<#needs>()),*] })));
     let place = place(core);
+    let is_one = item.generics.params.is_empty();
+    let registered = is_one.then(|| registered(item));
+    let linked = is_one.then(|| {
+        quote! {
+            #core::__private::inventory::submit! {
+                #core::__private::LinkedConnector(
+                    <#struct_name as #core::descriptor::DescribedConnector>::DESCRIPTOR
+                )
+            }
+        }
+    });
     quote! {
         #[automatically_derived]
-        impl #core::descriptor::DescribedConnector for #struct_name {
+        impl #generics #core::descriptor::DescribedConnector for #struct_name #arguments #bounds {
             const DESCRIPTOR: &'static #core::descriptor::ConnectorDescriptor =
-                &#core::descriptor::ConnectorDescriptor::new::<#struct_name>(#name)
+                &#core::descriptor::ConnectorDescriptor::new::<#struct_name #arguments>(#name)
                     #summary
                     .place(#place)
                     .routes(const { &[#(#outgoing,)* #(#incoming,)*] })
                     #needs;
+            #registered
         }
-        #core::__private::inventory::submit! {
-            #core::__private::LinkedConnector(
-                <#struct_name as #core::descriptor::DescribedConnector>::DESCRIPTOR
-            )
-        }
+        #linked
+    }
+}
+
+/// Why it is not registered once more.
+fn registered(item: &ItemStruct) -> TokenStream {
+    let begin = format!("`{}` is registered already, by `#[connector(...)]` at ", item.ident);
+    quote! {
+        const REGISTERED: ::core::option::Option<&'static ::core::primitive::str> = ::core::option::Option::Some(
+            ::core::concat!(#begin, ::core::file!(), ":", ::core::line!(), "; take this `register!` away")
+        );
     }
 }
 
@@ -139,7 +159,7 @@ pub(crate) fn place(core: &CorePath) -> TokenStream {
     }
 }
 
-fn outgoing_route(struct_name: &Ident, connector: &Connector, line: &OutgoingLine) -> TokenStream {
+fn outgoing_route(item: &ItemStruct, connector: &Connector, line: &OutgoingLine) -> TokenStream {
     let Connector { core, blocking, .. } = connector;
     let route = if *blocking { quote!(outgoing_blocking) } else { quote!(outgoing) };
     let OutgoingLine { object, code_name, .. } = line;
@@ -157,16 +177,17 @@ fn outgoing_route(struct_name: &Ident, connector: &Connector, line: &OutgoingLin
         Site::Named(site) => Some(quote!(.site(#site))),
     };
     let code_name = code_name.as_ref().map(|code_name| quote!(.code_name(#code_name)));
+    let connector = type_at(item, object);
     let filter = if let Some(filter) = &line.filter {
         quote! {
             ::core::option::Option::Some(|change, settings| {
-                #core::__private::run_filter::<#struct_name>(change, settings, #filter)
+                #core::__private::run_filter::<#connector>(change, settings, #filter)
             })
         }
     } else {
         quote!(::core::option::Option::None)
     };
-    let connector = at(struct_name, object);
+
     quote! {
         #core::descriptor::Route::#route::<#connector, #object>(
             #core::Subscription::#subscription #operations #data #sync #site #code_name,
@@ -175,11 +196,11 @@ fn outgoing_route(struct_name: &Ident, connector: &Connector, line: &OutgoingLin
     }
 }
 
-fn incoming_route(struct_name: &Ident, connector: &Connector, line: &IncomingLine) -> TokenStream {
+fn incoming_route(item: &ItemStruct, connector: &Connector, line: &IncomingLine) -> TokenStream {
     let Connector { core, blocking, .. } = connector;
     let route = if *blocking { quote!(incoming_blocking) } else { quote!(incoming) };
     let external = &line.external;
-    let connector = at(struct_name, external);
+    let connector = type_at(item, external);
     let owned = line.owned.as_ref().map(|fields| {
         let implemented = if *blocking { quote!(#core::blocking::Incoming) } else { quote!(#core::Incoming) };
         let object = quote!(<#connector as #implemented<#external>>::Object);
@@ -196,11 +217,7 @@ fn owned_field(core: &CorePath, object: &TokenStream, field: &OwnedField) -> Tok
         OwnedField::Name(name) => name.span(),
     };
     // All of it stands at the word, so that a refusal does, too.
-    let core = quote!(#core).into_iter().map(|mut token| {
-        token.set_span(span);
-        token
-    });
-    let core: TokenStream = core.collect();
+    let core = at(quote!(#core), span);
     match field {
         OwnedField::Field(field) => {
             let name = LitStr::new(&field.unraw().to_string(), span);
@@ -214,11 +231,19 @@ fn owned_field(core: &CorePath, object: &TokenStream, field: &OwnedField) -> Tok
     }
 }
 
-/// The struct's name as if it stood in the line: what is missing is missed there.
-fn at(struct_name: &Ident, line: &Type) -> Ident {
-    let mut name = struct_name.clone();
-    name.set_span(line.span());
-    name
+/// The struct's type as if it stood in the line: what is missing is missed there.
+fn type_at(item: &ItemStruct, line: &Type) -> TokenStream {
+    let name = &item.ident;
+    let (_, arguments, _) = item.generics.split_for_impl();
+    at(quote!(#name #arguments), line.span())
+}
+
+fn at(tokens: TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    moved.collect()
 }
 
 fn distinct<'t>(types: impl Iterator<Item = &'t Type>) -> Vec<&'t Type> {

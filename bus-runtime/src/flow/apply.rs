@@ -164,7 +164,7 @@ impl Application<'_> {
             if claimed.operation == ObjectOperation::Delete {
                 return Ok(self.completed(claimed));
             }
-            return self.write(claimed, parts, own, existing, translator.learned).await;
+            return self.write(claimed, parts, own, existing, translator.learned, route.owned).await;
         }
         Err(ended(
             claimed,
@@ -191,8 +191,9 @@ impl Application<'_> {
         own: Option<(ObjectType, String)>,
         existing: Option<Stored>,
         learned: Vec<Binding>,
+        owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
-        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref()).await?;
+        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
         let origin = Some(&self.enlisted.record.name);
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;

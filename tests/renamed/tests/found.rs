@@ -3,13 +3,35 @@
 use bus_tests_renamed::{Company, Minutes, Register, RegisterSettings};
 use words::__private::{LinkedConnector, LinkedObject, inventory};
 use words::descriptor::DescribedConnector;
-use words::{Accepts, BusObject, Settings};
+use words::{Accepts, BusObject, Change, Connector, Cx, Failure, NoSettings, Outgoing, Settings, connector};
+
+/// Asks the register over whichever wire.
+#[connector(name = "inquiry", crate = words)]
+#[outgoing(Company)]
+struct Inquiry<Wire: Send + Sync + 'static> {
+    _wire: Wire,
+}
+
+impl<Wire: Send + Sync + 'static> Connector for Inquiry<Wire> {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Err(Failure::reject("there is no wire"))
+    }
+}
+
+impl<Wire: Send + Sync + 'static> Outgoing<Company> for Inquiry<Wire> {
+    async fn deliver(&self, _: Change<Company>, _: &Cx) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+words::register!(Inquiry<()>);
 
 #[test]
 fn a_connector_of_a_crate_that_renamed_the_bus_is_found() {
     let mut names: Vec<_> = inventory::iter::<LinkedConnector>().map(|linked| linked.0.name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["minutes", "register"]);
+    assert_eq!(names, ["inquiry", "minutes", "register"]);
     assert!(Minutes::DESCRIPTOR.blocks());
     assert!(Minutes::DESCRIPTOR.outgoing().all(|route| route.subscription.sync));
 

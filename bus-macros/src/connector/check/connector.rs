@@ -1,7 +1,7 @@
 //! What `#[connector(...)]` says, and the struct beneath it.
 
 use quote::ToTokens;
-use syn::{LitStr, Type};
+use syn::{GenericParam, Generics, LitStr, Type, TypeParam, WherePredicate};
 
 use super::{incoming, outgoing};
 use crate::connector::parse::{Read, type_text};
@@ -11,20 +11,35 @@ use crate::names;
 
 pub(super) const KEYS: &[&str] = &["name", "needs", "blocking", "crate"];
 
-/// A generic struct is many types, and a name can stand for one only.
-pub(super) fn it_is_not_generic(read: &Read, errors: &mut Errors) {
-    let item = &read.item;
-    if item.generics.params.is_empty() {
-        return;
+/// A connector lives as long as the program. Its impls hold for each of its parameters, so that the struct says what they
+/// ask of it: one without a bound can be no part of anything that lives so long.
+pub(super) fn its_parameters_can_be_part_of_it(read: &Read, errors: &mut Errors) {
+    let Read { item, .. } = read;
+    for parameter in &item.generics.params {
+        match parameter {
+            GenericParam::Lifetime(lifetime) => errors.refuse(
+                lifetime,
+                format!("`{}` lives as long as the program and borrows nothing: take `{}` away", item.ident, lifetime.lifetime),
+            ),
+            GenericParam::Type(parameter) if !is_bounded(parameter, &item.generics) => errors.refuse(
+                parameter,
+                format!(
+                    "`{0}` of `{1}` may be anything, and a connector holds only what can be shared for good: write what \
+                     its impls ask of it on the struct, too, such as `{0}: Transport` or `{0}: Send + Sync + 'static`",
+                    parameter.ident, item.ident
+                ),
+            ),
+            GenericParam::Type(_) | GenericParam::Const(_) => {}
+        }
     }
-    errors.refuse(
-        &item.generics,
-        format!(
-            "`#[connector(...)]` on `{0}` names one connector, but a generic struct is many: wrap it in a struct \
-             without parameters and put the attribute there",
-            item.ident
-        ),
-    );
+}
+
+fn is_bounded(parameter: &TypeParam, generics: &Generics) -> bool {
+    let predicates = generics.where_clause.iter().flat_map(|bounds| &bounds.predicates);
+    let is_it = |ty: &Type| matches!(ty, Type::Path(path) if path.path.is_ident(&parameter.ident));
+    let mut bounded =
+        predicates.filter(|one| matches!(one, WherePredicate::Type(one) if is_it(&one.bounded_ty)));
+    !parameter.bounds.is_empty() || bounded.next().is_some()
 }
 
 /// A connector without lines is never called.

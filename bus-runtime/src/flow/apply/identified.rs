@@ -8,18 +8,23 @@ use super::{Application, NotApplied, ended};
 use crate::flow::change::Stored;
 
 impl Application<'_> {
-    /// The object as it will be: laid over what is there, with the identity of what is there, or a new one.
+    /// The object as it will be: laid over what is there, of which only what the connector owns is changed, with the
+    /// identity of what is there, or a new one.
     pub(super) async fn identified(
         &self,
         claimed: &Claimed,
         mut parts: ObjectParts,
         existing: Option<&Stored>,
         own: Option<&(ObjectType, String)>,
+        owned: Option<&[&str]>,
     ) -> Result<Stored, NotApplied> {
         let unwritable =
             |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
         let identity = match existing {
             Some(stored) => {
+                if let Some(owned) = owned {
+                    parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
+                }
                 parts.payload = parts.payload.laid_over(stored.payload.clone());
                 Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
             }

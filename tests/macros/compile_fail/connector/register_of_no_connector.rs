@@ -1,0 +1,7 @@
+#![allow(unused)]
+
+struct Crm;
+
+bus_core::register!(Crm);
+
+fn main() {}
