@@ -261,6 +261,7 @@ macro_rules! for_every_law {
             due::what_is_due_before_what_was_charged_comes_without_it
             due::fresh_work_comes_first_when_it_is_wanted
             due::alternating_claims_starve_neither_kind
+            due::a_claim_ahead_brings_only_what_is_fresh
             deferral::what_is_deferred_is_scheduled_and_not_charged
             deferral::what_is_deferred_to_now_is_available
             deferral::deferrals_in_a_row_are_counted

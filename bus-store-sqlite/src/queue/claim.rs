@@ -36,9 +36,11 @@ impl Write for ClaimWrite {
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Claim>, Fault> {
         let queue = owned(session, &self.ownership)?;
         let mut turn = Turn::new(session, queue, self.now);
-        match queue.scope {
-            Scope::Key => turn.claim(self.wanted)?,
-            Scope::Queue => turn.claim_in_queue_order(self.wanted)?,
+        match (queue.scope, self.wanted.first) {
+            (Scope::Key, First::OnlyFresh) => turn.claim_ahead(self.wanted.limit)?,
+            (Scope::Key, _) => turn.claim(self.wanted)?,
+            (Scope::Queue, First::OnlyFresh) => {}
+            (Scope::Queue, _) => turn.claim_in_queue_order(self.wanted)?,
         }
         turn.write_cursor()?;
         if turn.claimed.is_empty() && turn.moved >= MOVES_PER_TURN_MAX {
@@ -263,6 +265,29 @@ impl<'t, 's> Turn<'t, 's> {
             }
         }
         Ok(())
+    }
+
+    /// Claims what is fresh in the line, up to the first that may not run beside what is claimed already: that is left for a
+    /// claim that finds nothing else, which sets it aside if it has to. Nothing where others have their turn first.
+    fn claim_ahead(&mut self, limit: usize) -> Result<(), Fault> {
+        if !self.due(1)?.is_empty() || self.has_fresh_at_the_side()? {
+            return Ok(());
+        }
+        let window = self.keys_in_line(self.queue.claimed_to)?;
+        for (claimed, has_lane) in self.page(limit.min(PAGE_ROWS))? {
+            if has_lane || window.contains(&claimed.key) {
+                break;
+            }
+            self.queue.claimed_to = claimed.delivery.0;
+            let claimed = self.with_task(claimed)?;
+            self.claimed.push(claimed);
+        }
+        Ok(())
+    }
+
+    fn has_fresh_at_the_side(&self) -> Result<bool, Fault> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_lane WHERE queue = ?1 AND kind = 0)";
+        Ok(self.session.prepare(sql)?.query_row([self.queue.id], |row| row.get(0))?)
     }
 
     fn move_aside(&mut self, seq: i64) -> Result<(), Fault> {
