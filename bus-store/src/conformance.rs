@@ -262,6 +262,7 @@ macro_rules! for_every_law {
             due::what_is_due_before_what_was_charged_comes_without_it
             due::fresh_work_comes_first_when_it_is_wanted
             due::alternating_claims_starve_neither_kind
+            due::a_claim_ahead_brings_only_what_is_fresh
             deferral::what_is_deferred_is_scheduled_and_not_charged
             deferral::what_is_deferred_to_now_is_available
             deferral::deferrals_in_a_row_are_counted
@@ -396,6 +397,7 @@ macro_rules! for_every_law {
             wake::a_wait_is_asked_again_when_nothing_arrives
             wake::one_arrival_wakes_all_who_wait
             wake::who_waits_no_more_is_not_woken
+            kept::what_was_put_back_in_a_queue_in_order_is_fresh_in_its_order
             kept::nothing_is_handed_over_while_what_stood_aside_runs
             kept::an_object_wakes_what_waits_for_a_binding_that_is_there
             kept::a_row_of_deferrals_keeps_its_beginning
@@ -425,6 +427,7 @@ mod tests {
             include_str!("conformance/claim_for.rs"),
             include_str!("conformance/connectors.rs"),
             include_str!("conformance/deferral.rs"),
+            include_str!("conformance/deleted.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/ending.rs"),
             include_str!("conformance/history.rs"),

@@ -130,6 +130,10 @@ pub enum First {
     Due,
     /// What is fresh; what is due has what is left.
     Fresh,
+    /// Nothing but what is fresh, for an owner that still works on its last claim: never what was charged, which is claimed
+    /// alone; and nothing while anything is due, nor where order is kept within the queue, so that the next claim gives that
+    /// its turn. It may bring less than is ready.
+    OnlyFresh,
 }
 
 impl Wanted {

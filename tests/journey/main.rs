@@ -27,6 +27,7 @@ mod incoming_objects;
 mod incoming_references;
 mod logged_while_idle;
 mod long_words;
+mod many_queued;
 mod observer_and_veto;
 mod operator_verbs;
 mod other_processes;

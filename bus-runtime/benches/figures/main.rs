@@ -18,6 +18,7 @@ mod logging;
 mod measure;
 mod queue;
 mod report;
+mod typing;
 
 use std::env;
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ fn main() {
         }
         if is_wanted("import") {
             importing::run(folder.path(), &plan).await;
+        }
+        if is_wanted("typing") {
+            typing::run(&plan, &mut report);
         }
         if is_wanted("queue") {
             queue::run(folder.path(), &plan, &mut report).await;

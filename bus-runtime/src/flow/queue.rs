@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus_core::Timestamp;
 use bus_store::{
-    Acquired, Claim, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
+    Acquired, Claim, Claimed, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Ordering, Processing};
 use crate::shared::Shared;
 
-/// The most deliveries that are claimed at once: what a crash can charge an attempt without a call.
+/// The most deliveries that are claimed at once. The next may be claimed while these are worked on, so that a crash can
+/// charge an attempt without a call to twice as many.
 pub(crate) const CLAIM_MAX: usize = 100;
 
 /// A queue that this process owns.
@@ -85,7 +86,7 @@ impl OwnedQueue {
     fn wanted(&mut self) -> Wanted {
         let next = match self.first {
             First::Due => First::Fresh,
-            First::Fresh => First::Due,
+            First::Fresh | First::OnlyFresh => First::Due,
         };
         Wanted { limit: self.claim_max, first: std::mem::replace(&mut self.first, next) }
     }
@@ -104,6 +105,23 @@ impl OwnedQueue {
             self.shared.store.claim(&self.ownership, wanted, now),
         );
         Ok((settled?, rings, claim?))
+    }
+
+    /// Writes outcomes, and claims what is fresh while what was claimed before is worked on; with both, the outcomes are
+    /// written first. Whoever is to wait for it has to poll it.
+    pub(crate) fn settle_and_claim_ahead(
+        &self,
+        outcomes: Commit,
+    ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send + use<> {
+        let (shared, ownership) = (Arc::clone(&self.shared), self.ownership.clone());
+        let wanted = Wanted { limit: self.claim_max, first: First::OnlyFresh };
+        async move {
+            let now = shared.now();
+            let (settled, claim) =
+                tokio::join!(shared.store.commit(outcomes), shared.store.claim(&ownership, wanted, now));
+            settled?;
+            Ok(claim?.deliveries)
+        }
     }
 
     /// Returns when the bell has rung since the last claim, or something becomes due.

@@ -4,7 +4,7 @@
 //! Longer than other files because both directions stand in it: what one does, the other undoes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::instance::Instance;
@@ -69,22 +69,39 @@ pub(crate) struct Translator<'a> {
 /// What is known of external ids: read once for a claim, then kept up to date by what its deliveries bind, side by side
 /// as they may run.
 #[derive(Debug, Default)]
-pub(crate) struct ExternalIds(Mutex<HashMap<ObjectKey, Option<ExternalId>>>);
+pub(crate) struct ExternalIds {
+    known: Mutex<HashMap<ObjectKey, Option<ExternalId>>>,
+    /// What is known for the claim that was made while this one is worked on: it learns what is bound here.
+    next: OnceLock<Weak<Self>>,
+}
 
 impl ExternalIds {
-    /// Asks the identity map about these objects, all at once.
+    /// For a claim that is made while this one is worked on. To be called before the store is asked for it.
+    pub(crate) fn next(&self) -> Arc<Self> {
+        let next = Arc::default();
+        // Not kept alive by a call of the first claim that takes long: there may be many claims meanwhile.
+        self.next.get_or_init(|| Arc::downgrade(&next));
+        next
+    }
+
+    /// Asks the identity map about these objects, all at once. What was bound in the meantime is newer than its answer.
     pub(crate) async fn read(
+        &self,
         shared: &Shared,
         connector: &ConnectorName,
         mut objects: Vec<ObjectKey>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<(), StoreError> {
         objects.sort_unstable();
         objects.dedup();
         if objects.is_empty() {
-            return Ok(Self::default());
+            return Ok(());
         }
         let ids = shared.store.external_ids(connector, &objects).await?;
-        Ok(Self(Mutex::new(objects.into_iter().zip(ids).collect())))
+        let mut known = self.known();
+        for (object, id) in objects.into_iter().zip(ids) {
+            known.entry(object).or_insert(id);
+        }
+        Ok(())
     }
 
     /// What the object is called that this task knows under that id.
@@ -94,15 +111,22 @@ impl ExternalIds {
     }
 
     pub(crate) fn bind(&self, object: ObjectKey, external_id: String) {
-        self.known().insert(object, Some(ExternalId { id: external_id, ended: None }));
+        self.set(object, Some(external_id));
     }
 
-    pub(crate) fn forget(&self, object: &ObjectKey) {
-        self.known().remove(object);
+    pub(crate) fn forget(&self, object: ObjectKey) {
+        self.set(object, None);
+    }
+
+    fn set(&self, object: ObjectKey, external_id: Option<String>) {
+        if let Some(next) = self.next.get().and_then(Weak::upgrade) {
+            next.set(object.clone(), external_id.clone());
+        }
+        self.known().insert(object, external_id.map(|id| ExternalId { id, ended: None }));
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<ExternalId>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

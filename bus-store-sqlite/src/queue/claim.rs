@@ -1,5 +1,6 @@
 //! Claiming: what is due and what is fresh, at the side and in the line.
 
+mod ahead;
 mod in_queue_order;
 
 use std::cmp::Reverse;
@@ -36,9 +37,11 @@ impl Write for ClaimWrite {
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Claim>, Fault> {
         let queue = owned(session, &self.ownership)?;
         let mut turn = Turn::new(session, queue, self.now);
-        match queue.scope {
-            Scope::Key => turn.claim(self.wanted)?,
-            Scope::Queue => turn.claim_in_queue_order(self.wanted)?,
+        match (queue.scope, self.wanted.first) {
+            (Scope::Key, First::OnlyFresh) => turn.claim_ahead(self.wanted.limit)?,
+            (Scope::Key, _) => turn.claim(self.wanted)?,
+            (Scope::Queue, First::OnlyFresh) => {}
+            (Scope::Queue, _) => turn.claim_in_queue_order(self.wanted)?,
         }
         turn.write_cursor()?;
         if turn.claimed.is_empty() && turn.moved >= MOVES_PER_TURN_MAX {
@@ -184,7 +187,8 @@ impl<'t, 's> Turn<'t, 's> {
         let mut update = self.session.prepare(sql)?;
         let mut rows = update.query([queue, seq])?;
         let Some(row) = rows.next()? else { return Ok(()) };
-        let mut claimed = self.claimed(row)?;
+        let mut claimed = delivery(row)?;
+        self.add_task(&mut claimed)?;
         claimed.attempt = small_count(row.get(6)?);
         claimed.asks = small_count(row.get(7)?);
         claimed.waiting_since = row.get::<_, Option<i64>>(8)?.map(Timestamp::from_micros);
@@ -257,7 +261,6 @@ impl<'t, 's> Turn<'t, 's> {
                     self.move_aside(seq)?;
                     continue;
                 }
-                let claimed = self.with_task(claimed)?;
                 self.claimed.push(claimed);
             }
         }
@@ -269,16 +272,24 @@ impl<'t, 's> Turn<'t, 's> {
         move_aside(self.session, self.queue.id, seq)
     }
 
-    /// The next rows of the line after this one, without their tasks, and whether their key has a lane.
+    /// The next rows of the line after this one, and whether their key has a lane; with their tasks where it has none,
+    /// since all the others are not claimed from there.
     fn page(&mut self, after: i64, rows: usize) -> Result<Vec<(Claimed, bool)>, Fault> {
-        let sql = "SELECT p.seq, p.key, p.task, p.data_type, p.policy, p.idempotency_key, l.kind IS NOT NULL
-                   FROM bus_pending p LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
+        let sql =
+            "SELECT p.seq, p.key, p.task, p.data_type, p.policy, p.idempotency_key, t.subject, t.operation,
+                       t.content_type, t.site, t.origin, t.logged_at, t.data, l.kind IS NOT NULL
+                   FROM bus_pending p LEFT JOIN bus_task t ON t.id = p.task
+                       LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
                    WHERE p.queue = ?1 AND p.seq > ?2 ORDER BY p.seq LIMIT ?3";
         let mut find = self.session.prepare(sql)?;
         let mut found = find.query([self.queue.id, after, sql_limit(rows)])?;
         let mut page = Vec::with_capacity(rows);
         while let Some(row) = found.next()? {
-            page.push((delivery(row)?, row.get(6)?));
+            let (mut claimed, has_lane): (_, bool) = (delivery(row)?, row.get(TASK + TASK_COLUMNS)?);
+            if !has_lane {
+                add_task(&mut claimed, row, TASK)?;
+            }
+            page.push((claimed, has_lane));
         }
         Ok(page)
     }
@@ -290,24 +301,13 @@ impl<'t, 's> Turn<'t, 's> {
         Ok(keys.collect::<Result<_, _>>()?)
     }
 
-    fn claimed(&self, row: &Row<'_>) -> Result<Claimed, Fault> {
-        self.with_task(delivery(row)?)
-    }
-
     /// Adds what the task says.
-    fn with_task(&self, mut claimed: Claimed) -> Result<Claimed, Fault> {
+    fn add_task(&self, claimed: &mut Claimed) -> Result<(), Fault> {
         let sql = "SELECT subject, operation, content_type, site, origin, logged_at, data FROM bus_task WHERE id = ?1";
         let mut find = self.session.prepare(sql)?;
         let mut rows = find.query([claimed.task.0])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        claimed.subject = row.get(0)?;
-        claimed.operation = Code::from_code(row.get(1)?)?;
-        claimed.content_type = row.get(2)?;
-        claimed.site = site_name(row.get(3)?)?;
-        claimed.origin = row.get::<_, Option<String>>(4)?.map(connector_name).transpose()?;
-        claimed.logged_at = Timestamp::from_micros(row.get(5)?);
-        claimed.data = row.get(6)?;
-        Ok(claimed)
+        add_task(claimed, row, 0)
     }
 
     fn write_cursor(&mut self) -> Result<(), Fault> {
@@ -340,6 +340,22 @@ impl<'t, 's> Turn<'t, 's> {
         }
         Ok(head.into_iter().chain(aside).min().map(Timestamp::from_micros))
     }
+}
+
+/// Where the columns of the task begin in a page of the line, and how many they are.
+const TASK: usize = 6;
+const TASK_COLUMNS: usize = 7;
+
+/// Adds what the task says, from this column on: subject, operation, content type, site, origin, logged at, data.
+fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fault> {
+    claimed.subject = row.get(first)?;
+    claimed.operation = Code::from_code(row.get(first + 1)?)?;
+    claimed.content_type = row.get(first + 2)?;
+    claimed.site = site_name(row.get(first + 3)?)?;
+    claimed.origin = row.get::<_, Option<String>>(first + 4)?.map(connector_name).transpose()?;
+    claimed.logged_at = Timestamp::from_micros(row.get(first + 5)?);
+    claimed.data = row.get(first + 6)?;
+    Ok(())
 }
 
 /// A claimed delivery for the first time, as far as its own row says: seq, key, task, data type, policy, idempotency

@@ -45,11 +45,15 @@ pub(super) struct Claimed {
 pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId) -> Result<Claimed, Fault> {
     let DeliveryId(seq) = delivery;
     if seq <= queue.claimed_to {
-        let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2
-                   RETURNING seq, key, task, shared, data_type, policy, idempotency_key";
+        // Two statements: one that deletes and answers keeps its answers in a tree that it opens and closes.
+        let sql = "SELECT seq, key, task, shared, data_type, policy, idempotency_key FROM bus_pending
+                   WHERE queue = ?1 AND seq = ?2";
         let from_line =
             session.prepare(sql)?.query_row([queue.id, seq], |row| Claimed::read(row, true)).optional()?;
         if let Some(claimed) = from_line {
+            session
+                .prepare("DELETE FROM bus_pending WHERE queue = ?1 AND seq = ?2")?
+                .execute([queue.id, seq])?;
             return Ok(claimed);
         }
     }

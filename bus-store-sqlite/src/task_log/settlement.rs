@@ -11,7 +11,7 @@ use rusqlite::params;
 use crate::code::{Code, End, SideState};
 use crate::error::Fault;
 use crate::queue::QueueRow;
-use crate::queue::lane::{INTO_SIDE, InSide, Lane, hold_lane, refresh_lane};
+use crate::queue::lane::{INTO_SIDE, InSide, Lane, hold_lane, move_aside, refresh_lane};
 use crate::session::Session;
 use crate::task_log::claimed::{Claimed, take};
 use crate::wake::{Waiter, begin_waiting, write_awaited};
@@ -223,23 +223,36 @@ fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> R
 }
 
 /// Order is kept within the queue: whatever is claimed behind this one is fresh again. What stands in the line stays
-/// there, behind the cursor.
+/// there, behind the cursor; but where something behind this one is at the side, it goes there, too: nothing at the side is
+/// ever behind the cursor, so that what is fresh is met in its order.
 fn displace_all_behind(
     session: &mut Session<'_>,
     queue: &mut QueueRow,
     seq: i64,
 ) -> Result<Vec<DeliveryId>, Fault> {
     let mut displaced = Vec::new();
-    if queue.claimed_to > seq {
-        let sql = "SELECT seq FROM bus_pending WHERE queue = ?1 AND seq > ?2 AND seq <= ?3";
-        let mut find = session.prepare(sql)?;
-        for row in find.query_map([queue.id, seq, queue.claimed_to], |row| row.get(0))? {
-            displaced.push(DeliveryId(row?));
-        }
-        queue.claimed_to = seq;
-        session.prepare("UPDATE bus_queue SET claimed_to = ?2 WHERE id = ?1")?.execute([queue.id, seq])?;
-    }
     let mut keys: Vec<String> = Vec::new();
+    if queue.claimed_to > seq {
+        let sql = "SELECT seq, key FROM bus_pending WHERE queue = ?1 AND seq > ?2 AND seq <= ?3";
+        let mut in_line: Vec<(i64, String)> = Vec::new();
+        let mut find = session.prepare(sql)?;
+        for row in find.query_map([queue.id, seq, queue.claimed_to], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            in_line.push(row?);
+        }
+        displaced.extend(in_line.iter().map(|(seq, _)| DeliveryId(*seq)));
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_side WHERE queue = ?1 AND seq > ?2)";
+        if session.prepare(sql)?.query_row([queue.id, seq], |row| row.get(0))? {
+            for (seq, key) in in_line {
+                move_aside(session, queue.id, seq)?;
+                keys.push(key);
+            }
+        } else {
+            queue.claimed_to = seq;
+            session
+                .prepare("UPDATE bus_queue SET claimed_to = ?2 WHERE id = ?1")?
+                .execute([queue.id, seq])?;
+        }
+    }
     {
         let sql = "UPDATE bus_side INDEXED BY bus_side_running SET state = 0, attempts = attempts - 1
                    WHERE queue = ?1 AND seq > ?2 AND state = 1 RETURNING seq, key";

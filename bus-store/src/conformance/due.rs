@@ -221,3 +221,26 @@ pub async fn alternating_claims_starve_neither_kind(rig: &dyn Rig) {
         assert_eq!((due, fresh), (round, 4 * round));
     }
 }
+
+/// Whoever works on what it has claimed can have more of what is fresh; what is due keeps its turn, and what was charged
+/// still comes alone.
+pub async fn a_claim_ahead_brings_only_what_is_fresh(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let ahead = |limit| Wanted { limit, first: First::OnlyFresh };
+    let [x, y, z] = bench.log(["x", "y", "z"]).await;
+    assert_eq!(bench.claim(1, at(0)).await, [x]);
+    assert_eq!(ids(&bench.claim_wanted(ahead(1), at(0)).await), [y]);
+    let [behind_x] = bench.log(["x"]).await;
+    assert_eq!(ids(&bench.claim_wanted(ahead(9), at(0)).await), [z], "nothing of a key that is claimed");
+    bench.settle(y, retry(3)).await;
+    let [w] = bench.log(["w"]).await;
+    let early = bench.claim_wanted(ahead(0), at(2)).await;
+    assert_eq!(early.next_due, Some(at(3)), "it says when the next is due, as any claim");
+    assert_eq!(ids(&bench.claim_wanted(ahead(9), at(3)).await), [], "what is due has its turn first");
+    assert_eq!(bench.claim(9, at(3)).await, [y], "and what was charged comes alone");
+    bench.settle(x, Outcome::Completed).await;
+    let usual = Wanted { limit: 9, first: First::Fresh };
+    let mut rest = ids(&bench.claim_wanted(usual, at(3)).await);
+    rest.sort_unstable();
+    assert_eq!(rest, [behind_x, w], "nothing is lost");
+}

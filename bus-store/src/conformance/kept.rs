@@ -108,3 +108,19 @@ fn log(key: u8) -> Step {
 fn claim(first: First) -> Step {
     Step::Claim { limit: 6, first }
 }
+
+/// What is fresh comes in its order, also after outcomes out of theirs had put it back while order was kept in the queue.
+pub async fn what_was_put_back_in_a_queue_in_order_is_fresh_in_its_order(rig: &dyn Rig) {
+    let retry = |place| (place, Said::Retry(0));
+    play(
+        rig,
+        &[
+            Step::Log { tasks: vec![(0, false), (2, false), (0, false)], idle: Idle::Nobody },
+            Step::Acquire(Scope::Queue),
+            log(0),
+            Step::Claim { limit: 6, first: First::Due },
+            Step::Settle(vec![retry(3), retry(0)]),
+            Step::Acquire(Scope::Key),
+        ],
+    );
+}

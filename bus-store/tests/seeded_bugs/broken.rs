@@ -248,6 +248,9 @@ impl Queue for Broken {
         if self.bug == Bug::AlwaysBringsTheDueFirst {
             wanted.first = First::Due;
         }
+        if self.bug == Bug::ClaimsAheadOfTheDue && wanted.first == First::OnlyFresh {
+            wanted.first = First::Fresh;
+        }
         let (ownership, limit) = (ownership.clone(), wanted.limit);
         Box::pin(async move {
             let early = now.plus(Duration::from_micros(999_999));

@@ -64,6 +64,7 @@ enum Bug {
     ClaimsTheChargedTogether,
     /// What is due comes first, whatever is wanted.
     AlwaysBringsTheDueFirst,
+    ClaimsAheadOfTheDue,
     /// What is deferred has failed.
     ChargesWhatIsDeferred,
     /// How often something was deferred is not told.
@@ -170,6 +171,7 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ClaimsTheChargedTogether, "what_was_interrupted_stays_alone"),
     (Bug::AlwaysBringsTheDueFirst, "fresh_work_comes_first_when_it_is_wanted"),
     (Bug::AlwaysBringsTheDueFirst, "alternating_claims_starve_neither_kind"),
+    (Bug::ClaimsAheadOfTheDue, "a_claim_ahead_brings_only_what_is_fresh"),
     (Bug::AlwaysBringsTheDueFirst, "in_a_queue_in_order_what_stepped_aside_comes_alone"),
     (Bug::ChargesWhatIsDeferred, "what_is_deferred_is_scheduled_and_not_charged"),
     (Bug::ChargesWhatIsDeferred, "only_charged_outcomes_use_up_attempts"),
@@ -231,6 +233,7 @@ const CAUGHT_BY_PROGRAMS: &[Bug] = &[
     Bug::ForgetsThatItWasReleased,
     Bug::ClaimsTheChargedTogether,
     Bug::AlwaysBringsTheDueFirst,
+    Bug::ClaimsAheadOfTheDue,
     Bug::ChargesWhatIsDeferred,
     Bug::ForgetsTheDeferrals,
     Bug::ForgetsWhatOvertook,

@@ -30,8 +30,12 @@ pub(super) struct Delivered {
 }
 
 impl Worker {
-    /// Reads payloads, and all at once what the identity map knows of their objects.
-    pub(super) async fn read(&self, claimed: &[Claimed]) -> Result<Vec<Read>, StoreError> {
+    /// Reads payloads, and all at once what the identity map knows of their objects, into `known`.
+    pub(super) async fn read(
+        &self,
+        claimed: &[Claimed],
+        known: &Arc<ExternalIds>,
+    ) -> Result<Vec<Read>, StoreError> {
         let payloads: Vec<Result<Payload, String>> = claimed
             .iter()
             .map(|claimed| serde_json::from_slice(&claimed.data).map_err(|error| error.to_string()))
@@ -42,9 +46,8 @@ impl Worker {
             objects.extend(payload.iter().flat_map(referenced));
         }
         let connector = &self.queue.connector;
-        let known = ExternalIds::read(&self.shared, connector, objects.into_iter().collect()).await?;
-        let known = Arc::new(known);
-        Ok(payloads.into_iter().map(|payload| Read { payload, known: Arc::clone(&known) }).collect())
+        known.read(&self.shared, connector, objects.into_iter().collect()).await?;
+        Ok(payloads.into_iter().map(|payload| Read { payload, known: Arc::clone(known) }).collect())
     }
 
     /// Works on one delivery.
@@ -61,7 +64,7 @@ impl Worker {
         }
         let read = match read {
             Some(read) => read,
-            None => self.read(std::slice::from_ref(claimed)).await?.remove(0),
+            None => self.read(std::slice::from_ref(claimed), &Arc::default()).await?.remove(0),
         };
         (delivered.outcome, delivered.lost) =
             self.deliver_read(instance, claimed, read, &mut delivered).await?;
@@ -137,7 +140,7 @@ impl Worker {
         Ok(match delivered.end {
             CallEnd::Answered(Ok(())) => {
                 if claimed.operation == ObjectOperation::Delete {
-                    known.forget(&key);
+                    known.forget(key.clone());
                     effects.extend(external_id.map(|external_id| {
                         Effect::Unbound(Binding { connector: connector.clone(), object: key, external_id })
                     }));

@@ -2,8 +2,11 @@
 //! there is a reason to end.
 //!
 //! One loop: it starts what has a free slot, writes outcomes when they have waited long enough or nothing else is to be
-//! done, claims when a slot is free and nothing claimed can fill it, and then waits for whatever happens next.
+//! done, claims when a slot is free and nothing claimed can fill it, and then waits for whatever happens next. Where more is
+//! ready than one claim brings, the outcomes of one claim and the claim after the next are written while the next is worked
+//! on.
 
+mod ahead;
 mod claims;
 mod outcomes;
 mod overdue;
@@ -29,6 +32,8 @@ use crate::flow::apply::Applied;
 use crate::flow::express::{Desk, Handed, give_back};
 use crate::flow::queue::{CLAIM_MAX, OwnedQueue, sleep_until};
 use crate::flow::settlement::released;
+use crate::flow::translation::ExternalIds;
+use ahead::{Ahead, landed};
 
 /// The longest that an outcome waits for others to be written with it.
 const SETTLE_AFTER: Duration = Duration::from_millis(20);
@@ -133,6 +138,12 @@ pub(super) struct Session<'w, 'q> {
     writing: Vec<ExternalKey>,
     again: Vec<Claimed>,
     batch: Batch,
+    /// What is written, and claimed, meanwhile.
+    ahead: Option<Ahead<'w>>,
+    /// What is known for the last claim.
+    known: Arc<ExternalIds>,
+    /// Whether the last claim brought all that it may, so that there may be more.
+    has_more: bool,
     /// What stepped aside at its first turn: due again when nothing else is ready.
     stood_aside: Vec<DeliveryId>,
     /// Whether a claim may bring something.
@@ -163,6 +174,9 @@ impl<'w, 'q> Session<'w, 'q> {
             writing: Vec::new(),
             again: Vec::new(),
             batch: Batch::default(),
+            ahead: None,
+            known: Arc::default(),
+            has_more: false,
             stood_aside: Vec::new(),
             look: true,
             rings: 0,
@@ -205,8 +219,8 @@ impl<'w, 'q> Session<'w, 'q> {
             } else {
                 self.start();
             }
-            let can_claim = self.end.is_none() && self.is_starved();
-            if self.batch_is_due(can_claim) {
+            let can_claim = self.end.is_none() && self.ahead.is_none() && self.is_starved();
+            if self.ahead.is_none() && (self.batch_is_due(can_claim) || self.may_go_ahead()) {
                 self.write(can_claim && self.look).await?;
                 continue;
             }
@@ -220,7 +234,7 @@ impl<'w, 'q> Session<'w, 'q> {
                 self.take_back_aside().await?;
                 continue;
             }
-            if self.batch.is_empty() {
+            if self.batch.is_empty() && self.ahead.is_none() {
                 match self.end.take() {
                     Some(end) if !self.waits_to_end(&end) => return Ok(end),
                     Some(end) => self.end = Some(end),
@@ -253,6 +267,8 @@ impl<'w, 'q> Session<'w, 'q> {
         let goes_on = self.end.is_none();
         tokio::select! {
             biased;
+            // First, so that the store begins with it before anything is worked on.
+            written = landed(&mut self.ahead), if self.ahead.is_some() => self.land(written?),
             Some(event) = self.left.events.next(), if !self.left.events.is_empty() => self.on(event)?,
             Some(handed) = self.handed.recv() => self.take_handed(handed),
             () = worker.stopping.cancelled(), if goes_on => {}
@@ -284,7 +300,10 @@ impl<'w, 'q> Session<'w, 'q> {
     }
 
     fn is_idle(&self) -> bool {
-        self.left.events.is_empty() && self.batch.is_empty() && self.left.backlog.len() == 0
+        self.left.events.is_empty()
+            && self.batch.is_empty()
+            && self.ahead.is_none()
+            && self.left.backlog.len() == 0
     }
 
     /// Whether something could begin at once.

@@ -131,7 +131,6 @@ impl Turn<'_, '_> {
                 (_, Some(seq)) => {
                     let Some(claimed) = line.next() else { break };
                     self.queue.claimed_to = seq;
-                    let claimed = self.with_task(claimed)?;
                     self.claimed.push(claimed);
                 }
                 (_, None) => break,

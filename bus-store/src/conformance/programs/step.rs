@@ -273,7 +273,7 @@ fn send() -> impl Strategy<Value = Step> {
 }
 
 fn claim() -> impl Strategy<Value = Step> {
-    let first = prop_oneof![Just(First::Due), Just(First::Fresh)];
+    let first = prop_oneof![Just(First::Due), Just(First::Fresh), Just(First::OnlyFresh)];
     (0..7_usize, first).prop_map(|(limit, first)| Step::Claim { limit, first })
 }
 

@@ -13,6 +13,9 @@ impl QueueState {
     /// What is claimed now, and when the next is due.
     pub(super) fn claim(&mut self, wanted: Wanted, now: Timestamp) -> (Vec<DeliveryId>, Option<Timestamp>) {
         match self.scope {
+            Scope::Key if wanted.first == First::OnlyFresh => {
+                (self.claim_ahead(wanted.limit, now), self.next_due(now))
+            }
             Scope::Key => (self.claim_by_key(wanted, now), self.next_due(now)),
             Scope::Queue => self.claim_in_order(wanted, now),
         }
@@ -43,6 +46,15 @@ impl QueueState {
             self.mark_claimed(id);
         }
         is_claimed
+    }
+
+    /// What is fresh, if nothing is due.
+    fn claim_ahead(&mut self, limit: usize, now: Timestamp) -> Vec<DeliveryId> {
+        let mut claimed = Vec::new();
+        if self.first_due(now).is_none() {
+            self.claim_fresh(&mut claimed, limit);
+        }
+        claimed
     }
 
     fn claim_by_key(&mut self, Wanted { limit, first }: Wanted, now: Timestamp) -> Vec<DeliveryId> {
@@ -122,7 +134,8 @@ impl QueueState {
 
     /// What may be claimed where order is kept within the queue, and when the next is due.
     fn pick_in_order(&self, wanted: Wanted, now: Timestamp) -> (Vec<DeliveryId>, Option<Timestamp>) {
-        let limit = if self.claimed.is_empty() { wanted.limit } else { 0 };
+        let may_claim = self.claimed.is_empty() && wanted.first != First::OnlyFresh;
+        let limit = if may_claim { wanted.limit } else { 0 };
         let (mut picked, in_line) = self.walk_line(limit, now);
         let beside = |(_, id): &&(Timestamp, DeliveryId)| self.rows[id].beside;
         let (due, later): (Vec<_>, Vec<_>) =

@@ -1,11 +1,14 @@
 //! What is claimed, and what is handed over.
 
+use std::sync::Arc;
+
 use bus_core::{DeliveryState, Direction};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{Claim, Intervention, Selected, StoreError, Verb};
 
 use super::Session;
 use crate::flow::express::Handed;
+use crate::flow::queue::CLAIM_MAX;
 use crate::flow::worker::Activity;
 use crate::flow::worker::backlog::Item;
 
@@ -15,10 +18,13 @@ impl Session<'_, '_> {
         self.rings = rings;
         self.next_due = claim.next_due;
         self.look = !claim.deliveries.is_empty();
+        // Where deliveries are claimed one by one, so that a crash charges nothing else, it stays so.
+        self.has_more = claim.deliveries.len() >= CLAIM_MAX;
         let (claimed, claim) = (claim.deliveries, self.left.claims);
         match self.worker.queue.direction {
             Direction::Outgoing => {
-                let read = self.worker.read(&claimed).await?;
+                self.known = Arc::default();
+                let read = self.worker.read(&claimed, &self.known).await?;
                 for (claimed, read) in claimed.into_iter().zip(read) {
                     self.left.backlog.push(Item { claimed, claim, read: Some(read), answer: None });
                 }

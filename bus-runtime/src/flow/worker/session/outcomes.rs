@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bus_core::{DeliveryId, Failure, Timestamp};
-use bus_store::{Claimed, Outcome, StoreError};
+use bus_store::{Claimed, Commit, Outcome, StoreError};
 
 use super::{CLAIM_MAX, End, Event, ExternalKey, SETTLE_AFTER, Session, Working};
 use crate::flow::apply::Applied;
@@ -151,7 +151,7 @@ impl<'w> Session<'w, '_> {
         self.left.backlog.has_startable() && self.not_before().is_some_and(|begins| begins < at)
     }
 
-    /// Flushes and writes the batch, and claims what may run then, if that is wanted.
+    /// Flushes and writes the batch, and claims what may run then, if that is wanted, or goes ahead.
     pub(super) async fn write(&mut self, claims: bool) -> Result<(), StoreError> {
         let mut batch = std::mem::take(&mut self.batch);
         let (held, lost) = self.worker.flush_batch(&self.instance, &mut batch).await;
@@ -160,6 +160,10 @@ impl<'w> Session<'w, '_> {
         }
         self.lose(lost);
         let (commit, answers) = batch.into_commit(&self.queue.ownership, self.worker.shared.now());
+        if self.may_go_ahead() && is_all_completed(&commit) {
+            self.go_ahead(commit, answers);
+            return Ok(());
+        }
         let displaced = if claims && self.end.is_none() {
             let (committed, rings, claim) = self.queue.settle_and_claim(commit).await?;
             self.note_displaced(committed.displaced);
@@ -170,10 +174,18 @@ impl<'w> Session<'w, '_> {
             self.worker.shared.store.commit(commit).await?.displaced
         };
         self.note_displaced(displaced);
+        self.tell(answers);
+        Ok(())
+    }
+
+    /// Tells those who wait for outcomes, which are written.
+    pub(super) fn tell(&self, answers: Answers) {
         // Whoever hears of it may log the next at once.
         self.desk.show(false, self.is_free());
-        tell(answers);
-        Ok(())
+        for (answer, outcome) in answers {
+            // Whoever asked may have gone away.
+            let _ = answer.send(outcome);
+        }
     }
 
     fn note_displaced(&mut self, displaced: Vec<DeliveryId>) {
@@ -185,12 +197,9 @@ impl<'w> Session<'w, '_> {
     }
 }
 
-/// Tells those who wait for outcomes.
-fn tell(answers: Answers) {
-    for (answer, outcome) in answers {
-        // Whoever asked may have gone away.
-        let _ = answer.send(outcome);
-    }
+/// Whether nothing that was claimed is put back by these outcomes.
+fn is_all_completed(commit: &Commit) -> bool {
+    commit.settlements.iter().all(|settlement| settlement.outcome == Outcome::Completed)
 }
 
 /// Whether this is what becomes of a task whose policy is to skip once, at its first turn.

@@ -26,7 +26,9 @@ impl Model {
         }
         ensure!(brought.len() <= wanted.limit, "more than the limit");
         match self.scope {
+            Scope::Key if wanted.first == First::OnlyFresh => self.check_claim_ahead(&brought, now)?,
             Scope::Key => self.check_claim_by_key(&brought, wanted, now)?,
+            Scope::Queue if wanted.first == First::OnlyFresh => ensure!(brought.is_empty(), "claimed ahead"),
             Scope::Queue => self.check_claim_in_order(&brought, wanted, now)?,
         }
         for claimed in &claim.deliveries {
@@ -61,6 +63,21 @@ impl Model {
         } else {
             ensure!(ids == expected, "claimed {ids:?}, expected {expected:?}");
         }
+        Ok(())
+    }
+
+    /// It may bring less than there is, and only from the first on.
+    fn check_claim_ahead(&self, brought: &[Delivery], now: Timestamp) -> Result<(), Wrong> {
+        for (place, one) in brought.iter().enumerate() {
+            ensure!(one.is_fresh(), "{} is not fresh, and came ahead of its turn", one.id);
+            self.check_order(one, &brought[..place])?;
+        }
+        let is_any_due = self.open().any(|one| !one.is_fresh() && self.is_ready(one, now));
+        ensure!(brought.is_empty() || !is_any_due, "what is due was passed over");
+        ensure!(brought.is_sorted_by_key(|one| one.id), "what is fresh comes by id");
+        let latest = brought.last().map(|one| one.id);
+        let is_older = |one: &Delivery| self.is_left_fresh(one, brought) && Some(one.id) < latest;
+        ensure!(!self.open().any(is_older), "something older was left");
         Ok(())
     }
 
