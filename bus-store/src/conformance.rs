@@ -275,6 +275,7 @@ macro_rules! for_every_law {
             aside::what_stepped_aside_never_runs_beside_its_key
             aside::what_stepped_aside_does_not_overtake_what_holds_the_key
             aside::what_stepped_aside_can_hold_its_key_again
+            aside::what_stood_behind_its_key_is_claimed_once_that_lets_go
             aside::what_is_parked_aside_holds_nothing
             aside::an_interruption_leaves_aside_what_stepped_aside
             identity::a_binding_is_found_from_both_sides
