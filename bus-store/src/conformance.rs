@@ -242,6 +242,7 @@ macro_rules! for_every_law {
             owner::a_former_owner_changes_nothing
             owner::what_was_interrupted_is_charged_and_claimed_alone
             owner::what_was_interrupted_is_available
+            owner::what_was_interrupted_counts_as_called
             owner::what_was_interrupted_stays_alone
             owner::an_interruption_keeps_the_order_of_a_key
             owner::an_interruption_does_not_end_a_wait
