@@ -5,8 +5,8 @@ mod common;
 
 use bus_core::{Direction, ObjectId, Timestamp};
 use bus_store::{
-    Awaited, Commit, IdempotencyKey, Intervention, NewDelivery, NewTask, Operate, Outcome, QueueId, Selected,
-    Settlement, Store, TaskLog, Verb,
+    Awaited, Commit, DeliveryFilter, IdempotencyKey, Intervention, NewDelivery, NewTask, Operate, Outcome,
+    QueueId, Selected, Settlement, Store, TaskLog, Verb,
 };
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
 use common::{claim, open_deliveries, own, queue, task};
@@ -63,7 +63,7 @@ async fn what_was_pruned_leaves_nothing_behind() {
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
     let mut open = open_deliveries(&store).await;
     for queue in [&shop, &incoming] {
-        open.extend(store.deliveries(queue, &Default::default()).await.expect("deliveries"));
+        open.extend(store.deliveries(queue, &DeliveryFilter::default()).await.expect("deliveries"));
     }
     let items = open.into_iter().map(|one| Selected { delivery: one.delivery, seen: None }).collect();
     let (by, now) = ("jane".to_owned(), Timestamp::EPOCH);
@@ -71,6 +71,8 @@ async fn what_was_pruned_leaves_nothing_behind() {
     store.intervene(asked).await.expect("discard");
 
     let db = Connection::open(&file).expect("open");
+    let asides: i64 = db.query_row("SELECT sum(asides) FROM bus_queue", [], |row| row.get(0)).expect("a sum");
+    assert_eq!(asides, 0, "nobody stands aside any more");
     let rows = |table: &str| -> i64 {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("a count")
     };
