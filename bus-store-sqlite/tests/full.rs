@@ -5,10 +5,11 @@ mod common;
 
 use std::path::Path;
 
-use bus_core::{DeliveryState, Timestamp};
+use bus_core::{DeliveryState, Direction, Timestamp};
 use bus_store::{
-    Awaited, Commit, Connectors, DeliveryFilter, Intervention, NewTask, Operate, Outcome, Ownership,
-    Selected, Settlement, Store, StoreError, StoreErrorKind, TaskLog, Verb, Verdict,
+    Acquired, Awaited, Commit, Connectors, DeliveryFilter, IdempotencyKey, Intervention, NewTask, Operate,
+    Outcome, Ownership, Queue, QueueId, Selected, Settlement, Store, StoreError, StoreErrorKind, TaskLog,
+    Terms, Verb, Verdict,
 };
 use bus_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use common::{claim, open_deliveries, own, queue, task};
@@ -138,6 +139,26 @@ async fn in_a_full_store_every_outcome_is_written() {
     assert_eq!(kept, None);
     let discarded = store.delivery(claimed[1].delivery).await.expect("delivery").expect("it is kept");
     assert_eq!(discarded.summary.reason, Some(error()));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_full_store_what_may_be_sent_again_is_not_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let incoming = QueueId::new(queue().connector, Direction::Incoming);
+    let sent = || {
+        let idempotency = Some(IdempotencyKey { key: "k".to_owned(), digest: vec![1] });
+        let tasks = vec![NewTask { direction: Direction::Incoming, idempotency, ..task("x", "sent") }];
+        store.commit(Commit { tasks, ..Commit::at(Timestamp::EPOCH) })
+    };
+    let first = sent().await.expect("log");
+    fill(&store).await;
+    let acquired = store.acquire(&incoming, Terms::default(), Timestamp::EPOCH).await.expect("acquire");
+    let Acquired::Owned(owner) = acquired else { panic!("it is nobody's: {acquired:?}") };
+    assert_eq!(complete_all(&store, &owner).await, 1);
+    let again = sent().await.expect("nothing new needs no room");
+    assert_eq!(again.repeated, first.tasks);
     store.close().await;
 }
 

@@ -188,6 +188,7 @@ macro_rules! for_every_law {
             claim_for::what_is_logged_for_an_idle_owner_is_claimed_at_once
             claim_for::what_is_claimed_at_once_does_not_ring
             claim_for::nothing_is_claimed_at_once_behind_its_key
+            claim_for::nothing_is_claimed_at_once_far_behind_its_key
             claim_for::what_stands_aside_is_passed_at_once
             claim_for::what_is_settled_with_it_lets_it_be_claimed_at_once
             claim_for::what_is_repeated_is_not_claimed_at_once
@@ -223,6 +224,7 @@ macro_rules! for_every_law {
             scope::in_a_queue_in_order_fresh_ones_come_together_by_id
             scope::in_a_queue_in_order_nothing_is_claimed_beside_another
             scope::in_a_queue_in_order_whatever_is_stuck_holds_all
+            scope::in_a_queue_in_order_all_behind_what_is_stuck_counts_as_blocked
             scope::in_a_queue_in_order_what_waits_holds_its_key_only
             scope::in_a_queue_in_order_what_was_woken_comes_first_and_alone
             scope::in_a_queue_in_order_a_run_ends_before_an_exception
@@ -242,6 +244,7 @@ macro_rules! for_every_law {
             owner::a_former_owner_changes_nothing
             owner::what_was_interrupted_is_charged_and_claimed_alone
             owner::what_was_interrupted_is_available
+            owner::what_was_interrupted_counts_as_called
             owner::what_was_interrupted_stays_alone
             owner::an_interruption_keeps_the_order_of_a_key
             owner::an_interruption_does_not_end_a_wait
@@ -276,6 +279,7 @@ macro_rules! for_every_law {
             aside::what_stepped_aside_never_runs_beside_its_key
             aside::what_stepped_aside_does_not_overtake_what_holds_the_key
             aside::what_stepped_aside_can_hold_its_key_again
+            aside::what_stood_behind_its_key_is_claimed_once_that_lets_go
             aside::what_is_parked_aside_holds_nothing
             aside::an_interruption_leaves_aside_what_stepped_aside
             identity::a_binding_is_found_from_both_sides

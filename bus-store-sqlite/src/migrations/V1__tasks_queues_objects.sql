@@ -131,12 +131,14 @@ CREATE TABLE bus_side (
     data_type       INTEGER NOT NULL,
     policy          INTEGER NOT NULL,
     idempotency_key BLOB    NOT NULL,
+    behind          INTEGER NOT NULL DEFAULT 0, -- of what stepped aside: 1 once a claim has met it behind the head of its lane
     PRIMARY KEY (queue, key, aside, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX bus_side_seq ON bus_side (queue, seq);
 CREATE INDEX bus_side_running ON bus_side (queue, key, seq) WHERE state = 1;
-CREATE INDEX bus_side_aside_due ON bus_side (queue, due, seq) WHERE aside = 1 AND state IN (2, 3, 6);
+CREATE INDEX bus_side_holding ON bus_side (queue, seq) WHERE aside = 0 AND state IN (1, 2, 3, 5, 6);
+CREATE INDEX bus_side_aside_due ON bus_side (queue, due, seq) WHERE aside = 1 AND state IN (2, 3, 6) AND behind = 0;
 
 -- Who waits for what; `what` is the awaited thing in canonical JSON.
 CREATE TABLE bus_wait (

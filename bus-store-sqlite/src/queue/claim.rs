@@ -1,6 +1,7 @@
 //! Claiming: what is due and what is fresh, at the side and in the line.
 
 mod ahead;
+mod aside;
 mod in_queue_order;
 
 use std::cmp::Reverse;
@@ -74,12 +75,6 @@ struct Due {
     is_charged: bool,
 }
 
-/// What stands aside of a key: claimable when nothing of the key is claimed, and no earlier one stands in its line.
-const NOTHING_BEFORE: &str = "NOT EXISTS (SELECT 1 FROM bus_side e
-        WHERE e.queue = s.queue AND e.key = s.key AND e.aside = 0 AND e.seq < s.seq)
-    AND NOT EXISTS (SELECT 1 FROM bus_side r WHERE r.queue = s.queue AND r.key = s.key AND r.state = 1)
-    AND NOT EXISTS (SELECT 1 FROM bus_pending p WHERE p.queue = s.queue AND p.seq <= max(?2, s.seq) AND p.key = s.key)";
-
 impl<'t, 's> Turn<'t, 's> {
     pub(crate) fn new(session: &'t mut Session<'s>, queue: QueueRow, now: Timestamp) -> Self {
         Self {
@@ -139,36 +134,17 @@ impl<'t, 's> Turn<'t, 's> {
         let read = |row: &Row<'_>| {
             Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_charged: row.get(3)? })
         };
-        let (queue, now, limit) = (self.queue, self.now.as_micros(), sql_limit(limit));
         let mut due = Vec::new();
         let sql = "SELECT l.due, l.head, l.key, s.attempts > 0
                    FROM bus_lane l JOIN bus_side s ON s.queue = l.queue AND s.seq = l.head
                    WHERE l.queue = ?1 AND l.kind IN (1, 3) AND l.due <= ?2 ORDER BY l.due, l.head LIMIT ?3";
         let mut heads = self.session.prepare(sql)?;
-        for row in heads.query_map([queue.id, now, limit], read)? {
+        for row in heads.query_map([self.queue.id, self.now.as_micros(), sql_limit(limit)], read)? {
             due.push(row?);
         }
         due.extend(self.due_aside(limit)?);
         due.sort_by_key(|due| (due.at, due.seq));
         Ok(due)
-    }
-
-    /// What stepped aside, is due, and has nothing before it.
-    fn due_aside(&self, limit: i64) -> Result<Vec<Due>, Fault> {
-        let (queue, now) = (self.queue, self.now.as_micros());
-        if queue.asides == 0 {
-            return Ok(Vec::new());
-        }
-        let sql = format!(
-            "SELECT s.due, s.seq, s.key, s.attempts > 0 FROM bus_side s
-             WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3, 6) AND s.due <= ?3 AND {NOTHING_BEFORE}
-             ORDER BY s.due, s.seq LIMIT ?4"
-        );
-        let mut asides = self.session.prepare(&sql)?;
-        let due = asides.query_map([queue.id, queue.claimed_to, now, limit], |row| {
-            Ok(Due { at: row.get(0)?, seq: row.get(1)?, key: row.get(2)?, is_charged: row.get(3)? })
-        })?;
-        Ok(due.collect::<Result<_, _>>()?)
     }
 
     /// Claims one delivery at the side.
@@ -328,16 +304,7 @@ impl<'t, 's> Turn<'t, 's> {
                    ORDER BY due LIMIT 1";
         let head: Option<i64> =
             self.session.prepare(sql)?.query_row([queue.id, now, holding], |row| row.get(0)).optional()?;
-        let mut aside: Option<i64> = None;
-        if queue.asides > 0 {
-            let sql = format!(
-                "SELECT s.due FROM bus_side s
-                 WHERE s.queue = ?1 AND s.aside = 1 AND s.state IN (2, 3, 6) AND s.due > ?3 AND {NOTHING_BEFORE}
-                 ORDER BY s.due LIMIT 1"
-            );
-            let parameters = [queue.id, queue.claimed_to, now];
-            aside = self.session.prepare(&sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-        }
+        let aside = self.next_due_aside()?;
         Ok(head.into_iter().chain(aside).min().map(Timestamp::from_micros))
     }
 }

@@ -78,6 +78,10 @@ pub(crate) fn refresh_lane(session: &Session<'_>, queue: i64, key: &str) -> Resu
             SideState::Running | SideState::Parked => Lane::Held,
         },
     };
+    // What stands aside before the head, or without one, stands behind nobody any more.
+    let sql = "UPDATE bus_side SET behind = 0 WHERE queue = ?1 AND key = ?2 AND aside = 1 AND behind = 1 AND seq < ?3";
+    let first = head.map_or(i64::MAX, |(seq, ..)| seq);
+    session.prepare(sql)?.execute(params![queue, key, first])?;
     let (kind, due) = match lane {
         Lane::Gone => {
             let sql = "DELETE FROM bus_lane WHERE queue = ?1 AND key = ?2";

@@ -3,7 +3,8 @@
 use bus_core::{DeliveryState, Timestamp};
 
 use super::Rig;
-use super::bench::{Bench, aside, at, deferred, discarded, parked, parked_aside, released, retry};
+use super::bench::{Bench, aside, at, deferred, discarded, done, parked, parked_aside, released, retry};
+use crate::operate::Verb;
 use crate::queue::Outcome;
 
 /// What stepped aside runs again when it is due, and says that it did step aside.
@@ -114,6 +115,29 @@ pub async fn what_stepped_aside_can_hold_its_key_again(rig: &dyn Rig) {
     bench.claim_and_settle(at(5), parked()).await;
     bench.log(["z"]).await;
     assert_eq!(bench.claim(10, at(99)).await, []);
+}
+
+/// What stood behind an earlier one of its key, and was met there when it was due, is claimed once that has ended, in
+/// whichever way, or has stepped aside as well.
+pub async fn what_stood_behind_its_key_is_claimed_once_that_lets_go(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    for ends in ["completes", "is skipped", "steps aside"] {
+        let [first, behind] = bench.log([ends, ends]).await;
+        assert_eq!(bench.claim(2, at(0)).await, [first, behind]);
+        bench.settle(behind, aside(1)).await;
+        bench.settle(first, retry(9)).await;
+        // It is due, and looked for more than once.
+        assert_eq!(bench.claim(10, at(2)).await, [], "{ends}");
+        assert_eq!(bench.claim(10, at(3)).await, [], "{ends}");
+        if ends == "is skipped" {
+            assert_eq!(bench.intervene(Verb::Skip, [first]).await, [done()]);
+        } else {
+            assert_eq!(bench.claim(10, at(9)).await, [first], "{ends}");
+            bench.settle(first, if ends == "completes" { Outcome::Completed } else { aside(99) }).await;
+        }
+        assert_eq!(bench.claim(10, at(10)).await, [behind], "{ends}");
+        bench.settle(behind, Outcome::Completed).await;
+    }
 }
 
 /// What was parked aside holds nothing, and does not run.

@@ -42,6 +42,16 @@ pub async fn what_is_claimed_at_once_does_not_ring(rig: &dyn Rig) {
     assert!(bench.rings() > before, "it was not claimed");
 }
 
+/// However much stands between: nothing is claimed at once behind an earlier one of its key.
+pub async fn nothing_is_claimed_at_once_far_behind_its_key(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.log(["x"]).await;
+    bench.log_keys("other", 1_100).await;
+    let (tasks, claim_for) = (vec![task(&bench.queue, "x")], vec![bench.owner.clone()]);
+    let committed = bench.commit(Commit { tasks, claim_for, ..Commit::at(at(0)) }).await;
+    assert_eq!(committed.claimed, []);
+}
+
 /// Nothing is claimed at once behind what is open in line of its key, or claimed.
 pub async fn nothing_is_claimed_at_once_behind_its_key(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;

@@ -5,10 +5,11 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::Rig;
 use super::bench::{
-    Bench, aside, at, bound_to, ids, kind_of, outgoing, own, parked, retry, settlement, waiting, waiting_for,
+    Bench, aside, at, bound_to, done, ids, kind_of, outgoing, own, parked, retry, settlement, waiting,
+    waiting_for,
 };
 use crate::StoreErrorKind;
-use crate::operate::INTERRUPTED_ERROR;
+use crate::operate::{INTERRUPTED_ERROR, Verb, Verdict};
 use crate::queue::{Outcome, Wanted};
 
 /// A settlement of what is not claimed (fresh, done, parked, never heard of) changes nothing, and is counted.
@@ -120,6 +121,20 @@ pub async fn what_was_interrupted_is_available(rig: &dyn Rig) {
         assert_eq!((summary.state, summary.due), (DeliveryState::Available, None), "{key}");
         bench.claim_and_settle(at(1), Outcome::Completed).await;
     }
+}
+
+/// What was interrupted was called, as far as anybody knows, also where it had been put back before: it can be skipped,
+/// and not cancelled.
+pub async fn what_was_interrupted_counts_as_called(rig: &dyn Rig) {
+    let mut bench = Bench::open(rig).await;
+    let [first, second] = bench.log(["x", "x"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [first, second]);
+    assert_eq!(bench.settle(first, retry(1)).await, [second], "it was put back, and never called");
+    bench.claim_and_settle(at(1), Outcome::Completed).await;
+    assert_eq!(bench.claim(2, at(1)).await, [second]);
+    bench.acquire_again().await;
+    assert_eq!(bench.intervene(Verb::Cancel, [second]).await, [Verdict::WasCalled]);
+    assert_eq!(bench.intervene(Verb::Skip, [second]).await, [done()]);
 }
 
 /// What was interrupted once is claimed alone from then on, also after other outcomes.

@@ -63,6 +63,15 @@ pub async fn in_a_queue_in_order_whatever_is_stuck_holds_all(rig: &dyn Rig) {
     }
 }
 
+/// All that stands behind what is stuck counts as blocked, however much it is.
+pub async fn in_a_queue_in_order_all_behind_what_is_stuck_counts_as_blocked(rig: &dyn Rig) {
+    let bench = Bench::open_in_order(rig).await;
+    bench.log_settled("stuck", parked()).await;
+    bench.log_keys("behind", 10_100).await;
+    let counts = bench.counts().await;
+    assert_eq!((counts.parked, counts.blocked, counts.available), (1, 10_100, 0));
+}
+
 /// What waits for a reference holds its own key only: what it waits for may stand behind it.
 pub async fn in_a_queue_in_order_what_waits_holds_its_key_only(rig: &dyn Rig) {
     let bench = Bench::open_in_order(rig).await;
