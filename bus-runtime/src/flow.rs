@@ -14,6 +14,7 @@ pub(crate) mod ingest;
 pub(crate) mod keys;
 pub(crate) mod numbers;
 pub(crate) mod queue;
+pub(crate) mod recall;
 pub(crate) mod settlement;
 pub(crate) mod subscription;
 pub(crate) mod task_log;

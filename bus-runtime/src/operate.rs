@@ -3,6 +3,8 @@
 mod redeliver;
 mod report;
 
+use std::collections::BTreeMap;
+
 use bus_core::{DeliveryId, DeliveryState};
 use bus_store::operate::{INTERVENTION_ITEMS_MAX, PAGE_ROWS_MAX};
 use bus_store::{DeliveryFilter, Intervention, QueueId, Selected, Verb, Verdict};
@@ -196,9 +198,32 @@ impl Bus {
         items: Vec<Selected>,
         by: &Operator,
     ) -> Result<Vec<Verdict>, bus_store::StoreError> {
-        let (by, reason) = (by.name.clone(), by.reason.clone());
-        let intervention = Intervention { verb, items, by, reason, now: self.shared.now() };
-        self.shared.store.intervene(intervention).await
+        let intervention = |items| {
+            let (by, reason) = (by.name.clone(), by.reason.clone());
+            Intervention { verb, items, by, reason, now: self.shared.now() }
+        };
+        let mut verdicts = self.shared.store.intervene(intervention(items.clone())).await?;
+        // What is claimed and has not begun is not running to people: its worker gives it back for that.
+        let mut claimed: BTreeMap<QueueId, Vec<usize>> = BTreeMap::new();
+        for (place, verdict) in verdicts.iter().enumerate() {
+            if matches!(verdict, Verdict::Running | Verdict::Changed(DeliveryState::Running))
+                && let Some(queue) = self.shared.unbegun.queue_of(items[place].delivery)
+            {
+                claimed.entry(queue).or_default().push(place);
+            }
+        }
+        for (queue, places) in claimed {
+            let wanted: Vec<Selected> = places.iter().map(|place| items[*place]).collect();
+            let recalled = self.shared.desks.recall(&queue, intervention(wanted.clone())).await;
+            let again = match recalled {
+                Some(recalled) => recalled?,
+                None => self.shared.store.intervene(intervention(wanted)).await?,
+            };
+            for (place, verdict) in places.into_iter().zip(again) {
+                verdicts[place] = verdict;
+            }
+        }
+        Ok(verdicts)
     }
 
     /// Counts every queue's deliveries and sets them beside the counters: logged = open + completed + skipped + discarded

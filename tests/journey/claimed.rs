@@ -1,7 +1,9 @@
 //! What is claimed and has not begun is available, as people see it.
 
 use bus_core::{DeliveryState, Direction};
-use bus_runtime::{ConnectorState, DeliveryFilter, QueueId, Selection, Verdict};
+use bus_runtime::{
+    ConnectorState, DeliveryFilter, InterventionReport, Ordering, QueueId, Selection, Verdict,
+};
 use bus_testkit::{RunningTestBus, TestBus};
 use bus_tests::User;
 
@@ -11,7 +13,10 @@ use crate::told::{ops, until};
 stories!(
     what_has_not_begun_is_shown_as_available,
     pages_of_states_hold_what_they_show,
-    what_is_claimed_cannot_be_ended_by_an_operator
+    what_runs_is_left_to_its_connector,
+    what_has_not_begun_is_the_operators,
+    all_that_has_not_begun_can_be_cancelled_at_once,
+    in_a_queue_in_order_it_is_the_operators_when_nothing_runs
 );
 
 fn queue() -> QueueId {
@@ -74,21 +79,71 @@ async fn pages_of_states_hold_what_they_show(bus: TestBus) {
     bus.until_idle().await;
 }
 
-async fn what_is_claimed_cannot_be_ended_by_an_operator(bus: TestBus) {
+async fn what_runs_is_left_to_its_connector(bus: TestBus) {
     let (bus, gates) = with_six(bus).await;
-    let rows = bus.open("gated", Direction::Outgoing).await;
-    for row in &rows[..2] {
-        for report in [
-            bus.cancel(row.delivery, &ops()).await.unwrap(),
-            bus.skip(row.delivery, &ops()).await.unwrap(),
-            bus.retry(row.delivery, &ops()).await.unwrap(),
-        ] {
-            assert_eq!(report.items[0].verdict, Verdict::Running);
-        }
+    let running = bus.open("gated", Direction::Outgoing).await[0].delivery;
+    for report in [
+        bus.cancel(running, &ops()).await.unwrap(),
+        bus.skip(running, &ops()).await.unwrap(),
+        bus.retry(running, &ops()).await.unwrap(),
+    ] {
+        assert_eq!(report.items[0].verdict, Verdict::Running);
     }
-    let all = Selection::Matching { queue: queue(), filter: DeliveryFilter::default() };
-    assert_eq!(bus.cancel(all, &ops()).await.unwrap().done(), 0);
     gates.let_go("a");
     bus.until_idle().await;
     assert_eq!(gates.passed().len(), 6);
+}
+
+async fn what_has_not_begun_is_the_operators(bus: TestBus) {
+    let (bus, gates) = with_six(bus).await;
+    let rows = bus.open("gated", Direction::Outgoing).await;
+    let verdict = |report: InterventionReport| report.items[0].verdict.clone();
+    assert_eq!(verdict(bus.skip(rows[2].delivery, &ops()).await.unwrap()), Verdict::NeverCalled);
+    assert_eq!(verdict(bus.retry(rows[3].delivery, &ops()).await.unwrap()), Verdict::Ready);
+    let cancelled = verdict(bus.cancel(rows[1].delivery, &ops()).await.unwrap());
+    assert!(matches!(cancelled, Verdict::Done { .. }), "{cancelled:?}");
+    assert_eq!(bus.delivery(rows[1].delivery).await.unwrap().summary.state, DeliveryState::Cancelled);
+    // Those that it was claimed with go on, with all of their attempts.
+    let selected = bus.select(&queue(), &DeliveryFilter::default()).await.unwrap();
+    assert_eq!(selected.len(), 5);
+    gates.let_go("a");
+    bus.until_idle().await;
+    let mut passed = gates.passed();
+    passed.sort();
+    assert_eq!(passed, ["a", "c", "d", "e", "f"].map(|login| format!("create {login} 1")));
+    let counters = bus.counters("gated", Direction::Outgoing).await;
+    assert_eq!((counters.completed, counters.cancelled, counters.retried), (5, 1, 0));
+}
+
+async fn all_that_has_not_begun_can_be_cancelled_at_once(bus: TestBus) {
+    let (bus, gates) = with_six(bus).await;
+    // Behind what runs, of the same object: left to its turn.
+    let mut a: User = bus.objects().find("a").await.unwrap().unwrap();
+    a.name = "2".to_owned();
+    bus.objects().save(&mut a).await.unwrap();
+    let all = Selection::Matching { queue: queue(), filter: DeliveryFilter::default() };
+    let report = bus.cancel(all, &ops()).await.unwrap();
+    assert!((5..=6).contains(&report.done()), "{report}");
+    gates.let_go("a");
+    bus.until_idle().await;
+    let counters = bus.counters("gated", Direction::Outgoing).await;
+    assert_eq!((counters.completed + counters.cancelled, counters.open), (7, 0));
+    assert_eq!(usize::try_from(counters.cancelled), Ok(report.done()));
+}
+
+async fn in_a_queue_in_order_it_is_the_operators_when_nothing_runs(bus: TestBus) {
+    let (bus, gates) = with_gates(bus, |processing| processing.ordering = Ordering::Connector);
+    let bus = bus.start().await;
+    gates.hold("a");
+    for login in ["a", "b", "c"] {
+        bus.objects().save(&mut User::new(login, "1")).await.unwrap();
+    }
+    until(async || gates.running() == ["a"]).await;
+    let rows = bus.open("gated", Direction::Outgoing).await;
+    bus.cancel(rows[2].delivery, &ops()).await.unwrap();
+    gates.let_go("a");
+    bus.until_idle().await;
+    let counters = bus.counters("gated", Direction::Outgoing).await;
+    assert_eq!((counters.completed + counters.cancelled, counters.open), (3, 0));
+    assert_eq!(gates.passed()[..2], ["create a 1", "create b 1"]);
 }

@@ -20,6 +20,13 @@ impl Unbegun {
         Arc::clone(queues.entry(queue.clone()).or_default())
     }
 
+    /// In which queue a delivery is claimed and has not begun, if it is so.
+    pub(crate) fn queue_of(&self, delivery: DeliveryId) -> Option<QueueId> {
+        let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = queues.iter().find(|(_, claimed)| claimed.contains(delivery));
+        found.map(|(queue, _)| queue.clone())
+    }
+
     /// A row of a list, as people see it.
     pub(crate) fn show(&self, row: &mut DeliverySummary) {
         if row.state == DeliveryState::Running && self.of(&row.queue).contains(row.delivery) {

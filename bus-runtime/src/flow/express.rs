@@ -12,6 +12,7 @@ use bus_store::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::call;
+use super::recall::Recall;
 use super::settlement::released;
 use crate::shared::Shared;
 
@@ -30,6 +31,13 @@ pub(crate) struct Desk {
     /// How many were handed over that it has not begun to look at.
     handed: AtomicUsize,
     taking: mpsc::UnboundedSender<Handed>,
+    recalling: mpsc::UnboundedSender<Recall>,
+}
+
+/// What a worker takes at its desk.
+pub(crate) struct Trays {
+    pub(crate) handed: mpsc::UnboundedReceiver<Handed>,
+    pub(crate) recalls: mpsc::UnboundedReceiver<Recall>,
 }
 
 /// Something that was claimed for a worker.
@@ -42,13 +50,15 @@ pub(crate) struct Handed {
 
 impl Desks {
     /// Opens a desk for a worker that owns this queue, until it is closed.
-    pub(crate) fn open(&self, ownership: Ownership) -> (Arc<Desk>, mpsc::UnboundedReceiver<Handed>) {
-        let (taking, taken) = mpsc::unbounded_channel();
+    pub(crate) fn open(&self, ownership: Ownership) -> (Arc<Desk>, Trays) {
+        let (taking, handed) = mpsc::unbounded_channel();
+        let (recalling, recalls) = mpsc::unbounded_channel();
         let queue = ownership.queue.clone();
         let (is_idle, is_free) = (AtomicBool::new(false), AtomicBool::new(false));
-        let desk = Arc::new(Desk { ownership, is_idle, is_free, handed: AtomicUsize::new(0), taking });
+        let desk =
+            Arc::new(Desk { ownership, is_idle, is_free, handed: AtomicUsize::new(0), taking, recalling });
         self.desks().insert(queue, Arc::clone(&desk));
-        (desk, taken)
+        (desk, Trays { handed, recalls })
     }
 
     /// Closes it, unless another has taken its place.
@@ -60,7 +70,7 @@ impl Desks {
         }
     }
 
-    fn get(&self, queue: &QueueId) -> Option<Arc<Desk>> {
+    pub(super) fn get(&self, queue: &QueueId) -> Option<Arc<Desk>> {
         self.desks().get(queue).cloned()
     }
 
@@ -90,6 +100,11 @@ impl Desk {
     /// Its worker has taken one, and says that it is busy.
     pub(crate) fn taken(&self) {
         self.handed.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Puts something before its worker; `None` where that has gone.
+    pub(super) fn recall(&self, recall: Recall) -> Option<()> {
+        self.recalling.send(recall).ok()
     }
 
     /// Says what its worker could do now.

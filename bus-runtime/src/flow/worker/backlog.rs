@@ -99,14 +99,37 @@ impl Backlog {
         });
     }
 
+    /// Takes out the first of each key of these deliveries that nothing runs of, and forgets the others of it, which the
+    /// store puts back with it. Where the queue is in order, what is before one of them is before all of them.
+    pub(super) fn take_firsts_before(
+        &mut self,
+        wanted: &HashSet<DeliveryId>,
+        is_whole_queue: bool,
+    ) -> Vec<Item> {
+        let is_wanted = |item: &&Item| wanted.contains(&item.claimed.delivery);
+        let keys: HashSet<String> =
+            self.items.iter().filter(is_wanted).map(|item| item.claimed.key.clone()).collect();
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let others = self.items.iter().map(|item| &item.claimed.key).filter(|key| !keys.contains(*key));
+        let others: HashSet<String> = if is_whole_queue { HashSet::new() } else { others.cloned().collect() };
+        self.take_firsts_but(&others, is_whole_queue)
+    }
+
     /// Takes out the first of each key that nothing runs of, and forgets the others of it, which the store puts back with
     /// it.
     pub(super) fn take_firsts(&mut self, is_whole_queue: bool) -> Vec<Item> {
+        self.take_firsts_but(&HashSet::new(), is_whole_queue)
+    }
+
+    fn take_firsts_but(&mut self, others: &HashSet<String>, is_whole_queue: bool) -> Vec<Item> {
         let mut keys = HashSet::new();
         let mut firsts = Vec::new();
         let mut kept = VecDeque::new();
         for item in self.items.drain(..) {
-            if !is_whole_queue && self.busy.contains(&item.claimed.key) {
+            let key = &item.claimed.key;
+            if !is_whole_queue && (self.busy.contains(key) || others.contains(key)) {
                 kept.push_back(item);
                 continue;
             }

@@ -10,6 +10,7 @@ mod ahead;
 mod claims;
 mod outcomes;
 mod overdue;
+mod recalls;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use bus_core::{DeliveryId, Direction, Failure, ObjectType, Timestamp};
 use bus_store::{Claimed, Outcome, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::backlog::{Backlog, Item};
 use super::batch::Batch;
@@ -29,7 +30,7 @@ use super::incoming::Written;
 use super::outgoing::Delivered;
 use super::{Activity, Worker};
 use crate::flow::apply::Applied;
-use crate::flow::express::{Desk, Handed, give_back};
+use crate::flow::express::{Desk, Trays, give_back};
 use crate::flow::queue::{CLAIM_MAX, OwnedQueue, sleep_until};
 use crate::flow::settlement::released;
 use crate::flow::translation::ExternalIds;
@@ -133,7 +134,7 @@ pub(super) struct Session<'w, 'q> {
     instance: Arc<Instance>,
     left: Left<'w>,
     desk: Arc<Desk>,
-    handed: mpsc::UnboundedReceiver<Handed>,
+    trays: Trays,
     /// External objects that are being written, and tasks of other keys that are to write one of them, too.
     writing: Vec<ExternalKey>,
     again: Vec<Claimed>,
@@ -163,14 +164,14 @@ impl<'w, 'q> Session<'w, 'q> {
         left: Left<'w>,
     ) -> Self {
         queue.begin();
-        let (desk, handed) = worker.shared.desks.open(queue.ownership.clone());
+        let (desk, trays) = worker.shared.desks.open(queue.ownership.clone());
         Self {
             worker,
             queue,
             instance: Arc::clone(instance),
             left,
             desk,
-            handed,
+            trays,
             writing: Vec::new(),
             again: Vec::new(),
             batch: Batch::default(),
@@ -196,8 +197,8 @@ impl<'w, 'q> Session<'w, 'q> {
         self.desk.show(false, false);
         self.worker.shared.desks.close(&self.desk);
         // Whatever is handed over from now on finds the desk closed; what lies there is given back.
-        self.handed.close();
-        while let Some(handed) = self.handed.recv().await {
+        self.trays.handed.close();
+        while let Some(handed) = self.trays.handed.recv().await {
             give_back(&self.worker.shared, self.queue.ownership.clone(), &handed.claimed).await;
         }
         // An instance is dropped as soon as nothing runs through it.
@@ -270,7 +271,8 @@ impl<'w, 'q> Session<'w, 'q> {
             // First, so that the store begins with it before anything is worked on.
             written = landed(&mut self.ahead), if self.ahead.is_some() => self.land(written?),
             Some(event) = self.left.events.next(), if !self.left.events.is_empty() => self.on(event)?,
-            Some(handed) = self.handed.recv() => self.take_handed(handed),
+            Some(handed) = self.trays.handed.recv() => self.take_handed(handed),
+            Some(recall) = self.trays.recalls.recv(), if goes_on => self.recall(recall).await?,
             () = worker.stopping.cancelled(), if goes_on => {}
             () = worker.gate_differs_from(true), if goes_on => {}
             () = self.queue.wait(self.next_due), if can_claim => self.look = true,
