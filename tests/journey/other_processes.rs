@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bus_core::Direction;
 use bus_runtime::{
     BusErrorKind, ConnectorConfig, ConnectorState, OpenDeliveries, StoreConfig, Switches, Synchronous,
 };
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{EventLog, User};
 
+use crate::gates::{Gates, with_gates};
 use crate::told::{ops, until};
 
 async fn two() -> (tempfile::TempDir, RunningTestBus, RunningTestBus) {
@@ -75,4 +77,50 @@ async fn a_connector_is_not_deleted_under_a_process_that_works_on_its_queues() {
     assert_eq!(deleted.discarded, 1);
     other.shutdown().await;
     one.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_wakes_after_its_lease_begins_with_nothing_that_is_another_ones_by_then() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let start = async || -> (RunningTestBus, Gates) {
+        let path = folder.path().join("bus.db");
+        let (bus, gates) = with_gates(TestBus::new(), |processing| processing.concurrency = 2);
+        let bus = bus.configure(move |config| {
+            config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Normal };
+        });
+        (bus.start().await, gates)
+    };
+    let (asleep, its_gates) = start().await;
+    let gated = "gated".parse().unwrap();
+    asleep.set_connector_state(&gated, ConnectorState::Paused).await.unwrap();
+    for login in ["a", "b", "c", "d"] {
+        asleep.objects().save(&mut User::new(login, "1")).await.unwrap();
+    }
+    its_gates.hold("a");
+    its_gates.hold("b");
+    asleep.set_connector_state(&gated, ConnectorState::Enabled).await.unwrap();
+    until(async || its_gates.running() == ["a", "b"]).await;
+
+    // Time stands still for it, and it says nothing; the other one waits for its lease, and a call time-out, and takes over.
+    let (awake, gates) = start().await;
+    until(async || {
+        awake.clock().advance(Duration::from_secs(10));
+        awake.counters("gated", Direction::Outgoing).await.completed == 4
+    })
+    .await;
+    assert_eq!(gates.passed().len(), 4);
+
+    asleep.clock().advance(Duration::from_hours(1));
+    its_gates.let_go("a");
+    its_gates.let_go("b");
+    // It has seen that when it stands by for the queue.
+    until(async || its_gates.running().is_empty()).await;
+    asleep.until_idle().await;
+    let mut calls = its_gates.calls();
+    calls.sort();
+    assert_eq!(calls, ["create a 1", "create b 1"], "c and d were claimed, and are another one's by then");
+    let counters = awake.counters("gated", Direction::Outgoing).await;
+    assert_eq!((counters.completed, counters.open), (4, 0));
+    awake.shutdown().await;
+    asleep.shutdown().await;
 }

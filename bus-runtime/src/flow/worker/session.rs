@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use bus_core::instance::Instance;
 use bus_core::{DeliveryId, Direction, Failure, ObjectType, Timestamp};
-use bus_store::{Claimed, Outcome, StoreError};
+use bus_store::{Claimed, Commit, Outcome, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
@@ -152,6 +152,8 @@ pub(super) struct Session<'w, 'q> {
     rings: u64,
     next_due: Option<Timestamp>,
     end: Option<End>,
+    /// When the store was asked last, and knew this owner.
+    confirmed: Timestamp,
     /// Whether the connector has answered a call, so that its external system is there.
     is_proven: bool,
 }
@@ -183,6 +185,7 @@ impl<'w, 'q> Session<'w, 'q> {
             rings: 0,
             next_due: None,
             end: None,
+            confirmed: worker.shared.now(),
             is_proven: false,
         }
     }
@@ -218,6 +221,7 @@ impl<'w, 'q> Session<'w, 'q> {
             if self.end.is_some() {
                 self.put_back();
             } else {
+                self.confirm().await?;
                 self.start();
             }
             let can_claim = self.end.is_none() && self.ahead.is_none() && self.is_starved();
@@ -226,7 +230,9 @@ impl<'w, 'q> Session<'w, 'q> {
                 continue;
             }
             if can_claim && self.look {
+                let asked = self.worker.shared.now();
                 let (rings, claim) = self.queue.claim().await?;
+                self.confirmed = asked;
                 self.take(rings, claim).await?;
                 continue;
             }
@@ -348,6 +354,20 @@ impl<'w, 'q> Session<'w, 'q> {
     fn not_before(&self) -> Option<Timestamp> {
         let now = self.worker.shared.now();
         self.worker.limiter().and_then(|mut limiter| limiter.not_before(now))
+    }
+
+    /// Makes sure that the queue is still this owner's before something begins, where it may have been asleep for longer
+    /// than its lease: another one may own it by now.
+    async fn confirm(&mut self) -> Result<(), StoreError> {
+        let worker = self.worker;
+        let lease = Duration::from_millis(worker.connection.enlisted.processing.lease_ms);
+        let now = worker.shared.now();
+        if now.since(self.confirmed) >= lease && self.left.backlog.has_startable() {
+            let ownership = Some(self.queue.ownership.clone());
+            worker.shared.store.commit(Commit { ownership, ..Commit::at(now) }).await?;
+            self.confirmed = now;
+        }
+        Ok(())
     }
 
     fn start(&mut self) {

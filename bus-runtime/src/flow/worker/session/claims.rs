@@ -57,6 +57,8 @@ impl Session<'_, '_> {
         let Handed { claimed, answer } = handed;
         self.worker.activity.send_replace(Activity::Busy);
         self.desk.taken();
+        // The commit that logged it has claimed it.
+        self.confirmed = self.confirmed.max(claimed.logged_at);
         // Several may have been handed over for one slot: whoever would have to wait for it is told that it is queued.
         let is_next = self.is_free() && !self.left.backlog.has_startable();
         let answer = answer.filter(|_| is_next);

@@ -164,6 +164,7 @@ impl<'w> Session<'w, '_> {
             self.go_ahead(commit, answers);
             return Ok(());
         }
+        let asked = self.worker.shared.now();
         let displaced = if claims && self.end.is_none() {
             let (committed, rings, claim) = self.queue.settle_and_claim(commit).await?;
             self.note_displaced(committed.displaced);
@@ -173,6 +174,7 @@ impl<'w> Session<'w, '_> {
             self.look = true;
             self.worker.shared.store.commit(commit).await?.displaced
         };
+        self.confirmed = asked;
         self.note_displaced(displaced);
         self.tell(answers);
         Ok(())
