@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
 use bus_store::{
-    Commit, Committed, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope, StoreErrorKind,
-    StoreFuture, TaskLog,
+    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
+    StoreErrorKind, StoreFuture, TaskLog,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -20,6 +20,7 @@ use crate::code::Code;
 use crate::error::{Fault, refusal};
 use crate::identity::{bind, unbind};
 use crate::objects::write_object;
+use crate::outbox::{take_out, was_relayed};
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
@@ -44,26 +45,32 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, .. } = &self.0;
+        let Commit { tasks, objects, relayed, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => record.data.len(),
             ObjectWrite::Delete { .. } => 0,
         });
-        tasks.iter().map(|task| task.data.len()).chain(objects).sum()
+        let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
+            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
+            EntryEnd::Parked { .. } => &[],
+        });
+        tasks.iter().chain(relayed).map(|task| task.data.len()).chain(objects).sum()
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, unbound, tasks, .. } = &self.0;
+        let Commit { ownership, objects, bindings, unbound, tasks, relayed, .. } = &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them.
         ownership.is_some()
             || !objects.is_empty()
             || !bindings.is_empty()
             || !unbound.is_empty()
+            || !relayed.is_empty()
             || tasks.iter().any(|task| task.idempotency.is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
-        let Commit { settlements, ownership, objects, bindings, unbound, tasks, claim_for, now } = &self.0;
+        let Commit { settlements, ownership, objects, bindings, unbound, tasks, relayed, claim_for, now } =
+            &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -94,6 +101,18 @@ impl Write for CommitWrite {
                 committed.repeated.push(known);
             }
             committed.tasks.push(known.map_or_else(|| log(session, task, &mut logged), Ok)?);
+        }
+        take_out(session, relayed, *now)?;
+        for entry in relayed {
+            let mut new = Vec::new();
+            if let EntryEnd::Logged { key, tasks } = &entry.end
+                && !was_relayed(session, *key)?
+            {
+                for task in tasks {
+                    new.push(log(session, task, &mut logged)?);
+                }
+            }
+            committed.relayed.push(new);
         }
         let written: Vec<_> = objects
             .iter()
