@@ -18,6 +18,7 @@ mod disabled_and_paused;
 mod error_policies;
 mod explain;
 mod history;
+mod host_transaction;
 mod idempotency;
 mod in_queue_order;
 mod incoming_objects;
