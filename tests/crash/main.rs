@@ -8,6 +8,7 @@ mod bench;
 mod child;
 mod clocks;
 mod faults;
+mod host_transaction;
 mod kills;
 mod points;
 mod processes;
