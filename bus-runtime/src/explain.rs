@@ -7,7 +7,8 @@ mod tell;
 
 use bus_core::{ConnectorName, DeliveryId, DeliveryState, Direction, ObjectKey};
 use bus_store::{
-    Awaited, ConnectorState, DeliveryDetail, DeliveryFilter, DeliverySummary, QueueId, StoreError,
+    Awaited, ConnectorState, DeliveryDetail, DeliveryFilter, DeliverySummary, OutboxCounts, QueueId,
+    StoreError,
 };
 
 use crate::Result;
@@ -135,7 +136,7 @@ impl Bus {
             None if self.shared.roster().get(&connector).is_none() => Cause::NotRegistered { connector },
             None if !is_told => Cause::NotSubscribed { connector, object_type: object.object_type.clone() },
             Some(last) => return self.explain_open(question, Some(last), connector).await,
-            None => Cause::NothingOpen { connector },
+            None => self.nothing_open(connector).await?,
         };
         Ok(Explanation { question, steps: Vec::new(), delivery: None, cause })
     }
@@ -153,8 +154,18 @@ impl Bus {
         if let Some(found) = found {
             return self.explain_delivery(question, found).await;
         }
-        let cause = Cause::NothingOpen { connector };
+        let cause = self.nothing_open(connector).await?;
         Ok(Explanation { question, steps: Vec::new(), delivery: None, cause })
+    }
+
+    /// Nothing is open for it; what is in the outbox may be about it, or not.
+    async fn nothing_open(&self, connector: ConnectorName) -> Result<Cause, StoreError> {
+        let outbox = self.shared.store.outbox_counts().await?;
+        Ok(if outbox == OutboxCounts::default() {
+            Cause::NothingOpen { connector }
+        } else {
+            Cause::NotRelayed { connector, outbox }
+        })
     }
 
     /// Follows a delivery to the one where the cause is.

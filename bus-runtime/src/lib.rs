@@ -27,10 +27,12 @@ mod error;
 mod explain;
 mod flow;
 mod identity;
+mod logged;
 mod objects;
 mod observe;
 mod operate;
 mod registry;
+mod relay;
 mod retry;
 mod schedule;
 mod shared;
@@ -42,7 +44,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Intervened, QueueCounts, QueueId, RecordOwner, Selected, Switches, Verb, Verdict,
+    DeliverySummary, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner, Selected,
+    Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -52,10 +55,12 @@ pub use error::{BusError, BusErrorKind};
 pub use explain::{Cause, Explanation, Obstacle, Question, Step};
 pub use flow::express::SyncEnd;
 pub use identity::IdentityMap;
+pub use logged::{Logged, Statement};
 pub use objects::{ObjectStore, Saved};
 pub use observe::{ConnectorStatus, Health, QueueStatus};
 pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
 pub use registry::{LinkedConnectors, Problem, Registry};
+pub use relay::OutboxStatus;
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
 pub use start::{Builder, Configured, start};

@@ -8,7 +8,7 @@ use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrit
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
-use crate::flow::change::{ChangeSet, HostChange, Stored};
+use crate::flow::change::{ChangeSet, HostChange, Stored, has_external_reference};
 use crate::flow::express::{self, SyncEnd};
 use crate::flow::numbers::new_number;
 use crate::flow::task_log;
@@ -75,10 +75,7 @@ impl ObjectStore {
 
     async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<Saved> {
         let parts = ObjectParts::of(object).map_err(|error| malformed(object_type, &error.to_string()))?;
-        if let Some(reference) =
-            parts.payload.references.iter().find(|reference| is_external(&reference.target))
-        {
-            let at = &reference.at;
+        if let Some(at) = has_external_reference(&parts.payload) {
             return Err(malformed(
                 object_type,
                 &format!(
@@ -154,16 +151,8 @@ impl ObjectStore {
         count.map_err(|error| BusError::store(&format!("count {object_type}"), error))
     }
 
-    /// The type that `T` stands for, if this program declares it: titles, parents and translation need that.
     fn object_type<T: BusObject>(&self) -> Result<ObjectType> {
-        if !self.shared.registry.knows_object_type(T::TYPE) {
-            let message = format!(
-                "nobody in this program declares the object type `{}`; derive `BusObject` for it, or add it to the `Registry`",
-                T::TYPE
-            );
-            return Err(BusError::new(BusErrorKind::UnknownKind, message));
-        }
-        ObjectType::parse(T::TYPE).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
+        declared(&self.shared, T::TYPE)
     }
 
     async fn record(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
@@ -209,6 +198,13 @@ fn malformed(object_type: &ObjectType, reason: &str) -> BusError {
     )
 }
 
-fn is_external(target: &bus_core::ReferenceTarget) -> bool {
-    matches!(target, bus_core::ReferenceTarget::External(_))
+/// The object type of this name, if this program declares it: titles, parents and translation need that.
+pub(crate) fn declared(shared: &Shared, name: &str) -> Result<ObjectType> {
+    if !shared.registry.knows_object_type(name) {
+        let message = format!(
+            "nobody in this program declares the object type `{name}`; derive `BusObject` for it, or add it to the `Registry`"
+        );
+        return Err(BusError::new(BusErrorKind::UnknownKind, message));
+    }
+    ObjectType::parse(name).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
 }

@@ -227,7 +227,7 @@ impl Bus {
     }
 
     /// Counts every queue's deliveries and sets them beside the counters: logged = open + completed + skipped + discarded
-    /// + cancelled, always. Costs as much as there is: for people and tests.
+    /// + cancelled, always; what the application has logged in transactions of its own counts once it is in the queues. Costs as much as there is: for people and tests.
     pub async fn audit(&self) -> Result<AuditReport> {
         let store = &self.shared.store;
         let failed = |error| BusError::store("audit the queues", error);
@@ -236,7 +236,8 @@ impl Bus {
             let audit = store.audit(&queue).await.map_err(failed)?;
             queues.push((queue, audit));
         }
-        Ok(AuditReport { queues })
+        let outbox = store.outbox_counts().await.map_err(failed)?;
+        Ok(AuditReport { queues, outbox })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::{Config, ConnectorConfig, StoreConfig};
 use crate::error::{BusError, BusErrorKind};
 use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
+use crate::relay;
 use crate::shared::{Shared, SharedParts};
 use crate::upkeep;
 
@@ -190,6 +191,7 @@ impl Builder {
             return Err(error);
         }
         upkeep::start(&bus);
+        relay::start(&bus);
         Ok(bus)
     }
 }

@@ -78,7 +78,9 @@ pub(crate) fn told(error: &rusqlite::Error, operation: &'static str) -> StoreErr
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => (
             Unavailable,
-            "another program has kept the database locked: end its long transaction, then try again",
+            "another connection has kept the database locked: if code of this program has a transaction open, commit it \
+             before you call the bus, or log with the statement of `Bus::log` in it; if it is another program, end its \
+             long transaction; then try again",
         ),
         Some(ErrorCode::SystemIoFailure) => {
             (Unavailable, "the disk failed to read or write: check the disk, then start again")

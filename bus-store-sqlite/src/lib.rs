@@ -14,8 +14,8 @@
 //!
 //! What to know about the file:
 //!
-//! - It may be the application's own: all tables begin with `bus_`, and `application_id` and `user_version` are left
-//!   alone. Its journal becomes a write-ahead log, so `-wal` and `-shm` stand beside it while it is open, and
+//! - It may be the application's own: all tables begin with `bus_` (beside `SQLite`'s own `sqlite_sequence`), and
+//!   `application_id` and `user_version` are left alone. Its journal becomes a write-ahead log, so `-wal` and `-shm` stand beside it while it is open, and
 //!   `-owner-1`, `-owner-2` … are the locks of the processes that work on queues.
 //! - It belongs on a local disk. Several processes of one machine may log into it; each queue is worked on by one of
 //!   them, and when that ends, in whatever way, or hangs, by another.
@@ -32,6 +32,7 @@ mod identity;
 mod objects;
 mod open;
 mod operate;
+mod outbox;
 mod owner;
 mod queue;
 mod reader;
@@ -197,7 +198,12 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { name: "SQLite", durability: self.0.options.synchronous.durability(), reopens: true }
+        Capabilities {
+            name: "SQLite",
+            durability: self.0.options.synchronous.durability(),
+            reopens: true,
+            log_statement: Some(outbox::LOG_STATEMENT),
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

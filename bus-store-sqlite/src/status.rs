@@ -4,11 +4,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bus_store::{Doorbell, StoreError, StoreErrorKind};
+use tokio::sync::watch;
 
 /// Whether the store is open, why it is not, and the doorbells.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub(crate) doorbell: Doorbell,
+    /// Of the outbox, which transactions of others write into.
+    pub(crate) outbox_bell: watch::Sender<u64>,
     is_closed: AtomicBool,
     failure: OnceLock<String>,
 }
@@ -25,13 +28,23 @@ impl Status {
     /// From now on every call is refused. Whoever listens is rung, asks again, and is told.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
-        self.doorbell.ring_all();
+        self.ring_all();
     }
 
     /// Stops the store for good, for this reason.
     pub(crate) fn fail(&self, reason: String) {
         let _ = self.failure.set(reason);
+        self.ring_all();
+    }
+
+    /// Rings every bell: somebody else may have written anything.
+    pub(crate) fn ring_all(&self) {
         self.doorbell.ring_all();
+        self.ring_outbox();
+    }
+
+    pub(crate) fn ring_outbox(&self) {
+        self.outbox_bell.send_modify(|rings| *rings += 1);
     }
 
     /// Why the store has stopped, if it has.

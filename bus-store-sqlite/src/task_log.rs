@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use bus_core::{DeliveryId, TaskId, Timestamp};
 use bus_store::operate::DELETED_REASON;
 use bus_store::{
-    Commit, Committed, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope, StoreErrorKind,
-    StoreFuture, TaskLog,
+    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
+    StoreErrorKind, StoreFuture, TaskLog,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -21,6 +21,7 @@ use crate::code::{Code, End};
 use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
+use crate::outbox::{take_out, was_relayed};
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
@@ -46,29 +47,34 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, .. } = &self.0;
+        let Commit { tasks, objects, relayed, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Delete { .. } => 0,
         });
+        let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
+            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
+            EntryEnd::Parked { .. } => &[],
+        });
         // Without data, too, they are something new.
-        tasks.iter().map(|task| 1 + task.data.len()).chain(objects).sum()
+        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).sum()
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, .. } = &self.0;
+        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them.
         ownership.is_some()
             || !objects.is_empty()
             || !bindings.is_empty()
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
+            || !relayed.is_empty()
             || tasks.iter().any(|task| task.idempotency.is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, claim_for, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -105,6 +111,18 @@ impl Write for CommitWrite {
         }
         for object in objects.iter().filter_map(ObjectWrite::deleted) {
             end_bindings(session, object)?;
+        }
+        take_out(session, relayed, *now)?;
+        for entry in relayed {
+            let mut new = Vec::new();
+            if let EntryEnd::Logged { key, tasks } = &entry.end
+                && !was_relayed(session, *key)?
+            {
+                for task in tasks {
+                    new.push(log(session, task, *now, &mut logged)?);
+                }
+            }
+            committed.relayed.push(new);
         }
         let written: Vec<_> = objects
             .iter()

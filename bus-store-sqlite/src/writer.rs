@@ -325,7 +325,7 @@ impl Writer {
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         if memo.look(db)? {
             // At once: this transaction may fail, and the next one sees no change any more.
-            status.doorbell.ring_all();
+            status.ring_all();
         }
         let mut effects = Effects::default();
         for job in batch.iter_mut() {
@@ -371,7 +371,7 @@ impl Writer {
     /// Rings all bells if another process has written.
     fn look(&mut self) {
         match self.memo.look(&self.db) {
-            Ok(true) => self.status.doorbell.ring_all(),
+            Ok(true) => self.status.ring_all(),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "could not look for what other processes wrote"),
         }

@@ -3,12 +3,13 @@
 //! `BUS_TEST_SYNCHRONOUS=normal` does not wait for the disk: the laws test logic, durability has tests of its own.
 
 mod sqlite {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use bus_core::BoxFuture;
     use bus_store::Store;
-    use bus_store::conformance::Rig;
+    use bus_store::conformance::{Foreign, Rig, TransactionEnd};
     use bus_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+    use rusqlite::TransactionBehavior;
     use tempfile::TempDir;
 
     struct InFolder(TempDir);
@@ -31,6 +32,30 @@ mod sqlite {
                     SqliteStore::open(self.0.path().join("bus.db"), options).expect("the store opens");
                 Arc::new(store) as Arc<dyn Store>
             })
+        }
+
+        fn foreign(&self) -> Option<Box<dyn Foreign>> {
+            let db = rusqlite::Connection::open(self.0.path().join("bus.db")).expect("the file opens");
+            db.busy_timeout(std::time::Duration::from_secs(5)).expect("it waits");
+            Some(Box::new(Connection(Mutex::new(db))))
+        }
+    }
+
+    /// Another connection to the same file, as an application has one.
+    struct Connection(Mutex<rusqlite::Connection>);
+
+    impl Foreign for Connection {
+        fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd) {
+            let mut db = self.0.lock().expect("nobody panicked");
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).expect("begun");
+            for text in texts {
+                transaction.execute(statement, [text]).expect("executed");
+            }
+            let ended = match end {
+                TransactionEnd::Committed => transaction.commit(),
+                TransactionEnd::RolledBack => transaction.rollback(),
+            };
+            ended.expect("ended");
         }
     }
 

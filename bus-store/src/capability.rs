@@ -11,6 +11,9 @@ pub struct Capabilities {
     pub durability: Durability,
     /// Whether the same data can be opened again after `close`.
     pub reopens: bool,
+    /// The statement that a transaction of the application executes, with one text, to leave an entry in the
+    /// [`Outbox`](crate::Outbox); an empty text leaves none. `None` where no such transaction can reach the store.
+    pub log_statement: Option<&'static str>,
 }
 
 /// What an acknowledged task survives.

@@ -46,6 +46,7 @@ pub mod kept;
 pub mod objects;
 pub mod opening;
 pub mod operate;
+pub mod outbox;
 pub mod owner;
 pub mod programs;
 pub mod queue;
@@ -66,6 +67,26 @@ pub trait Rig: Send + Sync {
     /// Opens the store: the first time with nothing in it. A law that opens it again has closed it before, and
     /// finds the same data where the store says that it `reopens`.
     fn open(&self) -> BoxFuture<'_, Arc<dyn Store>>;
+
+    /// Somebody else's connection to the data of the store that is open; where the store claims a `log_statement`.
+    fn foreign(&self) -> Option<Box<dyn Foreign>> {
+        None
+    }
+}
+
+/// A connection to the data of a store that is not the store's own, as an application has one.
+pub trait Foreign: Send + Sync {
+    /// Executes the statement with each of these texts, in one transaction that ends so.
+    fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd);
+}
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionEnd {
+    /// All of it is true.
+    Committed,
+    /// Nothing of it is.
+    RolledBack,
 }
 
 /// What became of a law that did not panic.
@@ -115,6 +136,21 @@ macro_rules! needs_reopening {
     };
 }
 use needs_reopening;
+
+/// A store with a foreign connection to it; ends the law with a gap where the store claims none.
+macro_rules! needs_outbox {
+    ($rig:expr) => {
+        match crate::conformance::outbox::Desk::open($rig).await {
+            Some(desk) => desk,
+            None => {
+                return Verdict::Gap(
+                    "the store does not claim that a transaction of somebody else can log in it",
+                );
+            }
+        }
+    };
+}
+use needs_outbox;
 
 /// One test for each law, for the store that this rig opens.
 #[macro_export]
@@ -409,6 +445,19 @@ macro_rules! for_every_law {
             kept::what_fails_behind_a_waiting_one_holds_nobody_else
             kept::what_is_passed_over_takes_no_place_in_a_claim
             kept::what_is_due_beside_its_key_takes_one_turn
+            outbox::what_a_foreign_transaction_rolled_back_is_never_relayed
+            outbox::an_empty_text_leaves_no_entry
+            outbox::entries_are_relayed_in_order_and_once
+            outbox::a_relay_that_skips_an_entry_is_refused
+            outbox::of_concurrent_relays_one_wins
+            outbox::an_unreadable_entry_is_parked_with_its_text
+            outbox::a_parked_entry_is_put_back_to_its_place
+            outbox::an_entry_that_was_left_twice_is_logged_once
+            outbox::a_name_of_an_entry_is_known_while_its_task_is_kept
+            outbox::what_is_relayed_is_logged_as_anything_else
+            outbox::a_foreign_commit_rings
+            outbox::a_look_at_the_outbox_is_limited
+            outbox::a_relay_of_nothing_is_refused
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -442,6 +491,7 @@ mod tests {
             include_str!("conformance/objects.rs"),
             include_str!("conformance/opening.rs"),
             include_str!("conformance/operate.rs"),
+            include_str!("conformance/outbox.rs"),
             include_str!("conformance/owner.rs"),
             include_str!("conformance/programs.rs"),
             include_str!("conformance/queue.rs"),

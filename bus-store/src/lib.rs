@@ -12,6 +12,7 @@
 //! | [`Connectors`] | the operator's records and switches |
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
+//! | [`Outbox`] | what the application logs within transactions of its own |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod memory;
 pub mod objects;
 pub mod operate;
+pub mod outbox;
 pub mod queue;
 pub mod task_log;
 pub mod wake;
@@ -40,6 +42,7 @@ pub use operate::{
     Attempt, Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervened, Intervention,
     Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
 };
+pub use outbox::{EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks};
 pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,
@@ -52,7 +55,7 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Send + Sync + 'static
+    TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

@@ -7,6 +7,7 @@ mod connectors;
 mod identity;
 mod objects;
 mod operate;
+mod outbox;
 mod queue;
 mod task_log;
 mod wake;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::{BoxFuture, ConnectorName, DeliveryId};
+use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
 use crate::queue::QueueId;
@@ -29,6 +31,8 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     doorbell: Doorbell,
+    /// Of an outbox that nothing can be left in.
+    outbox_bell: watch::Sender<u64>,
 }
 
 /// Everything the store knows.
@@ -77,7 +81,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { name: "memory", durability: Durability::Nothing, reopens: false }
+        Capabilities { name: "memory", durability: Durability::Nothing, reopens: false, log_statement: None }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
+use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
 use crate::queue::{Claimed, Outcome, Ownership, Settlement};
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
@@ -14,14 +15,16 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, ended bindings, bindings, tasks. Then whoever waits for one of the written objects or
-    /// bindings is made ready, and the doorbell of each queue that got something to do is rung. What is logged for a
-    /// connector that was deleted is counted, discarded, and kept as history, within the same commit.
+    /// In this order: settlements, objects, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
+    /// the written objects or bindings is made ready, and the doorbell of each queue that got something to do is rung. What
+    /// is logged for a connector that was deleted is counted, discarded, and kept as history, within the same commit.
     ///
     /// # Errors
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
-    /// by another object, or a binding was to be made only if nothing contradicts it, and something does. `Stale` when `ownership` is not that of the queue any more, or a settlement is of a
+    /// by another object, or a binding was to be made only if nothing contradicts it, and something does; or when the
+    /// relayed entries are not the first of the outbox. `Stale` when `ownership` is not that of the queue any more, or a
+    /// settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
     /// `KeyReused` when a task brings an idempotency key that the connector was given before, with another digest.
     /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that
@@ -51,6 +54,9 @@ pub struct Commit {
     pub unbound: Vec<Binding>,
     /// New tasks with their deliveries, logged in this order.
     pub tasks: Vec<NewTask>,
+    /// The first entries of the outbox, all of them up to the last one here, in their order: they are there no more
+    /// afterwards.
+    pub relayed: Vec<Relayed>,
     /// Owners whose queues have time: the first new delivery in such a queue is claimed at once, as `Queue::claim` would
     /// do it, if nothing is claimed of its key, or open before it, as far as that is known without a long look. Without
     /// effect where the owner has been replaced.
@@ -66,6 +72,8 @@ pub struct Committed {
     pub tasks: Vec<TaskId>,
     /// Those of `tasks` that had been there already.
     pub repeated: Vec<TaskId>,
+    /// The tasks of the relayed entries.
+    pub relayed: RelayedTasks,
     /// What was claimed at once ([`Commit::claim_for`]). Those who have no use for it release it.
     pub claimed: Vec<(Ownership, Claimed)>,
     /// Deliveries that this owner had claimed and that were put back, because an earlier one of their key (of the
@@ -141,7 +149,11 @@ impl Commit {
         if self.ownership.is_none() && !self.settlements.is_empty() {
             return refuse("settlements without an owner; claim the queue and pass its ownership".to_owned());
         }
-        if let Some(task) = self.tasks.iter().find(|task| task.deliveries.is_empty()) {
+        let relayed = self.relayed.iter().flat_map(|relayed| match &relayed.end {
+            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
+            EntryEnd::Parked { .. } => &[],
+        });
+        if let Some(task) = self.tasks.iter().chain(relayed.clone()).find(|task| task.deliveries.is_empty()) {
             return refuse(format!(
                 "task `{}` has no delivery; log it for a connector, or not at all",
                 task.title
@@ -155,6 +167,13 @@ impl Commit {
                 "task `{}` has an idempotency key, which only an incoming task for one connector can have",
                 task.title
             ));
+        }
+        if let Some(task) = relayed.clone().find(|task| task.idempotency.is_some()) {
+            return refuse(format!("task `{}` has an idempotency key besides that of its entry", task.title));
+        }
+        let is_nothing = |end: &EntryEnd| matches!(end, EntryEnd::Logged { tasks, .. } if tasks.is_empty());
+        if let Some(relayed) = self.relayed.iter().find(|relayed| is_nothing(&relayed.end)) {
+            return refuse(format!("entry {} has no tasks; park it, and say why", relayed.id));
         }
         for settlement in &self.settlements {
             if matches!(&settlement.outcome, Outcome::Waiting { awaited, .. } if awaited.is_empty()) {

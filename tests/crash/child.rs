@@ -9,6 +9,7 @@ use bus_tests_history::Dice;
 use serde_json::{Value, json};
 
 use crate::bench::{Place, Running, Start, brisk};
+use crate::host_transaction::change_and_log;
 use crate::processes::{self, Process, say};
 
 /// What a child is to do.
@@ -34,6 +35,8 @@ pub(crate) enum Work {
     Writes { first: i64 },
     /// The same few changes each time, then everything ends.
     Scenario,
+    /// A few changes of the application's own tables, each logged in their transaction, then everything ends.
+    Transactions,
     /// Nothing: everything ends.
     Ends,
     /// Nothing, for ever.
@@ -70,6 +73,7 @@ impl Plan {
         let (work, first) = match self.work {
             Work::Writes { first } => ("writes", first),
             Work::Scenario => ("scenario", 0),
+            Work::Transactions => ("transactions", 0),
             Work::Ends => ("ends", 0),
             Work::Stays => ("stays", 0),
         };
@@ -94,6 +98,7 @@ impl Plan {
             work: match text("work").as_deref() {
                 Some("writes") => Work::Writes { first },
                 Some("scenario") => Work::Scenario,
+                Some("transactions") => Work::Transactions,
                 Some("stays") => Work::Stays,
                 _ => Work::Ends,
             },
@@ -114,7 +119,19 @@ impl Plan {
 }
 
 /// All places at which a child can be made to end itself.
-pub(crate) const POINTS: [&str; 3] = ["sqlite-statement", "sqlite-before-commit", "sqlite-after-commit"];
+pub(crate) const POINTS: [&str; 6] = [
+    "sqlite-statement",
+    "sqlite-before-commit",
+    "sqlite-after-commit",
+    AFTER_CHANGE,
+    BEFORE_HOST_COMMIT,
+    AFTER_HOST_COMMIT,
+];
+
+// Those of the application itself, in a transaction of its own.
+pub(crate) const AFTER_CHANGE: &str = "host-after-change";
+pub(crate) const BEFORE_HOST_COMMIT: &str = "host-before-commit";
+pub(crate) const AFTER_HOST_COMMIT: &str = "host-after-commit";
 
 /// Counts how often each place is passed, and ends the process at the passing that the plan names.
 fn count_points(plan: &Plan) -> Vec<Arc<AtomicU64>> {
@@ -154,6 +171,7 @@ async fn child_that_runs_a_bus() {
     match plan.work {
         Work::Writes { first } => write_for_ever(&running, first, plan.seed).await,
         Work::Scenario => scenario(&running).await,
+        Work::Transactions => change_and_log(&running, &plan.place).await,
         Work::Stays => std::future::pending().await,
         Work::Ends => {}
     }

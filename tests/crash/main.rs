@@ -9,6 +9,7 @@ mod child;
 mod clocks;
 mod faults;
 mod heartbeats;
+mod host_transaction;
 mod kills;
 mod points;
 mod processes;

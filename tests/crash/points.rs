@@ -13,6 +13,12 @@ use crate::processes::folder;
 /// How many children run at a time.
 const AT_A_TIME: usize = 3;
 
+/// A story, as a child tells it in this place.
+type Story = fn(&Place) -> Plan;
+
+/// What must be so at the end besides, and what to say where it is not.
+type Judge = fn(&Place, &str);
+
 /// The story: the first start on an empty file, with its migrations; creates, updates, a delete; some calls fail.
 fn story(place: &Place) -> Plan {
     let mut plan = Plan::new(place, "p", Work::Scenario);
@@ -22,7 +28,7 @@ fn story(place: &Place) -> Plan {
 }
 
 /// How often each place is passed when nothing ends the story.
-fn count() -> BTreeMap<String, u64> {
+fn count(story: Story) -> BTreeMap<String, u64> {
     let folder = folder();
     let mut child = story(&Place::from(folder.path())).start();
     let mut passed = BTreeMap::new();
@@ -38,7 +44,12 @@ fn count() -> BTreeMap<String, u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_at_each_place_of_a_transaction_costs_nothing() {
-    let passed = count();
+    end_at_each_place(story, |_, _| {}).await;
+}
+
+/// Lets a story end at each place that it passes, once; each time the rest is done by another bus, and judged, also by this.
+pub(crate) async fn end_at_each_place(story: Story, judge: Judge) {
+    let passed = count(story);
     println!("the story passes {passed:?}");
     let all =
         passed.iter().flat_map(|(point, times)| (1..=*times).map(move |passing| (point.clone(), passing)));
@@ -53,7 +64,7 @@ async fn the_end_at_each_place_of_a_transaction_costs_nothing() {
             loop {
                 let next = todo.lock().expect("nobody panicked").next();
                 let Some((point, passing)) = next else { return ended };
-                ended += u64::from(end_at(&point, passing).await);
+                ended += u64::from(end_at(story, &point, passing, judge).await);
             }
         }));
     }
@@ -67,7 +78,7 @@ async fn the_end_at_each_place_of_a_transaction_costs_nothing() {
 }
 
 /// Tells the story up to there, then lets another bus end it. Whether it came that far.
-async fn end_at(point: &str, passing: u64) -> bool {
+async fn end_at(story: Story, point: &str, passing: u64, judge: Judge) -> bool {
     let folder = folder();
     let place = Place::from(folder.path());
     let mut plan = story(&place);
@@ -76,6 +87,8 @@ async fn end_at(point: &str, passing: u64) -> bool {
     let has_ended = !child.await.expect("no panic");
     place.journal().append("p", Event::Killed);
     Running::start(&place, "last").await.finish().await;
-    place.judge(Rules { attempts_max: None }, &format!("ended at {point}, passing {passing}"));
+    let context = format!("ended at {point}, passing {passing}");
+    place.judge(Rules { attempts_max: None }, &context);
+    judge(&place, &context);
     has_ended
 }

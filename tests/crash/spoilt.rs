@@ -8,8 +8,9 @@ use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, Object
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Ownership, Queue, QueueCounts,
-    QueueId, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry,
+    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Store, StoreFuture, Switches, TaskLog, Terms,
+    Verdict, Waiting, Wake, Wanted,
 };
 
 /// What is wrong with a store.
@@ -285,6 +286,32 @@ impl Wake for Spoilt {
 
     fn ring(&self, queue: &QueueId) {
         self.inner.ring(queue);
+    }
+}
+
+impl Outbox for Spoilt {
+    fn outbox(&self, limit: usize) -> StoreFuture<'_, Vec<OutboxEntry>> {
+        self.inner.outbox(limit)
+    }
+
+    fn parked_entries(&self, limit: usize) -> StoreFuture<'_, Vec<ParkedEntry>> {
+        self.inner.parked_entries(limit)
+    }
+
+    fn retry_entry(&self, id: i64) -> StoreFuture<'_, bool> {
+        self.inner.retry_entry(id)
+    }
+
+    fn outbox_counts(&self) -> StoreFuture<'_, OutboxCounts> {
+        self.inner.outbox_counts()
+    }
+
+    fn outbox_bell(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.outbox_bell()
+    }
+
+    fn ring_outbox(&self) {
+        self.inner.ring_outbox();
     }
 }
 

@@ -20,6 +20,7 @@ mod explain;
 mod full_store;
 mod generic_connector;
 mod history;
+mod host_transaction;
 mod idempotency;
 mod identity;
 mod in_queue_order;

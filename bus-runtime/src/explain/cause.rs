@@ -1,7 +1,7 @@
 //! The causes for which something does not move.
 
 use bus_core::{ConnectorName, DeliveryId, DeliveryState, Direction, ObjectType, Timestamp};
-use bus_store::{Awaited, Circuit, ConnectorState, DeliveryDetail, Intervened, QueueId};
+use bus_store::{Awaited, Circuit, ConnectorState, DeliveryDetail, Intervened, OutboxCounts, QueueId};
 
 use crate::registry::Problem;
 
@@ -109,6 +109,13 @@ pub enum Cause {
         /// The connector.
         connector: ConnectorName,
     },
+    /// Nothing is open, but not all that the application logged in transactions of its own is in the queues.
+    NotRelayed {
+        /// The connector.
+        connector: ConnectorName,
+        /// How much is not.
+        outbox: OutboxCounts,
+    },
     /// Put off, without having failed.
     Scheduled {
         /// Until then.
@@ -191,6 +198,7 @@ impl Cause {
                 | Self::NotWorkedOn { .. }
                 | Self::NotSubscribed { .. }
                 | Self::NothingOpen { .. }
+                | Self::NotRelayed { .. }
         )
     }
 

@@ -85,6 +85,12 @@ impl fmt::Display for Cause {
                 write!(f, "connector {connector} is not told of {object_type}")
             }
             Self::NothingOpen { connector } => write!(f, "nothing is open for connector {connector}"),
+            Self::NotRelayed { connector, outbox } => write!(
+                f,
+                "nothing is open for connector {connector}, but of what the application has logged in transactions of its \
+                 own {} entries are about to be taken into the queues, and {} could not be read",
+                outbox.entries, outbox.parked
+            ),
             Self::Scheduled { until, reason } => {
                 write!(f, "is put off")?;
                 told(f, " until ", until.as_ref())?;
@@ -163,6 +169,10 @@ impl Explanation {
                 )
             }
             Cause::NotSubscribed { .. } => "add an `#[outgoing]` line for it".to_owned(),
+            Cause::NotRelayed { outbox, .. } if outbox.parked > 0 => {
+                "`Bus::outbox` shows why these could not; mend the reason, then retry them".to_owned()
+            }
+            Cause::NotRelayed { .. } => "it goes on by itself".to_owned(),
             Cause::Waiting { awaited } => match awaited.first() {
                 Some(Awaited::Bound { connector, .. }) => format!(
                     "save it again, so that it is logged for connector {connector}, or end delivery {delivery}"

@@ -79,6 +79,12 @@ impl Stored {
     }
 }
 
+/// Where one of the host's objects refers to something by an external id, which it may not.
+pub(crate) fn has_external_reference(payload: &Payload) -> Option<&str> {
+    let external = |target: &ReferenceTarget| matches!(target, ReferenceTarget::External(_));
+    payload.references.iter().find(|reference| external(&reference.target)).map(|found| found.at.as_str())
+}
+
 fn host_id(target: Option<&ReferenceTarget>) -> Option<ObjectId> {
     match target {
         Some(ReferenceTarget::Host(id)) => Some(id.clone()),

@@ -117,9 +117,9 @@ impl Desk {
 /// The workers of this process that have nothing to do and are about to be told of one of these tasks; of those who are to
 /// be told before the logging call returns, all that could begin at once. Where that is made from within a connector's
 /// call, nobody is told so.
-pub(crate) fn owners(
+pub(crate) fn owners<'t>(
     shared: &Shared,
-    tasks: &[NewTask],
+    tasks: impl IntoIterator<Item = &'t NewTask>,
     synchronous: &BTreeSet<ConnectorName>,
 ) -> Vec<Ownership> {
     let is_nested = call::is_within_one();
@@ -132,8 +132,8 @@ pub(crate) fn owners(
     owners.collect()
 }
 
-fn queues(tasks: &[NewTask]) -> impl Iterator<Item = QueueId> {
-    tasks.iter().flat_map(|task| {
+fn queues<'t>(tasks: impl IntoIterator<Item = &'t NewTask>) -> impl Iterator<Item = QueueId> {
+    tasks.into_iter().flat_map(|task| {
         task.deliveries.iter().map(|delivery| QueueId::new(delivery.connector.clone(), task.direction))
     })
 }

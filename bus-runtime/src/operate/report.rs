@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bus_core::DeliveryId;
-use bus_store::{Audit, QueueId, Verb, Verdict};
+use bus_store::{Audit, OutboxCounts, QueueId, Verb, Verdict};
 
 use super::state_after;
 
@@ -126,6 +126,8 @@ fn list(deliveries: &[DeliveryId]) -> String {
 pub struct AuditReport {
     /// Each queue, and what was found.
     pub queues: Vec<(QueueId, Audit)>,
+    /// What the application has logged in transactions of its own and is not in the queues, nor in their books.
+    pub outbox: OutboxCounts,
 }
 
 impl AuditReport {
@@ -144,7 +146,15 @@ impl fmt::Display for AuditReport {
         let faults = self.faults();
         let queues = self.queues.len();
         if faults.is_empty() {
-            return write!(f, "the books of {queues} queues balance");
+            write!(f, "the books of {queues} queues balance")?;
+            let OutboxCounts { entries, parked } = self.outbox;
+            return match (entries, parked) {
+                (0, 0) => Ok(()),
+                _ => write!(
+                    f,
+                    "; the outbox holds {entries} entries for them, and {parked} that could not be read"
+                ),
+            };
         }
         write!(f, "the books of {queues} queues do not balance; report this: {}", faults.join("; "))
     }
@@ -177,7 +187,21 @@ mod tests {
     fn an_audit_names_the_queue_that_does_not_balance() {
         let queue = |name: &str| QueueId::new(name.parse().unwrap(), bus_core::Direction::Outgoing);
         let wrong = Audit { open_rows: 1, ..Audit::default() };
-        let report = AuditReport { queues: vec![(queue("crm"), Audit::default()), (queue("log"), wrong)] };
+        let report = AuditReport {
+            queues: vec![(queue("crm"), Audit::default()), (queue("log"), wrong)],
+            outbox: OutboxCounts::default(),
+        };
         assert_eq!(report.faults(), ["log outgoing: 0 were counted as open, but 1 are there"]);
+    }
+
+    #[test]
+    fn an_audit_says_what_is_not_in_the_queues_yet() {
+        let of =
+            |entries, parked| AuditReport { queues: Vec::new(), outbox: OutboxCounts { entries, parked } };
+        assert_eq!(of(0, 0).to_string(), "the books of 0 queues balance");
+        assert_eq!(
+            of(2, 1).to_string(),
+            "the books of 0 queues balance; the outbox holds 2 entries for them, and 1 that could not be read"
+        );
     }
 }

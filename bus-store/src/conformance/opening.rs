@@ -195,7 +195,13 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     assert_eq!(kind_of(store.delete_connector(&crm).await), closed, "delete connector");
     assert_eq!(kind_of(store.set_circuit(&crm, None).await), closed, "set circuit");
     assert_eq!(kind_of(store.circuits().await), closed, "circuits");
+    assert_eq!(kind_of(store.outbox(1).await), closed, "outbox");
+    assert_eq!(kind_of(store.parked_entries(1).await), closed, "parked entries");
+    assert_eq!(kind_of(store.retry_entry(1).await), closed, "retry entry");
+    assert_eq!(kind_of(store.outbox_counts().await), closed, "outbox counts");
     // The doorbell cannot fail; it must not panic either.
     store.ring(&bench.queue);
     let _ = store.doorbell(&bench.queue).borrow();
+    store.ring_outbox();
+    let _ = store.outbox_bell().borrow();
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bus_core::{ConnectorName, DeliveryId, ObjectKey, TaskId, Timestamp};
 
+use super::outbox;
 use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
@@ -31,6 +32,7 @@ impl State {
     /// Answers what became of it, and whose doorbells are to be rung.
     fn commit(&mut self, commit: Commit) -> Result<(Committed, BTreeSet<QueueId>), StoreError> {
         commit.check()?;
+        outbox::refuse_relayed(&commit)?;
         self.check_idempotency(&commit.tasks)?;
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;

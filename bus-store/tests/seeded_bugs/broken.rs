@@ -2,13 +2,14 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod outbox;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
-use bus_store::conformance::Rig;
+use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
     Identity, MemoryStore, NewTask, Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture,
@@ -16,15 +17,26 @@ use bus_store::{
 };
 
 use crate::Bug;
+use outbox::{Elsewhere, Table};
 
 /// A rig of stores with this bug.
-pub(crate) struct Seeded(pub(crate) Bug);
+pub(crate) struct Seeded {
+    bug: Bug,
+    outbox: Arc<Table>,
+}
+
+impl Seeded {
+    pub(crate) fn with(bug: Bug) -> Self {
+        Self { bug, outbox: Arc::default() }
+    }
+}
 
 impl Rig for Seeded {
     fn open(&self) -> BoxFuture<'_, Arc<dyn Store>> {
         let store = Broken {
             inner: MemoryStore::new(),
-            bug: self.0,
+            bug: self.bug,
+            outbox: Arc::clone(&self.outbox),
             owners: Mutex::default(),
             latest: Mutex::default(),
             interrupted: Mutex::default(),
@@ -37,12 +49,17 @@ impl Rig for Seeded {
         };
         Box::pin(async { Arc::new(store) as Arc<dyn Store> })
     }
+
+    fn foreign(&self) -> Option<Box<dyn Foreign>> {
+        Some(Box::new(Elsewhere { table: Arc::clone(&self.outbox), bug: self.bug }))
+    }
 }
 
 /// The store in memory, with a bug in front of it.
 struct Broken {
     inner: MemoryStore,
     bug: Bug,
+    outbox: Arc<Table>,
     owners: Mutex<HashMap<QueueId, Ownership>>,
     latest: Mutex<Vec<Claimed>>,
     interrupted: Mutex<bool>,
@@ -185,12 +202,14 @@ impl TaskLog for Broken {
             if self.bug == Bug::DropsADelivery && commit.tasks.len() > 1 {
                 dropped = commit.tasks.pop();
             }
+            let relayed = self.outbox.take_out(&mut commit, self.bug)?;
             let tasks_alone = Commit { tasks: commit.tasks.clone(), ..Commit::at(commit.now) };
             let result = self.inner.commit(commit).await;
             if result.is_err() && self.bug == Bug::WritesHalfACommit {
                 self.inner.commit(tasks_alone).await?;
             }
             let mut committed = result?;
+            committed.relayed = outbox::relayed_of(&mut committed.tasks, &relayed);
             match self.bug {
                 Bug::ForgetsWhatIsRepeated => committed.repeated.clear(),
                 Bug::ClaimsAgainWhatWasHandedOver => {

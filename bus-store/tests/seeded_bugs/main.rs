@@ -129,6 +129,18 @@ enum Bug {
     KeepsTheCircuitOfTheDeleted,
     /// Circuits are closed to whoever asks.
     ForgetsCircuits,
+    /// What a transaction that was rolled back has left is there.
+    KeepsWhatWasRolledBack,
+    /// Any entries are relayed, whatever stands before them.
+    RelaysWhatItIsTold,
+    /// What was relayed is there still.
+    KeepsWhatWasRelayed,
+    /// An entry that was left twice is logged twice.
+    LogsAnEntryAgain,
+    /// The text of what is parked is gone.
+    ForgetsWhatItParks,
+    /// What is put back stands behind all others.
+    PutsBackAtTheEnd,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -219,6 +231,13 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::LogsForTheDeleted, "nothing_that_is_logged_while_a_connector_is_deleted_stays_open"),
     (Bug::KeepsTheCircuitOfTheDeleted, "a_connector_without_open_deliveries_can_be_deleted"),
     (Bug::ForgetsCircuits, "open_circuits_are_kept"),
+    (Bug::KeepsWhatWasRolledBack, "what_a_foreign_transaction_rolled_back_is_never_relayed"),
+    (Bug::RelaysWhatItIsTold, "a_relay_that_skips_an_entry_is_refused"),
+    (Bug::RelaysWhatItIsTold, "of_concurrent_relays_one_wins"),
+    (Bug::KeepsWhatWasRelayed, "entries_are_relayed_in_order_and_once"),
+    (Bug::LogsAnEntryAgain, "an_entry_that_was_left_twice_is_logged_once"),
+    (Bug::ForgetsWhatItParks, "an_unreadable_entry_is_parked_with_its_text"),
+    (Bug::PutsBackAtTheEnd, "a_parked_entry_is_put_back_to_its_place"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.
@@ -293,7 +312,7 @@ async fn a_store_without_a_bug_is_never_accused() {
 
 /// Whether the law panics for a store with this bug.
 async fn is_caught(bug: Bug, law: Law) -> bool {
-    let trial = tokio::spawn(async move { (law.run)(&Seeded(bug)).await });
+    let trial = tokio::spawn(async move { (law.run)(&Seeded::with(bug)).await });
     match trial.await {
         Ok(Verdict::Kept | Verdict::Gap(_)) => false,
         Err(error) => error.is_panic(),

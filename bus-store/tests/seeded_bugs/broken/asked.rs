@@ -244,6 +244,7 @@ impl Operate for Broken {
         if self.bug == Bug::PrunesTooMuch {
             ended_before = Timestamp::from_micros(i64::MAX);
         }
+        self.outbox.forget_names();
         self.inner.prune(queue, ended_before, limit)
     }
 
@@ -324,7 +325,7 @@ impl Wake for Broken {
 
 impl Store for Broken {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        Capabilities { log_statement: Some("leave this"), ..self.inner.capabilities() }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
