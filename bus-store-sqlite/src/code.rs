@@ -4,7 +4,7 @@ use bus_core::{
     ConnectorName, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId, ObjectOperation,
     ObjectType, SiteName,
 };
-use bus_store::{ConnectorState, RecordOwner, Scope, StoreErrorKind, Verb};
+use bus_store::{ConnectorState, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -140,6 +140,18 @@ pub(crate) fn object_type(text: String) -> Result<ObjectType, Fault> {
 
 pub(crate) fn site_name(text: Option<String>) -> Result<Option<SiteName>, Fault> {
     text.map(SiteName::parse).transpose().map_err(|error| bad_name(&error))
+}
+
+/// Who asked for a redelivery, as it is written down.
+pub(crate) fn redelivery_text(redelivery: &Redelivery) -> Result<String, Fault> {
+    let written = serde_json::to_string(redelivery);
+    written.map_err(|error| refusal(StoreErrorKind::Unsupported, format!("a redelivery in JSON: {error}")))
+}
+
+/// The redelivery that was written as this text.
+pub(crate) fn redelivery(text: &str) -> Result<Redelivery, Fault> {
+    let read = serde_json::from_str(text);
+    read.map_err(|error| refusal(StoreErrorKind::Corrupt, format!("who asked for a redelivery: {error}")))
 }
 
 pub(crate) fn guid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>, Fault> {

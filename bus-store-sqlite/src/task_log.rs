@@ -8,7 +8,7 @@ pub(crate) mod settlement;
 
 use std::collections::BTreeSet;
 
-use bus_core::{DeliveryId, TaskId, Timestamp};
+use bus_core::{TaskId, Timestamp};
 use bus_store::operate::DELETED_REASON;
 use bus_store::{
     Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
@@ -17,7 +17,7 @@ use bus_store::{
 use rusqlite::{OptionalExtension, params};
 
 use crate::SqliteStore;
-use crate::code::{Code, End};
+use crate::code::{Code, End, redelivery_text};
 use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
@@ -225,7 +225,7 @@ fn log<'a>(
         task.site.as_ref().map(bus_core::SiteName::as_str),
         task.origin.as_ref().map(bus_core::ConnectorName::as_str),
         task.logged_at.as_micros(),
-        task.redelivers.map(|DeliveryId(ended)| ended),
+        task.redelivers.as_ref().map(redelivery_text).transpose()?,
         task.data,
     ])?;
     let is_shared = task.deliveries.len() > 1;

@@ -47,7 +47,7 @@ pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,
 };
-pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, TaskLog};
+pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, Redelivery, TaskLog};
 pub use wake::{Doorbell, Wake};
 
 /// What a store answers, sometime.

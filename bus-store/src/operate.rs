@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::StoreFuture;
 use crate::queue::{Awaited, QueueId};
+use crate::task_log::Redelivery;
 
 /// The most rows one page of a list has.
 pub const PAGE_ROWS_MAX: usize = 1_000;
@@ -301,7 +302,7 @@ pub struct DeliverySummary {
     /// When it ended, if it has.
     pub ended_at: Option<Timestamp>,
     /// The ended delivery that it repeats, if an operator asked for that.
-    pub redelivers: Option<DeliveryId>,
+    pub redelivers: Option<Redelivery>,
 }
 
 /// Everything about one delivery.

@@ -3,6 +3,7 @@
 use bus_core::{
     ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identity::Binding;
@@ -106,12 +107,23 @@ pub struct NewTask {
     /// When it was logged.
     pub logged_at: Timestamp,
     /// The ended delivery that this one repeats, where an operator asked for that.
-    pub redelivers: Option<DeliveryId>,
+    pub redelivers: Option<Redelivery>,
     /// What whoever sent an external object calls this sending of it. The same key for the same connector is logged
     /// once, as long as the task is kept.
     pub idempotency: Option<IdempotencyKey>,
     /// Its deliveries; at least one.
     pub deliveries: Vec<NewDelivery>,
+}
+
+/// That an operator had something delivered once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redelivery {
+    /// The ended delivery that is repeated.
+    pub of: DeliveryId,
+    /// Who asked for it.
+    pub by: String,
+    /// Why, if they said.
+    pub reason: Option<String>,
 }
 
 /// What a sender calls one sending.

@@ -102,13 +102,13 @@ async fn who_wakes_after_its_lease_begins_with_nothing_that_is_another_ones_by_t
     until(async || its_gates.running() == ["a", "b"]).await;
 
     // Time stands still for it, and it says nothing; the other one waits for its lease, and a call time-out, and takes over.
-    let (awake, gates) = start().await;
+    let (awake, others) = start().await;
     until(async || {
         awake.clock().advance(Duration::from_secs(10));
         awake.counters("gated", Direction::Outgoing).await.completed == 4
     })
     .await;
-    assert_eq!(gates.passed().len(), 4);
+    assert_eq!(others.passed().len(), 4);
 
     asleep.clock().advance(Duration::from_hours(1));
     its_gates.let_go("a");

@@ -1,7 +1,7 @@
 //! What has ended is delivered once more: as it is now, at the end of its key.
 
 use bus_core::{DeliveryId, DeliveryState, Direction, ErrorPolicy, ExternalTask, ObjectOperation};
-use bus_runtime::{BusErrorKind, ConnectorState, DeliveryFilter, QueueId};
+use bus_runtime::{BusErrorKind, ConnectorState, DeliveryFilter, QueueId, Redelivery};
 use bus_testkit::{FakePeer, RunningTestBus, Script, TestBus};
 use bus_tests::{Company, Contact, Crm, EventLog, User};
 
@@ -14,6 +14,12 @@ stories!(
     an_incoming_one_is_applied_again_from_its_bytes,
     what_is_open_or_has_no_connector_is_refused
 );
+
+/// What says who asked for it.
+fn by_jane(of: DeliveryId) -> Redelivery {
+    let jane = ops();
+    Redelivery { of, by: jane.name, reason: jane.reason }
+}
 
 /// The deliveries that ended, oldest first.
 async fn ended(bus: &RunningTestBus, connector: &str, direction: Direction) -> Vec<DeliveryId> {
@@ -47,7 +53,7 @@ async fn an_outgoing_one_carries_what_the_object_is_now(bus: TestBus) {
     assert_eq!((&sent["name"], &sent["company"]), (&"Ada Lovelace".into(), &"crm-1".into()));
     let new = ended(&bus, "crm", Direction::Outgoing).await[3];
     let (old, new) = (bus.delivery(old[1]).await.unwrap(), bus.delivery(new).await.unwrap());
-    assert_eq!(new.summary.redelivers, Some(old.summary.delivery));
+    assert_eq!(new.summary.redelivers, Some(by_jane(old.summary.delivery)));
     assert_ne!(new.idempotency_key, old.idempotency_key);
     // The external system knows her by now.
     assert_eq!((old.operation, new.operation), (ObjectOperation::Create, ObjectOperation::Update));
@@ -121,7 +127,7 @@ async fn an_incoming_one_is_applied_again_from_its_bytes(bus: TestBus) {
     bus.until_idle().await;
     assert_eq!(bus.objects().find::<User>("ada").await.unwrap().unwrap().name, "from the CRM");
     let new = bus.delivery(ended(&bus, "crm", Direction::Incoming).await[1]).await.unwrap();
-    assert_eq!((new.summary.redelivers, new.policy), (Some(first), ErrorPolicy::SkipOnError));
+    assert_eq!((new.summary.redelivers, new.policy), (Some(by_jane(first)), ErrorPolicy::SkipOnError));
     assert_eq!(new.summary.key, "contact=003");
 }
 

@@ -2,7 +2,8 @@
 
 use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, TaskId};
 use bus_store::{
-    Commit, DeliveryDetail, Expected, NewDelivery, NewTask, ObjectWrite, StoreError, StoreErrorKind,
+    Commit, DeliveryDetail, Expected, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
+    StoreErrorKind,
 };
 
 use super::Operator;
@@ -27,7 +28,7 @@ impl Bus {
     /// - Where the object is gone, only its delete can be redelivered, with the data that it had.
     /// - An incoming one carries the bytes as they were received then. What has come in since is overwritten with them.
     ///
-    /// Listeners are not asked: nothing has changed. Who asked and why stands in the log.
+    /// Listeners are not asked: nothing has changed. Who asked and why is kept with the new one.
     ///
     /// # Errors
     ///
@@ -57,8 +58,8 @@ impl Bus {
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
             let commit = match queue.direction {
-                Direction::Outgoing => self.outgoing_again(&ended, enlisted).await?,
-                Direction::Incoming => self.incoming_again(&ended, enlisted),
+                Direction::Outgoing => self.outgoing_again(&ended, enlisted, by).await?,
+                Direction::Incoming => self.incoming_again(&ended, enlisted, by),
             };
             match self.shared.store.commit(commit).await {
                 Ok(committed) => {
@@ -98,7 +99,12 @@ impl Bus {
         Ok(())
     }
 
-    async fn outgoing_again(&self, ended: &DeliveryDetail, enlisted: &Enlisted) -> Result<Commit> {
+    async fn outgoing_again(
+        &self,
+        ended: &DeliveryDetail,
+        enlisted: &Enlisted,
+        by: &Operator,
+    ) -> Result<Commit> {
         let shared = &self.shared;
         let delivery = ended.summary.delivery;
         let Some(key) = object_of_key(&ended.subject, &ended.summary.key) else {
@@ -130,7 +136,7 @@ impl Bus {
             );
             return Err(BusError::new(BusErrorKind::NotFound, message));
         };
-        commit.tasks.push(NewTask { redelivers: Some(delivery), ..task });
+        commit.tasks.push(NewTask { redelivers: Some(redelivery(delivery, by)), ..task });
         Ok(commit)
     }
 
@@ -151,13 +157,13 @@ impl Bus {
         })
     }
 
-    fn incoming_again(&self, ended: &DeliveryDetail, enlisted: &Enlisted) -> Commit {
+    fn incoming_again(&self, ended: &DeliveryDetail, enlisted: &Enlisted, by: &Operator) -> Commit {
         let key = external_id_of_key(&ended.subject, &ended.summary.key);
         let own = (key.is_none() || is_unordered(enlisted)).then(|| self.shared.new_uuid());
         let mut commit = Commit::at(self.shared.now());
         commit.tasks.push(NewTask {
             key: incoming_key(&ended.subject, key, own),
-            redelivers: Some(ended.summary.delivery),
+            redelivers: Some(redelivery(ended.summary.delivery, by)),
             ..self.as_stored(ended)
         });
         commit
@@ -190,6 +196,10 @@ impl Bus {
             idempotency_key: self.shared.new_uuid(),
         }
     }
+}
+
+fn redelivery(of: DeliveryId, by: &Operator) -> Redelivery {
+    Redelivery { of, by: by.name.clone(), reason: by.reason.clone() }
 }
 
 fn failed(delivery: DeliveryId, error: StoreError) -> BusError {

@@ -58,7 +58,7 @@ CREATE TABLE bus_task (
     site         TEXT,
     origin       TEXT,
     logged_at    INTEGER NOT NULL,
-    redelivers   INTEGER, -- the ended delivery that it repeats
+    redelivers   TEXT, -- the ended delivery that it repeats, who asked for that, and why; in JSON
     data         BLOB    NOT NULL
 ) STRICT;
 

@@ -5,7 +5,9 @@ use bus_store::operate::{DeliveryDetail, DeliverySummary};
 use bus_store::{QueueId, Scope};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::code::{Code, End, SideState, connector_name, key_of_delivery, site_name, small_count};
+use crate::code::{
+    Code, End, SideState, connector_name, key_of_delivery, redelivery, site_name, small_count,
+};
 use crate::error::Fault;
 use crate::task_log::attempts;
 use crate::wake::read_awaited;
@@ -183,7 +185,7 @@ pub(super) fn summary(row: &Row<'_>, queue: &QueueId) -> Result<DeliverySummary,
         due: (due > 0).then_some(Timestamp::from_micros(due)),
         reason: row.get(7)?,
         ended_at: row.get::<_, Option<i64>>(19)?.map(Timestamp::from_micros),
-        redelivers: row.get::<_, Option<i64>>(17)?.map(DeliveryId),
+        redelivers: row.get::<_, Option<String>>(17)?.as_deref().map(redelivery).transpose()?,
     })
 }
 

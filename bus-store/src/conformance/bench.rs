@@ -21,7 +21,7 @@ use crate::operate::{
 use crate::queue::{
     Acquired, Awaited, Claim, Claimed, Outcome, Ownership, QueueId, Scope, Settlement, Terms, Wanted,
 };
-use crate::task_log::{Commit, Committed, NewDelivery, NewTask};
+use crate::task_log::{Commit, Committed, NewDelivery, NewTask, Redelivery};
 use crate::{Store, StoreError, StoreErrorKind};
 
 /// A store, and one queue of it with its owner.
@@ -443,4 +443,8 @@ pub(super) fn known_as(external_id: &str) -> Awaited {
         object_type: user_type(),
         external_id: external_id.to_owned(),
     }
+}
+
+pub(super) fn redelivery(of: DeliveryId) -> Redelivery {
+    Redelivery { of, by: "jane".to_owned(), reason: Some("the law says so".to_owned()) }
 }

@@ -4,8 +4,8 @@ use bus_core::{DeliveryId, DeliveryState, ObjectOperation};
 
 use super::Rig;
 use super::bench::{
-    Bench, at, bound_to, connector, delivery_for, discarded, done, outgoing, own, parked, retry, settlement,
-    task, waiting_for,
+    Bench, at, bound_to, connector, delivery_for, discarded, done, outgoing, own, parked, redelivery, retry,
+    settlement, task, waiting_for,
 };
 use crate::operate::{Attempt, Audit, DeliveryFilter, DeliverySummary, Verb};
 use crate::queue::{Outcome, Wanted};
@@ -113,11 +113,11 @@ pub async fn what_ended_is_listed_by_how_it_ended(rig: &dyn Rig) {
 pub async fn what_is_redelivered_names_what_it_repeats(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
     let first = bench.log_settled("x", Outcome::Completed).await;
-    let again = NewTask { redelivers: Some(first), ..task(&bench.queue, "x") };
+    let again = NewTask { redelivers: Some(redelivery(first)), ..task(&bench.queue, "x") };
     let [second] = bench.log_tasks([again]).await;
-    assert_eq!(bench.detail(second).await.summary.redelivers, Some(first));
+    assert_eq!(bench.detail(second).await.summary.redelivers, Some(redelivery(first)));
     bench.claim_and_settle(at(0), Outcome::Completed).await;
-    assert_eq!(bench.detail(second).await.summary.redelivers, Some(first));
+    assert_eq!(bench.detail(second).await.summary.redelivers, Some(redelivery(first)));
     assert_eq!(bench.detail(first).await.summary.redelivers, None);
 }
 

@@ -4,7 +4,7 @@ use bus_core::Direction;
 
 use super::bench::{
     Bench, aside, at, binding, bound_to, by_code_name, connector, deferred, ids, intervention, kind_of,
-    parked, retry, settlement, task, user, user_key, user_type, waiting_for,
+    parked, redelivery, retry, settlement, task, user, user_key, user_type, waiting_for,
 };
 use super::{Rig, Verdict, needs_reopening};
 use crate::objects::ObjectRecord;
@@ -80,7 +80,7 @@ pub async fn history_is_there_after_reopening(rig: &dyn Rig) -> Verdict {
     bench.intervene(Verb::Retry, [retried]).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
     let idempotency = Some(IdempotencyKey { key: "k".to_owned(), digest: vec![1, 2] });
-    let sent = NewTask { idempotency, redelivers: Some(completed), ..task(&incoming, "x") };
+    let sent = NewTask { idempotency, redelivers: Some(redelivery(completed)), ..task(&incoming, "x") };
     let sent_before = bench.commit(Commit { tasks: vec![sent.clone()], ..Commit::at(at(0)) }).await;
     let circuit = Circuit { opened_at: at(1), probe_at: at(31), failures: 5, error: "refused".to_owned() };
     bench.store.set_circuit(&connector("crm"), Some(circuit.clone())).await.unwrap();

@@ -17,7 +17,7 @@ use super::bench::{
 use crate::StoreErrorKind;
 use crate::objects::{Expected, ObjectRecord, ObjectWrite};
 use crate::queue::{Outcome, QueueId, Wanted};
-use crate::task_log::{Commit, NewDelivery, NewTask};
+use crate::task_log::{Commit, NewDelivery, NewTask, Redelivery};
 
 /// Of two tasks, and of two deliveries, the one that was logged later has the larger id.
 pub async fn what_is_logged_later_has_the_larger_id(rig: &dyn Rig) {
@@ -291,7 +291,11 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
             site: Some(SiteName::parse("Corp.EU-1").unwrap()),
             origin: Some(ConnectorName::parse("shop").unwrap()),
             logged_at: at(5),
-            redelivers: Some(DeliveryId(4_040_404)),
+            redelivers: Some(Redelivery {
+                of: DeliveryId(4_040_404),
+                by: "jane \"ü\"".to_owned(),
+                reason: (number % 2 == 0).then(|| "asked for".to_owned()),
+            }),
             idempotency: None,
             deliveries: vec![delivery.clone()],
         };

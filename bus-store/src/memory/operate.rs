@@ -164,7 +164,7 @@ fn summary(
         due: row.due(),
         reason: row.reason.clone(),
         ended_at: row.ended_at(),
-        redelivers: row.task.new.redelivers,
+        redelivers: row.task.new.redelivers.clone(),
     }
 }
 
