@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus_core::{BusObject, ConnectorName, HostId, ObjectId, ObjectKey, ObjectType};
 use bus_store::operate::PAGE_ROWS_MAX;
-use bus_store::{Binding, Commit, StoreError, StoreErrorKind};
+use bus_store::{Binding, Commit, ExternalId, StoreError, StoreErrorKind};
 
 use crate::Result;
 use crate::bus::Bus;
@@ -54,7 +54,7 @@ impl IdentityMap {
     pub async fn external_id(&self, object: &ObjectKey) -> Result<Option<String>> {
         let known = self.shared.store.external_ids(&self.connector, std::slice::from_ref(object)).await;
         let known = known.map_err(|error| self.failed(error))?.into_iter().flatten().next();
-        Ok(known.filter(|known| known.ended.is_none()).map(|known| known.id))
+        Ok(known.and_then(ExternalId::of_living))
     }
 
     /// Which object of type `T` the external system calls this; `None` where that is not known, or the object is gone.

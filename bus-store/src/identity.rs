@@ -44,6 +44,11 @@ pub struct ExternalId {
 }
 
 impl ExternalId {
+    /// What it calls the object that there is; `None` where that is gone.
+    pub fn of_living(self) -> Option<String> {
+        self.ended.is_none().then_some(self.id)
+    }
+
     /// Whether it belongs to the object that this task is about.
     pub fn is_of(&self, task: TaskId) -> bool {
         self.ended.is_none_or(|ended| task <= ended)

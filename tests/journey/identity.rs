@@ -15,6 +15,7 @@ stories!(
     a_link_wakes_who_waits_for_it,
     what_contradicts_is_refused_unless_it_is_to_be_replaced,
     a_new_object_of_a_former_id_is_nobody_the_external_system_knows,
+    a_new_object_of_a_former_id_can_be_matched,
     an_external_id_is_neither_empty_nor_long
 );
 
@@ -132,6 +133,25 @@ async fn a_new_object_of_a_former_id_is_nobody_the_external_system_knows(bus: Te
     bus.until_idle().await;
     assert_eq!(peer.calls(), ["remove crm-1", "put crm-2"]);
     assert_eq!(map.external_id(&bob).await.unwrap().as_deref(), Some("crm-2"));
+}
+
+async fn a_new_object_of_a_former_id_can_be_matched(bus: TestBus) {
+    let (bus, _, _) = with_crm(bus);
+    let bus = bus.start().await;
+    let mut ada = User::new("ada", "Ada");
+    bus.objects().save(&mut ada).await.unwrap();
+    bus.until_idle().await;
+    // What was called crm-1 is gone, and its delete is not delivered.
+    bus.set_switches(Switches { process_outgoing: false, ..Switches::default() }).await.unwrap();
+    bus.objects().delete::<User>(&ada.id).await.unwrap();
+    let mut another = User { id: ada.id, ..User::new("bob", "Bob") };
+    let bob = bus.objects().save(&mut another).await.unwrap().key;
+    let contact = Contact::new("004", "bob", "Robert");
+    bus.process_external_task(ExternalTask::update::<Crm, _>("crm", &contact)).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(bus.open("crm", Direction::Incoming).await.len(), 0);
+    assert_eq!(crm(&bus).external_id(&bob).await.unwrap().as_deref(), Some("004"));
+    assert_eq!(bus.objects().find::<User>("bob").await.unwrap().unwrap().name, "Robert");
 }
 
 /// Binds what is in the name.

@@ -30,6 +30,7 @@ impl Bus {
     /// Starts the workers of a connector that can work.
     pub(crate) async fn start_crew(&self, enlisted: &Arc<Enlisted>) {
         let (true, Some(linked)) = (enlisted.works(), enlisted.linked) else { return };
+        enlisted.start_anew();
         let connection = Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(enlisted)));
         let stopping = self.shared.stopping.child_token();
         let keeps_queues = Arc::new(AtomicBool::new(false));
@@ -61,7 +62,7 @@ impl Bus {
             let give_up_at = self.shared.now().plus(call_timeout + self.shared.limits.shutdown_grace);
             crew.keeps_queues.store(keeps_queues, Ordering::Relaxed);
             crew.stopping.cancel();
-            let aborting = crew.connection.enlisted.aborting.clone();
+            let aborting = crew.connection.enlisted.aborting();
             let ended = async {
                 for (_, _, handle) in crew.workers {
                     let _ended = handle.await;

@@ -13,8 +13,8 @@ use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
 use bus_core::{ObjectKey, ObjectOperation, ObjectType};
 use bus_store::{
-    Awaited, Binding, Claimed, Commit, Expected, ObjectWrite, Outcome, Ownership, Settlement, StoreError,
-    StoreErrorKind,
+    Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
+    StoreError, StoreErrorKind,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -222,10 +222,11 @@ impl Application<'_> {
         // Its own side is gone already; for the others the binding ends when their delete is delivered.
         let object = &stored.record.key;
         let known = self.shared.store.external_ids(connector, std::slice::from_ref(object)).await?;
-        applied.commit.unbound.extend(known.into_iter().flatten().map(|known| Binding {
+        let living = known.into_iter().flatten().filter_map(ExternalId::of_living);
+        applied.commit.unbound.extend(living.map(|external_id| Binding {
             connector: connector.clone(),
             object: object.clone(),
-            external_id: known.id,
+            external_id,
         }));
         let change = HostChange::deleted(stored, Some(connector));
         self.logged(claimed, applied, ChangeSet::of(write, change)).await

@@ -93,9 +93,10 @@ pub(crate) async fn run_to_its_end<T: Send + 'static>(
 
 /// Returns when the bus, or this connector, stops and does not wait any longer.
 async fn given_up(shared: &Shared, enlisted: &Enlisted) {
+    let of_connector = enlisted.aborting();
     select! {
         () = shared.aborting.cancelled() => {}
-        () = enlisted.aborting.cancelled() => {}
+        () = of_connector.cancelled() => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, TaskId};
 use bus_store::{
-    Commit, DeliveryDetail, Expected, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
+    Commit, DeliveryDetail, Expected, ExternalId, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
     StoreErrorKind,
 };
 
@@ -149,7 +149,7 @@ impl Bus {
     ) -> Result<ObjectOperation> {
         let known = self.shared.store.external_ids(&enlisted.record.name, std::slice::from_ref(key)).await;
         let known = known.map_err(|error| failed(ended.summary.delivery, error))?;
-        let is_known = known.first().is_some_and(Option::is_some);
+        let is_known = known.into_iter().flatten().find_map(ExternalId::of_living).is_some();
         Ok(if is_known || ended.operation == ObjectOperation::Update {
             ObjectOperation::Update
         } else {

@@ -33,8 +33,8 @@ pub(crate) struct Enlisted {
     pub(crate) is_processing_read: bool,
     /// How many calls that block their thread have not returned.
     pub(crate) calls_on_threads: Arc<AtomicUsize>,
-    /// Cancelled when it stops and what it runs has had time enough to end.
-    pub(crate) aborting: CancellationToken,
+    /// Cancelled when it stops and what it runs has had time enough to end; another one when it starts again.
+    aborting: Mutex<CancellationToken>,
     /// Grows when somebody asks for its tasks to be processed, whatever its schedule says.
     pub(crate) asked: watch::Sender<u64>,
     filter_settings: Option<ParsedSettings>,
@@ -169,7 +169,7 @@ pub(crate) fn enlist(
         settings,
         is_processing_read,
         calls_on_threads: Arc::default(),
-        aborting: CancellationToken::new(),
+        aborting: Mutex::default(),
         asked: watch::Sender::new(0),
         filter_settings,
         trouble: Mutex::new(None),
@@ -214,6 +214,16 @@ fn check(
 }
 
 impl Enlisted {
+    /// Cancelled when nobody waits for its calls any longer.
+    pub(crate) fn aborting(&self) -> CancellationToken {
+        self.aborting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It starts again: its calls are waited for.
+    pub(crate) fn start_anew(&self) {
+        *self.aborting.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
+    }
+
     /// Whether what it subscribes to, or is sent, is written down for it.
     pub(crate) fn logs(&self) -> bool {
         (self.linked.is_some() || !self.published.is_empty())

@@ -5,7 +5,7 @@ use std::slice;
 
 use bus_core::parts::{Identified, ObjectParts};
 use bus_core::{ObjectId, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
-use bus_store::{Claimed, FoundBy, ObjectQuery};
+use bus_store::{Claimed, ExternalId, FoundBy, ObjectQuery};
 use uuid::Uuid;
 
 use super::{Application, NotApplied, ended, unreadable};
@@ -93,7 +93,7 @@ impl Application<'_> {
             let found = Known {
                 site: record.site.clone(),
                 parent: record.parent.clone(),
-                external_id: bound.await?.into_iter().next().flatten().map(|known| known.id),
+                external_id: bound.await?.into_iter().flatten().find_map(ExternalId::of_living),
             };
             let external_id = external_id.map(str::to_owned);
             let judged = is_the_same(&Known { site, parent, external_id }, &key, &found, by);
