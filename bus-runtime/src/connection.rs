@@ -139,8 +139,8 @@ impl Connection {
 
     async fn back_off(&self, state: &mut State, failure: &Failure) -> Timestamp {
         let now = self.shared.now();
-        if self.shared.stopping.is_cancelled() {
-            // It broke off because the bus stops: that says nothing of the external system.
+        if self.shared.stopping.is_cancelled() || self.enlisted.aborting().is_cancelled() {
+            // It broke off because the bus, or the connector, stops: that says nothing of the external system.
             return now;
         }
         let failures = self.enlisted.failed_to_connect(failure.message(), now);

@@ -126,12 +126,13 @@ impl IdentityMap {
         by.check()?;
         let known = self.shared.store.external_ids(&self.connector, std::slice::from_ref(object)).await;
         let known = known.map_err(|error| self.failed(error))?.into_iter().flatten().next();
-        let Some(known) = known else { return Ok(None) };
-        let unbound = vec![self.binding(object, &known.id)];
+        // What a former object was called is needed until its delete is delivered.
+        let Some(external_id) = known.and_then(ExternalId::of_living) else { return Ok(None) };
+        let unbound = vec![self.binding(object, &external_id)];
         let commit = Commit { unbound, ..Commit::at(self.shared.now()) };
         self.shared.store.commit(commit).await.map_err(|error| self.failed(error))?;
-        self.note("unlinked", object, &known.id, by);
-        Ok(Some(known.id))
+        self.note("unlinked", object, &external_id, by);
+        Ok(Some(external_id))
     }
 
     async fn checked(&self, object: &ObjectKey, external_id: &str, by: &Operator) -> Result<Binding> {
@@ -157,7 +158,8 @@ impl IdentityMap {
         let Binding { connector, object, external_id } = new;
         let store = &self.shared.store;
         let of_object = store.external_ids(connector, std::slice::from_ref(object)).await?;
-        let of_object = of_object.into_iter().flatten().map(|known| self.binding(object, &known.id));
+        let of_object = of_object.into_iter().flatten().filter_map(ExternalId::of_living);
+        let of_object = of_object.map(|external_id| self.binding(object, &external_id));
         let external = [(object.object_type.clone(), external_id.clone())];
         let of_external = store.host_ids(connector, &external).await?;
         let of_external = of_external.into_iter().flatten().map(|id| {

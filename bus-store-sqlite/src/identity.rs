@@ -17,15 +17,15 @@ impl Identity for SqliteStore {
     ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
         let (connector, objects) = (connector.clone(), objects.to_vec());
         self.read("external ids", move |db| {
-            let sql = "SELECT external_id, ended FROM bus_binding
+            let sql = "SELECT external_id, ended, since FROM bus_binding
                        WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
             let mut find = db.prepare_cached(sql)?;
             let find = |object: &ObjectKey| {
                 let parameters =
                     params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
                 let read = |row: &Row<'_>| {
-                    let ended: Option<i64> = row.get(1)?;
-                    Ok(ExternalId { id: row.get(0)?, ended: ended.map(TaskId) })
+                    let (ended, since): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+                    Ok(ExternalId { id: row.get(0)?, ended: ended.map(TaskId), since: since.map(TaskId) })
                 };
                 Ok(find.query_row(parameters, read).optional()?)
             };
@@ -82,23 +82,34 @@ pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
     JOIN bus_object o ON o.object_type = b.object_type AND o.object_id = b.object_id
     WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL";
 
-/// Ends a binding; whether there was one.
-fn unbind(session: &Session<'_>, connector: &ConnectorName, object: &ObjectKey) -> Result<bool, Fault> {
-    let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
+/// Ends a binding; answers until which task the id was a former object's, if it ever was.
+fn unbind(
+    session: &Session<'_>,
+    connector: &ConnectorName,
+    object: &ObjectKey,
+) -> Result<Option<i64>, Fault> {
     let parameters = params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
-    Ok(session.prepare(sql)?.execute(parameters)? > 0)
+    let sql = "SELECT coalesce(ended, since) FROM bus_binding
+               WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
+    let former: Option<Option<i64>> =
+        session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+    if former.is_some() {
+        let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
+        session.prepare(sql)?.execute(parameters)?;
+    }
+    Ok(former.flatten())
 }
 
 /// Writes a binding in the place of whatever contradicts it.
 pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
-    unbind(session, connector, object)?;
-    let sql =
-        "INSERT INTO bus_binding (connector, object_type, external_id, object_id) VALUES (?1, ?2, ?3, ?4)
+    let since = unbind(session, connector, object)?;
+    let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id, since)
+               VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (connector, object_type, external_id)
-               DO UPDATE SET object_id = excluded.object_id, ended = NULL";
+               DO UPDATE SET object_id = excluded.object_id, ended = NULL, since = excluded.since";
     let parameters =
-        params![connector.as_str(), object.object_type.as_str(), external_id, id_text(&object.id)];
+        params![connector.as_str(), object.object_type.as_str(), external_id, id_text(&object.id), since];
     session.prepare(sql)?.execute(parameters)?;
     Ok(())
 }
@@ -106,8 +117,11 @@ pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault
 /// Writes a binding, unless it contradicts one of an object that is not gone.
 pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
-    let sql = "SELECT object_id, external_id FROM bus_binding
-               WHERE ended IS NULL AND connector = ?1 AND object_type = ?2
+    let sql = "SELECT object_id, external_id FROM bus_binding b
+               WHERE ended IS NULL
+                 AND (object_id = ?3 OR EXISTS (SELECT 1 FROM bus_object o
+                                                WHERE o.object_type = b.object_type AND o.object_id = b.object_id))
+               AND connector = ?1 AND object_type = ?2
                  AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4))
                ORDER BY object_id = ?3 DESC LIMIT 1";
     let parameters =
@@ -131,11 +145,16 @@ pub(crate) fn unbind_exactly(session: &Session<'_>, binding: &Binding) -> Result
     Ok(())
 }
 
-/// The object is gone: its bindings are those of the tasks that were logged up to now.
-pub(crate) fn end_bindings(session: &mut Session<'_>, object: &ObjectKey) -> Result<(), Fault> {
+/// The object is gone, or was already: its bindings are those of the tasks that were logged up to now.
+pub(crate) fn end_bindings(
+    session: &mut Session<'_>,
+    object: &ObjectKey,
+    was_gone: bool,
+) -> Result<(), Fault> {
     let last = session.sequence()?.task;
-    let sql = "UPDATE bus_binding SET ended = ?3 WHERE object_type = ?1 AND object_id = ?2 AND ended IS NULL";
-    let parameters = params![object.object_type.as_str(), id_text(&object.id), last];
+    let sql = "UPDATE bus_binding SET ended = ?3
+               WHERE object_type = ?1 AND object_id = ?2 AND (?4 OR ended IS NULL)";
+    let parameters = params![object.object_type.as_str(), id_text(&object.id), last, was_gone];
     session.prepare(sql)?.execute(parameters)?;
     Ok(())
 }

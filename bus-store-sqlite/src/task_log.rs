@@ -109,8 +109,8 @@ impl Write for CommitWrite {
             }
             committed.tasks.push(known.map_or_else(|| log(session, task, *now, &mut logged), Ok)?);
         }
-        for object in objects.iter().filter_map(ObjectWrite::deleted) {
-            end_bindings(session, object)?;
+        for (object, was_gone) in objects.iter().filter_map(ObjectWrite::deleted) {
+            end_bindings(session, object, was_gone)?;
         }
         take_out(session, relayed, *now)?;
         for entry in relayed {

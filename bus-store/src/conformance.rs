@@ -328,6 +328,8 @@ macro_rules! for_every_law {
             identity::bindings_end_before_new_ones_begin
             identity::an_end_spares_a_newer_binding
             identity::an_object_does_not_inherit_the_binding_of_a_former_one
+            identity::a_delete_that_is_repeated_is_about_the_former_object
+            identity::a_binding_of_nothing_is_in_nobodys_way
             identity::a_binding_if_free_contradicts_nothing
             identity::pages_of_bindings_are_stable_under_writes
             identity::ids_of_every_kind_can_be_bound

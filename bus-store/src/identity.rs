@@ -41,6 +41,8 @@ pub struct ExternalId {
     /// Set where the object is gone: the last task that was logged until then. Tasks after that one are about another
     /// object of the same id, to which the external id does not belong.
     pub ended: Option<TaskId>,
+    /// Set where there was another object of the same id before: the last task that was logged until that was gone.
+    pub since: Option<TaskId>,
 }
 
 impl ExternalId {
@@ -51,7 +53,7 @@ impl ExternalId {
 
     /// Whether it belongs to the object that this task is about.
     pub fn is_of(&self, task: TaskId) -> bool {
-        self.ended.is_none_or(|ended| task <= ended)
+        self.ended.is_none_or(|ended| task <= ended) && self.since.is_none_or(|since| task > since)
     }
 }
 

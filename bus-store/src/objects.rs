@@ -79,10 +79,10 @@ pub enum ObjectWrite {
 }
 
 impl ObjectWrite {
-    /// The object that is gone by it.
-    pub const fn deleted(&self) -> Option<&ObjectKey> {
+    /// The object that is gone by it, and whether it was before.
+    pub fn deleted(&self) -> Option<(&ObjectKey, bool)> {
         match self {
-            Self::Delete { key, .. } => Some(key),
+            Self::Delete { key, expected } => Some((key, *expected == Expected::Absent)),
             Self::Save { .. } => None,
         }
     }

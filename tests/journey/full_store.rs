@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use bus_core::{ConnectorName, Direction};
-use bus_runtime::{BusErrorKind, ConnectorState};
+use bus_core::{ConnectorName, DeliveryState, Direction, ErrorPolicy, ExternalTask};
+use bus_runtime::{BusErrorKind, ConnectorState, Switches};
 use bus_testkit::{FakePeer, TestBus};
-use bus_tests::{EventLog, User};
+use bus_tests::{Contact, EventLog, User};
+
+use crate::gates::{Gated, with_gates};
+use crate::told::until;
 
 #[tokio::test]
 async fn a_quota_in_the_configuration_refuses_and_goes_on_when_there_is_room() {
@@ -40,4 +43,47 @@ async fn a_quota_in_the_configuration_refuses_and_goes_on_when_there_is_room() {
     bus.prune().await.unwrap();
     saved(number).await.unwrap();
     bus.until_idle().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_no_failure_of_what_comes_in() {
+    let (bus, gates) = with_gates(TestBus::new().on_sqlite(), |processing| processing.max_attempts = 1);
+    let bus = bus.configure(|config| config.limits.store_bytes_max = Some(4 * 1024 * 1024)).start().await;
+    let gated: ConnectorName = "gated".parse().unwrap();
+    bus.set_connector_state(&gated, ConnectorState::Paused).await.unwrap();
+    // Larger than what is left when the last of the users finds no room.
+    let large = "x".repeat(500_000);
+    for (uid, policy) in [("1", ErrorPolicy::DeleteOnError), ("2", ErrorPolicy::Default)] {
+        let task =
+            ExternalTask::create::<Gated, _>("gated", &Contact::new(uid, &format!("contact-{uid}"), &large));
+        bus.process_external_task(task.error_policy(policy)).await.unwrap();
+    }
+    let name = "x".repeat(50_000);
+    for number in 0.. {
+        if bus.objects().save(&mut User::new(&format!("user-{number}"), &name)).await.is_err() {
+            break;
+        }
+        assert!(number < 100, "it has a quota");
+    }
+    // There is no room for what they become, and time goes by.
+    bus.set_switches(Switches { process_outgoing: false, ..Switches::default() }).await.unwrap();
+    bus.set_connector_state(&gated, ConnectorState::Enabled).await.unwrap();
+    until(async || !gates.calls().is_empty()).await;
+    for _ in 0..50 {
+        bus.clock().advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    let incoming = bus.counters("gated", Direction::Incoming).await;
+    assert_eq!((incoming.open, incoming.discarded, incoming.completed), (2, 0, 0));
+    let parked = bus.open("gated", Direction::Incoming).await;
+    assert!(parked.iter().all(|row| row.state != DeliveryState::Parked), "{parked:?}");
+    // What goes out makes room.
+    bus.set_switches(Switches::default()).await.unwrap();
+    until(async || {
+        bus.clock().advance(Duration::from_secs(1));
+        bus.counters("gated", Direction::Incoming).await.completed == 2
+    })
+    .await;
+    let incoming = bus.counters("gated", Direction::Incoming).await;
+    assert_eq!((incoming.open, incoming.retried, incoming.discarded), (0, 0, 0));
 }

@@ -128,6 +128,8 @@ async fn what_stands_behind_an_earlier_one_of_its_object_is_queued(bus: TestBus)
     ada.name = "2".to_owned();
     let saved = bus.objects().save(&mut ada).await.unwrap();
     assert_eq!(ends(&saved), [("a", SyncEnd::Queued)]);
+    // Its worker has looked at that, and has time again.
+    bus.until_idle().await;
     let saved = bus.objects().save(&mut User::new("bob", "1")).await.unwrap();
     assert_eq!(ends(&saved), [("a", SyncEnd::Completed)], "other objects are not concerned");
     let parked = bus.open("a", Direction::Outgoing).await[0].delivery;

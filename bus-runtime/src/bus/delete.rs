@@ -3,8 +3,8 @@
 use bus_core::{ConnectorName, Direction};
 use bus_store::operate::{INTERVENTION_ITEMS_MAX, PAGE_ROWS_MAX};
 use bus_store::{
-    Acquired, Commit, DeliveryFilter, QueueId, RecordOwner, Selected, StoreError, StoreErrorKind, Terms,
-    Verb, Verdict,
+    Acquired, Commit, ConnectorRecord, DeliveryFilter, QueueId, RecordOwner, Selected, StoreError,
+    StoreErrorKind, Terms, Verb, Verdict,
 };
 
 use super::Bus;
@@ -133,7 +133,11 @@ impl Bus {
                 Ok(deleted)
             }
             Err(error) => {
-                if let Some(enlisted) = enlisted {
+                let records = self.shared.store.connectors().await;
+                let is_gone =
+                    |records: Vec<ConnectorRecord>| records.iter().all(|record| record.name != *name);
+                let is_deleted = records.is_ok_and(is_gone);
+                if let Some(enlisted) = enlisted.filter(|_| !is_deleted) {
                     self.shared.set_roster(self.shared.roster().with(enlisted));
                     self.start_crew(enlisted).await;
                 }

@@ -5,7 +5,7 @@ mod identified;
 mod matching;
 mod prepared;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
@@ -111,6 +111,7 @@ impl Application<'_> {
             linked: self.linked,
             instance: self.instance,
             learned: Vec::new(),
+            found: HashMap::new(),
         };
         for _ in 0..PREPARED_MAX {
             let prepared = self.prepare(route, claimed, existing.as_ref(), key.clone()).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus_core::Timestamp;
 use bus_store::{
-    Acquired, Claim, Claimed, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
+    Acquired, Claim, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -91,12 +91,12 @@ impl OwnedQueue {
         Wanted { limit: self.claim_max, first: std::mem::replace(&mut self.first, next) }
     }
 
-    /// Writes outcomes, and claims what may run then; answers as `claim` does, and what became of the outcomes. Handed
-    /// over together, both share a flush where the store can do that.
+    /// Writes outcomes, and claims what may run then; answers what became of either, and how often the bell had rung
+    /// before. Handed over together, both share a flush where the store can do that.
     pub(crate) async fn settle_and_claim(
         &mut self,
         outcomes: Commit,
-    ) -> Result<(Committed, u64, Claim), StoreError> {
+    ) -> (Result<Committed, StoreError>, u64, Result<Claim, StoreError>) {
         let rings = *self.bell.borrow_and_update();
         let (wanted, now) = (self.wanted(), self.shared.now());
         // A claim that came first would find the same keys held, and be as right.
@@ -104,7 +104,7 @@ impl OwnedQueue {
             self.shared.store.commit(outcomes),
             self.shared.store.claim(&self.ownership, wanted, now),
         );
-        Ok((settled?, rings, claim?))
+        (settled, rings, claim)
     }
 
     /// Writes outcomes, and claims what is fresh while what was claimed before is worked on; with both, the outcomes are
@@ -112,15 +112,12 @@ impl OwnedQueue {
     pub(crate) fn settle_and_claim_ahead(
         &self,
         outcomes: Commit,
-    ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send + use<> {
+    ) -> impl Future<Output = (Result<Committed, StoreError>, Result<Claim, StoreError>)> + Send + use<> {
         let (shared, ownership) = (Arc::clone(&self.shared), self.ownership.clone());
         let wanted = Wanted { limit: self.claim_max, first: First::OnlyFresh };
         async move {
             let now = shared.now();
-            let (settled, claim) =
-                tokio::join!(shared.store.commit(outcomes), shared.store.claim(&ownership, wanted, now));
-            settled?;
-            Ok(claim?.deliveries)
+            tokio::join!(shared.store.commit(outcomes), shared.store.claim(&ownership, wanted, now))
         }
     }
 

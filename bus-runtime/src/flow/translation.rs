@@ -4,7 +4,7 @@
 //! Longer than other files because both directions stand in it: what one does, the other undoes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::instance::Instance;
@@ -64,6 +64,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) instance: &'a Arc<Instance>,
     /// What the connector answered: new bindings, to be kept with the settlement.
     pub(crate) learned: Vec<Binding>,
+    /// What was found for incoming references, whether or not a binding is to be made of it.
+    pub(crate) found: HashMap<(ObjectType, String), ObjectId>,
 }
 
 /// What is known of external ids: read once for a claim, then kept up to date by what its deliveries bind, side by side
@@ -71,16 +73,18 @@ pub(crate) struct Translator<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct ExternalIds {
     known: Mutex<HashMap<ObjectKey, Option<ExternalId>>>,
-    /// What is known for the claim that was made while this one is worked on: it learns what is bound here.
-    next: OnceLock<Weak<Self>>,
+    /// All of the same worker that something is done with still: each learns what is bound by any of them.
+    all: Arc<Mutex<Vec<Weak<Self>>>>,
 }
 
 impl ExternalIds {
-    /// For a claim that is made while this one is worked on. To be called before the store is asked for it.
+    /// For a claim that is made while others may be worked on. To be called before the store is asked for it.
     pub(crate) fn next(&self) -> Arc<Self> {
-        let next = Arc::default();
-        // Not kept alive by a call of the first claim that takes long: there may be many claims meanwhile.
-        self.next.get_or_init(|| Arc::downgrade(&next));
+        let next = Arc::new(Self { known: Mutex::default(), all: Arc::clone(&self.all) });
+        let mut all = lock(&self.all);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(Arc::downgrade(&next));
+        drop(all);
         next
     }
 
@@ -119,15 +123,21 @@ impl ExternalIds {
     }
 
     fn set(&self, object: ObjectKey, external_id: Option<String>) {
-        if let Some(next) = self.next.get().and_then(Weak::upgrade) {
-            next.set(object.clone(), external_id.clone());
+        let external_id = external_id.map(|id| ExternalId { id, ended: None, since: None });
+        let others: Vec<_> = lock(&self.all).iter().filter_map(Weak::upgrade).collect();
+        for other in others {
+            other.known().insert(object.clone(), external_id.clone());
         }
-        self.known().insert(object, external_id.map(|id| ExternalId { id, ended: None }));
+        self.known().insert(object, external_id);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<ExternalId>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The objects that a payload refers to.
@@ -302,11 +312,8 @@ impl Translator<'_> {
     }
 
     /// What was found for the same task before: the connector is asked once per distinct reference.
-    fn learned_id(&self, (object_type, external_id): &(ObjectType, String)) -> Option<ObjectId> {
-        let found = self.learned.iter().find(|binding| {
-            binding.object.object_type == *object_type && binding.external_id == *external_id
-        });
-        found.map(|binding| binding.object.id.clone())
+    fn learned_id(&self, external: &(ObjectType, String)) -> Option<ObjectId> {
+        self.found.get(external).cloned()
     }
 
     /// The host's object that the external system calls this, found by what the connector knows of it.
@@ -341,11 +348,18 @@ impl Translator<'_> {
             missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
             return Ok(None);
         };
-        self.learned.push(Binding {
-            connector: self.connector().clone(),
-            object: object.key.clone(),
-            external_id: external_id.clone(),
-        });
+        // A reference by another external id (a duplicate there, perhaps) is translated, and changes no binding.
+        let bound =
+            self.shared.store.external_ids(self.connector(), std::slice::from_ref(&object.key)).await?;
+        self.found.insert(external.clone(), object.key.id.clone());
+        let is_free = !bound.into_iter().flatten().any(|known| known.ended.is_none());
+        if is_free {
+            self.learned.push(Binding {
+                connector: self.connector().clone(),
+                object: object.key.clone(),
+                external_id: external_id.clone(),
+            });
+        }
         Ok(Some(object.key.id))
     }
 

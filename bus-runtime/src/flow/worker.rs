@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
-use bus_store::{Awaited, Claimed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind};
+use bus_store::{
+    Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -272,6 +274,31 @@ impl Worker {
             return Ok(Outcome::Parked { error: format!("{reason}; {cycle}"), aside });
         }
         Ok(self.rules().missing(claimed, awaited, reason))
+    }
+
+    /// Waits until a store that cannot be written at the moment (it is full, or somebody else has locked it) may be asked
+    /// once more: what was to be written is no failure of the delivery, so nothing is charged for it. Whether there is a
+    /// point in asking: not when the error is of another kind, nor when the worker is told to stop.
+    async fn is_tried_again(&self, error: &StoreError) -> bool {
+        if error.kind() != StoreErrorKind::Unavailable || self.stopping.is_cancelled() {
+            return false;
+        }
+        tracing::warn!(queue = %self.queue, error = %report(error), "the store cannot be written; tried again soon");
+        let again = self.shared.now().plus(STORE_RETRY);
+        tokio::select! {
+            () = self.stopping.cancelled() => false,
+            () = self.shared.clock.sleep_until(again) => true,
+        }
+    }
+
+    /// Commits, as often as it takes.
+    async fn commit_patiently(&self, commit: Commit) -> Result<Committed, StoreError> {
+        loop {
+            match self.shared.store.commit(commit.clone()).await {
+                Err(error) if self.is_tried_again(&error).await => {}
+                done => return done,
+            }
+        }
     }
 
     fn suspects(&self) -> MutexGuard<'_, Suspects> {

@@ -215,6 +215,7 @@ CREATE TABLE bus_binding (
     external_id TEXT NOT NULL,
     object_id   TEXT NOT NULL,
     ended       INTEGER, -- the object is gone: the last task that was logged until then
+    since       INTEGER, -- the same of a former object of this id
     PRIMARY KEY (connector, object_type, external_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -69,7 +69,7 @@ pub async fn bindings_belong_to_one_connector_and_type(rig: &dyn Rig) {
     assert_eq!(bench.host_id("003b").await, None);
     assert_eq!(all_of(&bench).await, [of_company, binding(17, "003a")]);
     let of_shop = bench.store.external_ids(&connector("shop"), &[user_key(17)]).await.unwrap();
-    assert_eq!(of_shop, [Some(ExternalId { id: "003b".to_owned(), ended: None })]);
+    assert_eq!(of_shop, [Some(ExternalId { id: "003b".to_owned(), ended: None, since: None })]);
 }
 
 /// Answers come in the order asked, for each one asked, however often.
@@ -145,12 +145,36 @@ pub async fn an_object_does_not_inherit_the_binding_of_a_former_one(rig: &dyn Ri
     assert_eq!([before, delete, after].map(|task| known.is_of(task)), [true, true, false], "{known:?}");
     assert_eq!(bench.host_id("003a").await, None, "that was another one");
 
-    // The newest word counts, whatever the object was called before.
+    // The newest word counts, whatever the object was called before; it is not about the former one.
     bench.bind(binding(17, "003b")).await;
     let known = bench.known_external_id(&user_key(17)).await.unwrap();
     assert!(known.is_of(after) && known.id == "003b", "{known:?}");
+    assert_eq!([before, delete].map(|task| known.is_of(task)), [false, false], "{known:?}");
     bench.bind(binding(17, "003a")).await;
     assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(17)));
+}
+
+/// The delete of an object that is gone, asked for once more, is still about the one that had the binding.
+pub async fn a_delete_that_is_repeated_is_about_the_former_object(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(17)]).await;
+    bench.bind(binding(17, "003a")).await;
+    bench.delete(&user_key(17), 1).await;
+    let objects = vec![ObjectWrite::Delete { key: user_key(17), expected: Expected::Absent }];
+    let tasks = vec![task(&bench.queue, "17")];
+    let again = bench.commit(Commit { objects, tasks, ..Commit::at(at(0)) }).await.tasks[0];
+    let known = bench.known_external_id(&user_key(17)).await.unwrap();
+    assert!(known.is_of(again), "{known:?}");
+}
+
+/// A binding of an object that is not there contradicts nothing.
+pub async fn a_binding_of_nothing_is_in_nobodys_way(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(18)]).await;
+    bench.bind(binding(17, "003a")).await;
+    let bindings_if_free = vec![binding(18, "003a")];
+    bench.commit(Commit { bindings_if_free, ..Commit::at(at(0)) }).await;
+    assert_eq!(all_of(&bench).await, [binding(18, "003a")]);
 }
 
 /// A binding that is to contradict nothing is refused with its whole commit where it does, from either side, and says

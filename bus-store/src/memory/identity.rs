@@ -70,18 +70,24 @@ impl BindingTable {
     /// Writes a binding in the place of whatever contradicts it.
     pub(super) fn bind(&mut self, binding: Binding) {
         let Binding { connector, object, external_id } = binding;
+        let former = self.external_id(&connector, &object);
+        let since = former.and_then(|former| former.ended.or(former.since));
         self.unbind(&connector, &object);
         let external = (object.object_type.clone(), external_id.clone());
         if let Some(former) = self.object(&connector, &external) {
             self.unbind(&connector, &former);
         }
         self.by_external.entry(connector.clone()).or_default().insert(external, object.id.clone());
-        let external_id = ExternalId { id: external_id, ended: None };
+        let external_id = ExternalId { id: external_id, ended: None, since };
         self.by_object.entry(object).or_default().insert(connector, external_id);
     }
 
-    /// What a binding contradicts, if that is not of an object that is gone.
-    pub(super) fn contradicted(&self, binding: &Binding) -> Option<Binding> {
+    /// What a binding contradicts, unless that is of an object that is gone.
+    pub(super) fn contradicted(
+        &self,
+        binding: &Binding,
+        is_there: impl Fn(&ObjectKey) -> bool,
+    ) -> Option<Binding> {
         let Binding { connector, object, external_id } = binding;
         let of_object = self.external_id(connector, object).filter(|known| known.ended.is_none());
         let other = of_object.filter(|known| known.id != *external_id);
@@ -89,13 +95,15 @@ impl BindingTable {
             return Some(Binding { external_id: other.id.clone(), ..binding.clone() });
         }
         let former = self.living(connector, &(object.object_type.clone(), external_id.clone()))?;
-        (former != *object).then(|| Binding { object: former, ..binding.clone() })
+        (former != *object && is_there(&former)).then(|| Binding { object: former, ..binding.clone() })
     }
 
-    /// The object is gone: its bindings are those of the tasks up to this one.
-    pub(super) fn end(&mut self, object: &ObjectKey, last: TaskId) {
+    /// The object is gone, or was already: its bindings are those of the tasks up to this one.
+    pub(super) fn end(&mut self, object: &ObjectKey, last: TaskId, was_gone: bool) {
         for external_id in self.by_object.get_mut(object).into_iter().flat_map(BTreeMap::values_mut) {
-            external_id.ended.get_or_insert(last);
+            if was_gone || external_id.ended.is_none() {
+                external_id.ended = Some(last);
+            }
         }
     }
 

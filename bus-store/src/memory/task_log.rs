@@ -37,8 +37,12 @@ impl State {
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;
         // From here on nothing but the objects can fail, and they put back what they did.
-        let deleted: Vec<ObjectKey> =
-            commit.objects.iter().filter_map(ObjectWrite::deleted).cloned().collect();
+        let deleted: Vec<(ObjectKey, bool)> = commit
+            .objects
+            .iter()
+            .filter_map(ObjectWrite::deleted)
+            .map(|(key, was_gone)| (key.clone(), was_gone))
+            .collect();
         let objects = self.objects.write_all(commit.objects)?;
 
         let mut committed = Committed::default();
@@ -67,8 +71,8 @@ impl State {
             self.bindings.bind(binding.clone());
         }
         let logged = self.log_all(commit.tasks, commit.now, &mut committed);
-        for object in &deleted {
-            self.bindings.end(object, TaskId(self.tasks_logged));
+        for (object, was_gone) in &deleted {
+            self.bindings.end(object, TaskId(self.tasks_logged), *was_gone);
         }
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             maybe_met.extend(self.waiters_for_binding(binding));
@@ -128,7 +132,7 @@ impl State {
         for (place, binding) in commit.bindings_if_free.iter().enumerate() {
             let mut before = commit.bindings_if_free[..place].iter();
             let of_this_commit = before.find(|before| before.is_against(binding)).cloned();
-            let known = self.bindings.contradicted(binding);
+            let known = self.bindings.contradicted(binding, |object| self.objects.get(object).is_some());
             let known = known.filter(|known| !commit.unbound.contains(known));
             if let Some(known) = of_this_commit.or(known) {
                 return Err(StoreError::new(StoreErrorKind::Conflict, "commit", known.refusal_of(binding)));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bus_core::instance::Instance;
 use bus_core::{DeliveryId, Failure};
-use bus_store::{Claimed, Outcome, Ownership, StoreError, StoreErrorKind};
+use bus_store::{Claimed, Commit, Outcome, Ownership, StoreError, StoreErrorKind};
 
 use super::{Worker, report};
 use crate::flow::apply::{Application, Applied, NotApplied};
 use crate::flow::express;
-use crate::flow::settlement::is_final;
+use crate::flow::settlement::{is_final, released};
 use crate::flow::task_log::announce;
 
 /// How often an apply starts over when somebody else changed the same object, before it counts as failed.
@@ -63,12 +63,32 @@ impl Worker {
         let is_final = applied.commit.settlements.iter().all(|settlement| is_final(&settlement.outcome));
         let is_completed =
             applied.commit.settlements.iter().any(|settlement| settlement.outcome == Outcome::Completed);
-        let (committed, _) = match express::commit(&self.shared, applied.commit, BTreeSet::new()).await {
-            Err(error) if error.kind() == StoreErrorKind::Conflict => return Ok(Written::Conflict(error)),
-            committed => committed?,
+        let committed = loop {
+            match express::commit(&self.shared, applied.commit.clone(), BTreeSet::new()).await {
+                Ok((committed, _)) => break committed,
+                Err(error) if error.kind() == StoreErrorKind::Conflict => {
+                    return Ok(Written::Conflict(error));
+                }
+                Err(error) if self.is_tried_again(&error).await => {}
+                Err(error) => return self.give_back(applied.commit, error).await,
+            }
         };
         announce(&self.shared, &applied.announced, &committed.tasks);
         Ok(Written::Done { displaced: committed.displaced, is_final, is_completed })
+    }
+
+    /// Gives back what cannot be written before the worker stops, which needs less room than what was to be written.
+    async fn give_back(&self, unwritten: Commit, error: StoreError) -> Result<Written, StoreError> {
+        if error.kind() != StoreErrorKind::Unavailable {
+            return Err(error);
+        }
+        let Commit { ownership, mut settlements, now, .. } = unwritten;
+        for settlement in &mut settlements {
+            settlement.outcome = released(None);
+        }
+        let commit = Commit { settlements, ownership, ..Commit::at(now) };
+        let committed = self.shared.store.commit(commit).await?;
+        Ok(Written::Done { displaced: committed.displaced, is_final: false, is_completed: false })
     }
 
     /// Applies once more, alone, as long as somebody else is faster. Answers why the external system is out of reach, too,

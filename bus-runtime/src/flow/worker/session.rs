@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use bus_core::instance::Instance;
 use bus_core::{DeliveryId, Direction, Failure, ObjectType, Timestamp};
-use bus_store::{Claimed, Commit, Outcome, StoreError};
+use bus_store::{Claimed, Commit, Outcome, Settlement, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
@@ -197,6 +197,9 @@ impl<'w, 'q> Session<'w, 'q> {
             // The queue is acquired anew: whatever still runs and cannot be dropped must have ended before.
             while self.left.events.next().await.is_some() {}
         }
+        if ended.is_err() {
+            self.give_up().await;
+        }
         self.desk.show(false, false);
         self.worker.shared.desks.close(&self.desk);
         // Whatever is handed over from now on finds the desk closed; what lies there is given back.
@@ -207,6 +210,22 @@ impl<'w, 'q> Session<'w, 'q> {
         // An instance is dropped as soon as nothing runs through it.
         self.left.instance = (!self.left.events.is_empty()).then_some(self.instance);
         Ok((ended?, self.left))
+    }
+
+    /// After the store failed: what has not begun is given back, if it can be written by now, so that nothing is charged
+    /// for it.
+    async fn give_up(&mut self) {
+        let ownership = Some(self.queue.ownership.clone());
+        let items = self.left.backlog.take_firsts(self.worker.is_in_queue_order());
+        let settlements: Vec<_> = items
+            .into_iter()
+            .map(|item| Settlement { delivery: item.claimed.delivery, outcome: released(None) })
+            .collect();
+        if !settlements.is_empty() {
+            let commit = Commit { settlements, ownership, ..Commit::at(self.worker.shared.now()) };
+            // Where it cannot, whoever acquires the queue next counts it as interrupted.
+            let _ = self.worker.shared.store.commit(commit).await;
+        }
     }
 
     async fn work(&mut self) -> Result<End, StoreError> {
@@ -231,9 +250,14 @@ impl<'w, 'q> Session<'w, 'q> {
             }
             if can_claim && self.look {
                 let asked = self.worker.shared.now();
-                let (rings, claim) = self.queue.claim().await?;
-                self.confirmed = asked;
-                self.take(rings, claim).await?;
+                match self.queue.claim().await {
+                    Ok((rings, claim)) => {
+                        self.confirmed = asked;
+                        self.take(rings, claim).await?;
+                    }
+                    Err(error) if self.worker.is_tried_again(&error).await => {}
+                    Err(error) => return Err(error),
+                }
                 continue;
             }
             self.note_overdue();

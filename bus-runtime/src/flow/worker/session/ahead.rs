@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bus_core::Direction;
 use bus_store::{Claimed, Commit, StoreError};
 
+use super::outcomes::none_yet;
 use super::{CLAIM_MAX, Session};
 use crate::flow::worker::backlog::{Item, Read};
 use crate::flow::worker::batch::Answers;
@@ -53,9 +54,11 @@ impl<'w> Session<'w, '_> {
         // From now on it learns what is bound: the store may not know of that when it is asked.
         self.known = self.known.next();
         let known = Arc::clone(&self.known);
-        let claiming = self.queue.settle_and_claim_ahead(outcomes);
+        let claiming = self.queue.settle_and_claim_ahead(outcomes.clone());
         self.ahead = Some(Box::pin(async move {
-            let claimed = claiming.await?;
+            let (settled, claim) = claiming.await;
+            worker.written(settled, outcomes).await?;
+            let claimed = none_yet(claim)?.map_or_else(Vec::new, |claim| claim.deliveries);
             let read = worker.read(&claimed, &known).await?;
             Ok(Landed { answers, claimed: claimed.into_iter().zip(read).collect() })
         }));

@@ -1,7 +1,5 @@
 //! What is claimed, and what is handed over.
 
-use std::sync::Arc;
-
 use bus_core::{DeliveryState, Direction};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{Claim, Intervention, Selected, StoreError, Verb};
@@ -23,7 +21,7 @@ impl Session<'_, '_> {
         let (claimed, claim) = (claim.deliveries, self.left.claims);
         match self.worker.queue.direction {
             Direction::Outgoing => {
-                self.known = Arc::default();
+                self.known = self.known.next();
                 let read = self.worker.read(&claimed, &self.known).await?;
                 for (claimed, read) in claimed.into_iter().zip(read) {
                     self.left.backlog.push(Item { claimed, claim, read: Some(read), answer: None });

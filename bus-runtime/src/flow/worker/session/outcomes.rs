@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bus_core::{DeliveryId, Failure, Timestamp};
-use bus_store::{Claimed, Commit, Outcome, StoreError};
+use bus_store::{Claim, Claimed, Commit, Committed, Outcome, StoreError, StoreErrorKind};
 
 use super::{CLAIM_MAX, End, Event, ExternalKey, SETTLE_AFTER, Session, Working};
 use crate::flow::apply::Applied;
 use crate::flow::settlement::{holds, holds_queue};
+use crate::flow::worker::Worker;
 use crate::flow::worker::backlog::Item;
 use crate::flow::worker::batch::Answers;
 use crate::flow::worker::incoming::Written;
@@ -166,13 +167,17 @@ impl<'w> Session<'w, '_> {
         }
         let asked = self.worker.shared.now();
         let displaced = if claims && self.end.is_none() {
-            let (committed, rings, claim) = self.queue.settle_and_claim(commit).await?;
-            self.note_displaced(committed.displaced);
-            self.take(rings, claim).await?;
+            let (settled, rings, claim) = self.queue.settle_and_claim(commit.clone()).await;
+            let claim = none_yet(claim)?;
+            self.note_displaced(self.worker.written(settled, commit).await?.displaced);
+            match claim {
+                Some(claim) => self.take(rings, claim).await?,
+                None => self.look = true,
+            }
             Vec::new()
         } else {
             self.look = true;
-            self.worker.shared.store.commit(commit).await?.displaced
+            self.worker.commit_patiently(commit).await?.displaced
         };
         self.confirmed = asked;
         self.note_displaced(displaced);
@@ -196,6 +201,28 @@ impl<'w> Session<'w, '_> {
             .into_iter()
             .filter(|delivery| self.left.begun.iter().any(|begun| begun.delivery == *delivery));
         self.left.displaced.extend(running);
+    }
+}
+
+impl Worker {
+    /// What became of outcomes; where the store could not write them, they are written as soon as it can.
+    pub(super) async fn written(
+        &self,
+        settled: Result<Committed, StoreError>,
+        outcomes: Commit,
+    ) -> Result<Committed, StoreError> {
+        match settled {
+            Err(error) if self.is_tried_again(&error).await => self.commit_patiently(outcomes).await,
+            settled => settled,
+        }
+    }
+}
+
+/// A claim, unless the store cannot make one at the moment.
+pub(super) fn none_yet(claim: Result<Claim, StoreError>) -> Result<Option<Claim>, StoreError> {
+    match claim {
+        Err(error) if error.kind() == StoreErrorKind::Unavailable => Ok(None),
+        claim => claim.map(Some),
     }
 }
 
