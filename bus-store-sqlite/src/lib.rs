@@ -122,6 +122,7 @@ impl SqliteStore {
             memo,
             pages_max: options.pages_max,
             is_reserve_open: false,
+            pauses_left: 0,
         };
         start("bus-sqlite-write", &running, move || writing.run())?;
 

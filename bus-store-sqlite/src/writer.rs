@@ -33,6 +33,13 @@ const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
 /// How often an idle writer looks whether another process has written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the lock is left to others between two commits while they write, too. SQLite's locks have no line to stand
+/// in: who waits asks again now and then, and must find it free.
+const PAUSE_FOR_OTHERS: Duration = Duration::from_millis(1);
+
+/// Before how many commits that is done after each time that somebody else has written.
+const PAUSES_FOR_OTHERS: u32 = 100;
+
 /// A piece of work for the writer.
 pub(crate) trait Write: Send + 'static {
     /// What the caller is told.
@@ -162,6 +169,8 @@ pub(crate) struct Writer {
     pub(crate) pages_max: Option<u32>,
     /// Whether work may go beyond it now.
     pub(crate) is_reserve_open: bool,
+    /// Before how many commits others are still let in.
+    pub(crate) pauses_left: u32,
 }
 
 /// How a transaction was lost.
@@ -185,6 +194,7 @@ impl Writer {
                     Err(RecvTimeoutError::Timeout) => self.look(),
                 }
             }
+            self.let_others_in();
             is_closing |= self.fill(&mut batch);
             if batch.is_empty() {
                 if is_closing {
@@ -199,6 +209,15 @@ impl Writer {
             job.fail(&|operation| Status::closed(failure.as_deref(), operation));
         }
         self.status.close();
+    }
+
+    /// Leaves the lock alone for a moment, if others have written lately; what queues up meanwhile shares the commit.
+    fn let_others_in(&mut self) {
+        if self.pauses_left > 0 {
+            self.pauses_left -= 1;
+            // Nobody wakes this thread: it is a pause.
+            std::thread::park_timeout(PAUSE_FOR_OTHERS);
+        }
     }
 
     /// Adds what has queued up. Whether the store is to be closed.
@@ -320,12 +339,13 @@ impl Writer {
     }
 
     fn transaction(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<Effects> {
-        let Self { db, memo, status, nudges, .. } = self;
+        let Self { db, memo, status, nudges, pauses_left, .. } = self;
         let changes_before = db.total_changes();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         if memo.look(db)? {
             // At once: this transaction may fail, and the next one sees no change any more.
             status.ring_all();
+            *pauses_left = PAUSES_FOR_OTHERS;
         }
         let mut effects = Effects::default();
         for job in batch.iter_mut() {

@@ -118,15 +118,13 @@ impl Plan {
     }
 }
 
+/// The places that every bus with work passes again and again.
+pub(crate) const STORE_POINTS: [&str; 3] =
+    ["sqlite-statement", "sqlite-before-commit", "sqlite-after-commit"];
+
 /// All places at which a child can be made to end itself.
-pub(crate) const POINTS: [&str; 6] = [
-    "sqlite-statement",
-    "sqlite-before-commit",
-    "sqlite-after-commit",
-    AFTER_CHANGE,
-    BEFORE_HOST_COMMIT,
-    AFTER_HOST_COMMIT,
-];
+pub(crate) const POINTS: [&str; 6] =
+    [STORE_POINTS[0], STORE_POINTS[1], STORE_POINTS[2], AFTER_CHANGE, BEFORE_HOST_COMMIT, AFTER_HOST_COMMIT];
 
 // Those of the application itself, in a transaction of its own.
 pub(crate) const AFTER_CHANGE: &str = "host-after-change";

@@ -5,7 +5,7 @@ use bus_tests_crash::Manners;
 use bus_tests_history::{Dice, Event, Journal, Rules, Wrong};
 
 use crate::bench::{Place, Running};
-use crate::child::{POINTS, Plan, Work};
+use crate::child::{Plan, STORE_POINTS, Work};
 use crate::processes::{folder, is_long};
 
 const KILLS: u32 = 400;
@@ -65,8 +65,8 @@ fn kill_once(place: &Place, who: &str, dice: &mut Dice) -> bool {
     plan.seed = dice.roll();
     plan.manners = Manners { retry_percent: 8, reject_percent: 1, panic_percent: 1, ..Manners::default() };
     if dice.percent(50) {
-        let point = dice.choose(&POINTS).expect("there are places");
-        let most = if *point == POINTS[0] { 600 } else { 30 };
+        let point = dice.choose(&STORE_POINTS).expect("there are places");
+        let most = if *point == STORE_POINTS[0] { 600 } else { 30 };
         plan.ends_at = Some(((*point).to_owned(), 1 + dice.below(most)));
         assert!(!plan.start().finish(), "it ends itself");
         return true;
