@@ -272,7 +272,7 @@ pub struct ObjectDescriptor {
     pub place: Place,
     /// Takes an object of this type apart, given as a payload.
     #[doc(hidden)]
-    pub parts: fn(&Payload) -> Result<ObjectParts, PayloadError>,
+    pub parts: fn(Payload) -> Result<ObjectParts, PayloadError>,
 }
 
 impl ObjectDescriptor {

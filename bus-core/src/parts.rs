@@ -32,7 +32,7 @@ pub enum Identified {
 
 impl ObjectParts {
     fn identify<T: BusObject>(payload: &Payload, identity: Identified) -> Result<Self, PayloadError> {
-        let mut object: T = payload.read()?;
+        let mut object: T = payload.clone().read()?;
         set_identity(&mut object, identity)?;
         Self::of(&object)
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::name::{ObjectType, SiteName};
@@ -91,6 +92,16 @@ pub enum ReferenceTarget {
     Host(ObjectId),
     /// An object by the external system's id.
     External(String),
+}
+
+impl ReferenceTarget {
+    /// As it stands in JSON: the bare id.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Host(id) => id.to_json(),
+            Self::External(id) => Value::from(id.as_str()),
+        }
+    }
 }
 
 /// One reference in an object: where it stands and what it points at. The side table beside clean JSON.

@@ -217,7 +217,7 @@ fn references_are_seen_wherever_they_stand() {
 #[test]
 fn an_object_survives_the_round_trip() {
     let payload = Payload::of(&full()).unwrap();
-    assert_eq!(payload.read::<Category>().unwrap(), full());
+    assert_eq!(payload.clone().read::<Category>().unwrap(), full());
     let text = serde_json::to_string(&payload).unwrap();
     let payload: Payload = serde_json::from_str(&text).unwrap();
     assert_eq!(payload.read::<Category>().unwrap(), full());
@@ -229,7 +229,7 @@ fn references_come_out_as_what_they_point_at_now() {
     for reference in &mut payload.references {
         reference.target = ReferenceTarget::External(format!("ext{}", reference.at));
     }
-    let category: Category = payload.read().unwrap();
+    let category: Category = payload.clone().read().unwrap();
     assert_eq!(category.lies_beneath, Some(Ref::external("ext/liesBeneath")));
     assert_eq!(category.see_also[1], Ref::external("ext/seeAlso/1"));
     assert_eq!(category.by_language["de/AT~1"], Ref::external("ext/byLanguage/de~1AT~01"));
@@ -300,6 +300,76 @@ fn outside_of_the_bus_an_object_is_plain_json() {
     let with_host_ids_only = Category { group: None, see_also: vec![Ref::host(2)], ..full() };
     let json = serde_json::to_value(&with_host_ids_only).unwrap();
     assert_eq!(serde_json::from_value::<Category>(json).unwrap(), with_host_ids_only);
+}
+
+/// References on ways that serde takes by itself or an author chooses.
+#[derive(Debug, PartialEq, Serialize, Deserialize, BusObject)]
+#[object(type = "app.detour")]
+struct Detour {
+    #[object(id)]
+    id: i64,
+    #[serde(serialize_with = "as_tree")]
+    tree: Ref<Category>,
+    tagged: Tagged,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Vec<Ref<Country>>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Owned { by: Ref<Company> },
+}
+
+fn as_tree<S: serde::Serializer>(reference: &Ref<Category>, serializer: S) -> Result<S::Ok, S::Error> {
+    // An object that is taken apart meanwhile has marks of its own.
+    Payload::of(&full()).map_err(serde::ser::Error::custom)?;
+    serde_json::to_value(reference).map_err(serde::ser::Error::custom)?.serialize(serializer)
+}
+
+#[test]
+fn references_are_seen_through_buffers_and_trees() {
+    let detour = |target: fn(&str) -> String| Detour {
+        id: 1,
+        tree: Ref::external(target("/tree")),
+        tagged: Tagged::Owned { by: Ref::external(target("/tagged/by")) },
+        rest: [("a/b".to_owned(), vec![Ref::external(target("/a~1b/0"))])].into(),
+    };
+    let mut payload = Payload::of(&detour(|_| "x".to_owned())).unwrap();
+    let expected = json!({ "id": 1, "tree": "x", "tagged": { "kind": "Owned", "by": "x" }, "a/b": ["x"] });
+    assert_eq!(Value::Object(payload.object.clone()), expected);
+    for reference in &mut payload.references {
+        reference.target = ReferenceTarget::External(reference.at.clone());
+    }
+    assert_eq!(payload.read::<Detour>().unwrap(), detour(str::to_owned));
+}
+
+/// Writes its reference into a text, or as the name of a field.
+#[derive(Serialize, Deserialize, BusObject)]
+#[object(type = "app.sentence")]
+struct Sentence {
+    #[object(id)]
+    id: i64,
+    #[serde(serialize_with = "as_sentence")]
+    text: Ref<Country>,
+}
+
+fn as_sentence<S: serde::Serializer>(reference: &Ref<Country>, serializer: S) -> Result<S::Ok, S::Error> {
+    let id = serde_json::to_value(reference).map_err(serde::ser::Error::custom)?;
+    let id = id.as_str().unwrap_or_default();
+    match reference.external_id() {
+        Some("name") => BTreeMap::from([(id, 1)]).serialize(serializer),
+        _ => format!("made in {id}").serialize(serializer),
+    }
+}
+
+#[test]
+fn a_reference_that_became_part_of_a_text_or_a_name_is_refused() {
+    for id in ["name", "text"] {
+        let error = Payload::of(&Sentence { id: 1, text: Ref::external(id) }).unwrap_err().to_string();
+        assert!(error.starts_with("/text holds a `Ref` or `Children`"), "{error}");
+        assert!(!error.contains("$bus:"), "{error}");
+    }
 }
 
 /// Renames that differ only in how they are written.

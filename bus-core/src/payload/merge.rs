@@ -1,16 +1,19 @@
 //! What comes of an object that is written while another version of it is stored.
 
+use std::borrow::Cow;
+
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::{Payload, is_beneath, unescape};
+use super::Payload;
+use super::place::{is_beneath, unescape};
 
 impl Payload {
     /// What is stored, with these fields of this object, under their names in JSON; whatever stands in a field comes
     /// with it: references and lists of children. A field that this object does not have is gone.
     #[must_use]
     pub fn owned_over(self, stored: Self, owned: &[&str]) -> Self {
-        let is_owned = |at: &str| owned.contains(&field_of(at).as_str());
+        let is_owned = |at: &str| owned.contains(&&*field_of(at));
         let mut object = stored.object;
         object.retain(|field, _| !owned.contains(&field.as_str()));
         object.extend(self.object.into_iter().filter(|(field, _)| owned.contains(&field.as_str())));
@@ -61,14 +64,14 @@ impl Payload {
 }
 
 /// The name of the object's field in which a place lies.
-fn field_of(at: &str) -> String {
+fn field_of(at: &str) -> Cow<'_, str> {
     unescape(at.split('/').nth(1).unwrap_or_default())
 }
 
 /// The map at this place, if only maps lead to it.
 fn map_at<'v>(value: &'v mut Value, at: &str) -> Option<&'v mut Map<String, Value>> {
     let names = at.split('/').skip(1);
-    names.fold(value.as_object_mut(), |map, name| map?.get_mut(&unescape(name))?.as_object_mut())
+    names.fold(value.as_object_mut(), |map, name| map?.get_mut(&*unescape(name))?.as_object_mut())
 }
 
 #[cfg(test)]

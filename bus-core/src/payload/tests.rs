@@ -1,6 +1,9 @@
+use serde::Serializer;
 use serde_json::json;
 
+use super::mark::KEY_PREFIX;
 use super::*;
+use crate::object::Children;
 
 pub(super) fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
     let reference = |at: &&str| Reference {
@@ -48,7 +51,7 @@ fn a_mark_never_ends_up_in_stored_data() {
     let summary = Children::Loaded(vec![1]);
     let error = Payload::of(&Holder { summary }).unwrap_err().to_string();
     assert!(error.starts_with("/summary holds a `Ref` or `Children`"), "{error}");
-    assert!(error.contains("Children::as_slice") && !error.contains(MARK_PREFIX), "{error}");
+    assert!(error.contains("Children::as_slice") && !error.contains(KEY_PREFIX), "{error}");
     let lines = Children::Loaded(vec![1]);
     let error = Payload::of(&Flat { name: "x", lines }).unwrap_err().to_string();
     assert!(error.starts_with("the object itself holds"), "{error}");

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::payload::place::push_name;
 use crate::payload::tests::payload;
 
 #[test]
@@ -118,7 +119,8 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     prop::collection::vec(field, 0..5).prop_map(|fields| {
         let mut all = payload(json!({}), &[], &[]);
         for (name, kind, number) in fields {
-            let at = format!("/{}", crate::payload::escape(name));
+            let mut at = String::new();
+            push_name(&mut at, name);
             let (value, references, children): (_, &[String], &[String]) = match kind {
                 0 => (json!(number), &[], &[]),
                 1 => (json!(number), std::slice::from_ref(&at), &[]),
@@ -155,7 +157,7 @@ proptest! {
             for (field, value) in fields {
                 prop_assert_eq!(merged.object.get(field), Some(value));
             }
-            let expected = |at: &str| is_owned(&field_of(at)) == taken;
+            let expected = |at: &str| is_owned(&field_of(at).into_owned()) == taken;
             let there: Vec<_> = from.references.iter().filter(|one| expected(&one.at)).collect();
             prop_assert_eq!(merged.references.iter().filter(|one| expected(&one.at)).collect::<Vec<_>>(), there);
             let lists: Vec<_> = from.children.iter().filter(|at| expected(at)).collect();

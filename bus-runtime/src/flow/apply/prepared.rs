@@ -56,7 +56,7 @@ impl Application<'_> {
             );
             return Err(ended(claimed, error));
         };
-        (declared.parts)(&Payload::of_any(object)).map_err(|error| {
+        (declared.parts)(Payload::of_any(object)).map_err(|error| {
             ended(claimed, format!("the prepared {object_type} does not fit its type: {error}"))
         })
     }
