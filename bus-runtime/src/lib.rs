@@ -35,6 +35,7 @@ mod retry;
 mod schedule;
 mod shared;
 mod shutdown;
+mod sites;
 mod start;
 mod suggest;
 mod upkeep;
@@ -58,6 +59,7 @@ pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTI
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
+pub use sites::Sites;
 pub use start::{Builder, Configured, start};
 
 /// The README's code compiles.

@@ -8,13 +8,14 @@ mod identity;
 mod objects;
 mod operate;
 mod queue;
+mod sites;
 mod task_log;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, Site, SiteName};
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
 use crate::queue::QueueId;
@@ -44,6 +45,7 @@ struct State {
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
+    sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.
     deleted: BTreeSet<ConnectorName>,

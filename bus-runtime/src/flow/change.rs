@@ -98,6 +98,15 @@ impl ChangeSet {
     pub(crate) fn of(write: ObjectWrite, change: HostChange) -> Self {
         Self { writes: vec![write], changes: vec![change] }
     }
+
+    /// The site that is written: the only thing in it that need not be there.
+    pub(crate) fn site(&self) -> Option<&SiteName> {
+        self.writes.iter().find_map(|write| match write {
+            ObjectWrite::Save { record, .. } => record.site.as_ref(),
+            ObjectWrite::Assign { site, .. } => Some(site),
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => None,
+        })
+    }
 }
 
 /// A change of one of the host's objects, before anybody was asked whether they want to know.

@@ -3,16 +3,18 @@
 
 mod asked;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
+use bus_core::{
+    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId, Timestamp,
+};
 use bus_store::conformance::Rig;
 use bus_store::{
-    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
-    Identity, MemoryStore, NewTask, Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture,
-    TaskLog, Terms, Wake, Wanted,
+    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, Expected,
+    First, Identity, MemoryStore, NewTask, ObjectWrite, Objects, Outcome, Ownership, Queue, QueueId, Scope,
+    Sites, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -33,6 +35,7 @@ impl Rig for Seeded {
             ended: Mutex::default(),
             budgets: Mutex::default(),
             deleted: Mutex::default(),
+            assigned: Mutex::default(),
             nobodys: Doorbell::default(),
         };
         Box::pin(async { Arc::new(store) as Arc<dyn Store> })
@@ -55,6 +58,8 @@ struct Broken {
     budgets: Mutex<HashMap<DeliveryId, u32>>,
     /// The connectors that were deleted.
     deleted: Mutex<Vec<ConnectorRecord>>,
+    /// What was ever assigned to which sites.
+    assigned: Mutex<BTreeSet<(ObjectKey, SiteName)>>,
     nobodys: Doorbell,
 }
 
@@ -119,6 +124,7 @@ impl Broken {
                 }
             }
         }
+        self.spoil_sites(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }
@@ -129,6 +135,47 @@ impl Broken {
                 let _ = self.inner.save_connector(record).await;
             }
         }
+    }
+
+    async fn spoil_sites(&self, commit: &mut Commit) {
+        for write in &mut commit.objects {
+            match write {
+                ObjectWrite::Save { record, expected } => {
+                    if let (Bug::RaisesNoVersion, Expected::Version(version)) = (self.bug, expected) {
+                        *version += self.assignments_of(&record.key);
+                    }
+                    self.register(record.site.as_ref()).await;
+                }
+                ObjectWrite::Assign { key, site, version } => {
+                    self.register(Some(site)).await;
+                    if self.bug == Bug::AssignsWhateverIsThere
+                        && let Ok(Some(there)) = self.inner.object(key).await
+                    {
+                        *version = there.version;
+                    }
+                    *version += if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
+                    lock(&self.assigned).insert((key.clone(), site.clone()));
+                }
+                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+            }
+        }
+        for task in &commit.tasks {
+            self.register(task.site.as_ref()).await;
+        }
+    }
+
+    async fn register(&self, site: Option<&SiteName>) {
+        if self.bug == Bug::TakesAnySite
+            && let Some(site) = site.and_then(|site| Site::new(site.as_str()).ok())
+        {
+            // It fails when the store is closed, and then the commit does, too.
+            let _ = self.inner.save_site(site).await;
+        }
+    }
+
+    /// How often this object was assigned to something new.
+    fn assignments_of(&self, object: &ObjectKey) -> i64 {
+        lock(&self.assigned).iter().filter(|(key, _)| key == object).map(|_| 1).sum()
     }
 
     fn spoil_task(&self, task: &mut NewTask) {

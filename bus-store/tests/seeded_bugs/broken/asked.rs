@@ -1,12 +1,14 @@
 //! What is asked of a broken store, beside its tasks and queues.
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Timestamp};
+use bus_core::{
+    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, Timestamp,
+};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
     DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, ObjectQuery,
-    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture,
-    Switches, TaskLog, Verb, Verdict, Waiting, Wake,
+    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Sites, Store,
+    StoreFuture, Switches, TaskLog, Verb, Verdict, Waiting, Wake,
 };
 
 use super::{Broken, lock};
@@ -61,7 +63,11 @@ impl Identity for Broken {
 
 impl Objects for Broken {
     fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
-        self.inner.object(key)
+        let raised = if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
+        let found = self.inner.object(key);
+        Box::pin(async move {
+            Ok(found.await?.map(|record| ObjectRecord { version: record.version - raised, ..record }))
+        })
     }
 
     fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
@@ -81,6 +87,15 @@ impl Objects for Broken {
         self.inner.count_objects(object_type)
     }
 
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
+        if self.bug != Bug::KeepsAssignmentsOfTheGone {
+            return self.inner.sites_of(object);
+        }
+        let assigned = lock(&self.assigned);
+        let sites = assigned.iter().filter(|(key, _)| key == object).map(|(_, site)| site.clone()).collect();
+        Box::pin(async move { Ok(sites) })
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         if self.bug != Bug::RepeatsNumbers {
             return self.inner.new_object_numbers(count);
@@ -90,6 +105,24 @@ impl Objects for Broken {
         *numbers += i64::try_from(count).unwrap();
         let given: Vec<_> = (first + 1..=*numbers).collect();
         Box::pin(async move { Ok(given) })
+    }
+}
+
+impl Sites for Broken {
+    fn sites(&self) -> StoreFuture<'_, Vec<Site>> {
+        self.inner.sites()
+    }
+
+    fn save_site(&self, site: Site) -> StoreFuture<'_, ()> {
+        self.inner.save_site(site)
+    }
+
+    fn remove_site(&self, site: &SiteName) -> StoreFuture<'_, bool> {
+        let removed = self.inner.remove_site(site);
+        match self.bug {
+            Bug::RemovesSitesInUse => Box::pin(async { Ok(removed.await.unwrap_or(true)) }),
+            _ => removed,
+        }
     }
 }
 
