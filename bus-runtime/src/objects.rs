@@ -1,5 +1,7 @@
 //! The application's way to the built-in object store: saving logs in the same transaction.
 
+mod assigned;
+
 use std::sync::Arc;
 
 use bus_core::parts::{Identified, ObjectParts, set_identity};

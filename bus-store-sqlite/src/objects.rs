@@ -1,7 +1,6 @@
 //! The built-in object store.
 
 use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
-use bus_store::objects::{assigned_already, belongs_already};
 use bus_store::{
     Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, StoreErrorKind, StoreFuture,
 };
@@ -13,7 +12,7 @@ use crate::code::{
 };
 use crate::error::{Fault, refusal};
 use crate::session::Session;
-use crate::sites::check_site;
+use crate::sites::{assign, check_site, check_unassigned, unassign};
 use crate::writer::{Progress, Write};
 
 impl Objects for SqliteStore {
@@ -176,40 +175,8 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
             Ok(())
         }
         ObjectWrite::Assign { key, site, version } => assign(session, key, site, *version),
-        ObjectWrite::Unassign { key, site, version } => {
-            let sql = "DELETE FROM bus_object_site WHERE object_type = ?1 AND object_id = ?2 AND site = ?3";
-            write_assignment(session, key, site, *version, sql)
-        }
+        ObjectWrite::Unassign { key, site, version } => unassign(session, key, site, *version),
     }
-}
-
-fn assign(session: &mut Session<'_>, key: &ObjectKey, site: &SiteName, version: i64) -> Result<(), Fault> {
-    check_site(session, Some(site))?;
-    let sql = "SELECT site FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
-    let parameters = params![key.object_type.as_str(), id_text(&key.id)];
-    let own: Option<Option<String>> =
-        session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-    if let Some(own) = own.flatten() {
-        return Err(refusal(StoreErrorKind::Conflict, belongs_already(key, &site_name_from(own)?)));
-    }
-    let sql = "INSERT OR IGNORE INTO bus_object_site (object_type, object_id, site) VALUES (?1, ?2, ?3)";
-    write_assignment(session, key, site, version, sql)
-}
-
-/// Whoever is assigned, or not any more, is written, too: so that who saw the object as it was is noticed.
-fn write_assignment(
-    session: &Session<'_>,
-    key: &ObjectKey,
-    site: &SiteName,
-    version: i64,
-    sql: &str,
-) -> Result<(), Fault> {
-    check_version(session, key, Expected::Version(version))?;
-    let (object_type, object_id) = (key.object_type.as_str(), id_text(&key.id));
-    session.prepare(sql)?.execute(params![object_type, object_id, site.as_str()])?;
-    let sql = "UPDATE bus_object SET version = version + 1 WHERE object_type = ?1 AND object_id = ?2";
-    session.prepare(sql)?.execute(params![object_type, object_id])?;
-    Ok(())
 }
 
 fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) -> Result<(), Fault> {
@@ -247,7 +214,7 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
     Ok(())
 }
 
-fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
+pub(crate) fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
     let sql = "SELECT version FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
     let parameters = params![key.object_type.as_str(), id_text(&key.id)];
     let there: Option<i64> = session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
@@ -265,25 +232,6 @@ fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> 
         }
     };
     Err(refusal(StoreErrorKind::Conflict, message))
-}
-
-/// Refuses a site of its own for an object that is assigned to one.
-fn check_unassigned(session: &Session<'_>, record: &ObjectRecord) -> Result<(), Fault> {
-    if record.site.is_none() {
-        return Ok(());
-    }
-    let key = &record.key;
-    let sql =
-        "SELECT site FROM bus_object_site WHERE object_type = ?1 AND object_id = ?2 ORDER BY site LIMIT 1";
-    let parameters = params![key.object_type.as_str(), id_text(&key.id)];
-    let assigned: Option<String> =
-        session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-    match assigned {
-        Some(assigned) => {
-            Err(refusal(StoreErrorKind::Conflict, assigned_already(key, &site_name_from(assigned)?)))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Refuses a GUID or a code name that another object has, and names that one.

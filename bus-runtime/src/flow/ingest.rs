@@ -4,7 +4,7 @@ mod idempotency;
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
-use bus_core::{ConnectorName, Direction, ExternalTask, Failure, TaskId};
+use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
 use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
 
 pub(crate) use super::keys::external_id_of_key;
@@ -42,13 +42,8 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         ));
     };
     let route = route_of(enlisted, &task.kind)?;
-    let site = task.site.as_deref().map(sites::parse).transpose()?;
     let what = format!("the {} for connector {name}", task.kind);
-    if site.is_none() && task.operation.is_of_site() {
-        let operation = words(task.operation);
-        let message = format!("{what} is to {operation} and names none; add `.site(...)`");
-        return Err(BusError::new(BusErrorKind::Malformed, message));
-    }
+    let site = site_of(task.site.as_deref(), task.operation, &what)?;
     let body = task.body.map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{what} cannot be written as JSON: {error}"))
     })?;
@@ -117,6 +112,24 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
             format!("the store accepted {what} without giving it an id; report this"),
         )
     })
+}
+
+/// The site that it names; what is to be added to one, or removed from one, has to.
+fn site_of(
+    given: Option<&str>,
+    operation: ObjectOperation,
+    what: &str,
+) -> Result<Option<SiteName>, BusError> {
+    let wish = match operation {
+        ObjectOperation::AddToSite => "added to",
+        ObjectOperation::RemoveFromSite => "removed from",
+        _ => return given.map(sites::parse).transpose(),
+    };
+    let given = given.ok_or_else(|| {
+        let message = format!("{what} is to be {wish} a site, and names none; add `.site(...)`");
+        BusError::new(BusErrorKind::Malformed, message)
+    });
+    sites::parse(given?).map(Some)
 }
 
 /// What identifies it. `None` where it does not decode to the declared type: it is kept, and parked when its turn comes,

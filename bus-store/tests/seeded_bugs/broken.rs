@@ -2,19 +2,20 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod sites;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus_core::{
-    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId, Timestamp,
+    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, TaskId, Timestamp,
 };
 use bus_store::conformance::Rig;
 use bus_store::{
-    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, Expected,
-    First, Identity, MemoryStore, NewTask, ObjectWrite, Objects, Outcome, Ownership, Queue, QueueId, Scope,
-    Sites, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
+    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
+    Identity, MemoryStore, NewTask, Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture,
+    TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -135,47 +136,6 @@ impl Broken {
                 let _ = self.inner.save_connector(record).await;
             }
         }
-    }
-
-    async fn spoil_sites(&self, commit: &mut Commit) {
-        for write in &mut commit.objects {
-            match write {
-                ObjectWrite::Save { record, expected } => {
-                    if let (Bug::RaisesNoVersion, Expected::Version(version)) = (self.bug, expected) {
-                        *version += self.assignments_of(&record.key);
-                    }
-                    self.register(record.site.as_ref()).await;
-                }
-                ObjectWrite::Assign { key, site, version } => {
-                    self.register(Some(site)).await;
-                    if self.bug == Bug::AssignsWhateverIsThere
-                        && let Ok(Some(there)) = self.inner.object(key).await
-                    {
-                        *version = there.version;
-                    }
-                    *version += if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
-                    lock(&self.assigned).insert((key.clone(), site.clone()));
-                }
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
-            }
-        }
-        for task in &commit.tasks {
-            self.register(task.site.as_ref()).await;
-        }
-    }
-
-    async fn register(&self, site: Option<&SiteName>) {
-        if self.bug == Bug::TakesAnySite
-            && let Some(site) = site.and_then(|site| Site::new(site.as_str()).ok())
-        {
-            // It fails when the store is closed, and then the commit does, too.
-            let _ = self.inner.save_site(site).await;
-        }
-    }
-
-    /// How often this object was assigned to something new.
-    fn assignments_of(&self, object: &ObjectKey) -> i64 {
-        lock(&self.assigned).iter().filter(|(key, _)| key == object).map(|_| 1).sum()
     }
 
     fn spoil_task(&self, task: &mut NewTask) {

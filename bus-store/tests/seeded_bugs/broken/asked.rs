@@ -1,14 +1,12 @@
 //! What is asked of a broken store, beside its tasks and queues.
 
-use bus_core::{
-    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, Timestamp,
-};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
     DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, ObjectQuery,
-    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Sites, Store,
-    StoreFuture, Switches, TaskLog, Verb, Verdict, Waiting, Wake,
+    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture,
+    Switches, TaskLog, Verb, Verdict, Waiting, Wake,
 };
 
 use super::{Broken, lock};
@@ -105,24 +103,6 @@ impl Objects for Broken {
         *numbers += i64::try_from(count).unwrap();
         let given: Vec<_> = (first + 1..=*numbers).collect();
         Box::pin(async move { Ok(given) })
-    }
-}
-
-impl Sites for Broken {
-    fn sites(&self) -> StoreFuture<'_, Vec<Site>> {
-        self.inner.sites()
-    }
-
-    fn save_site(&self, site: Site) -> StoreFuture<'_, ()> {
-        self.inner.save_site(site)
-    }
-
-    fn remove_site(&self, site: &SiteName) -> StoreFuture<'_, bool> {
-        let removed = self.inner.remove_site(site);
-        match self.bug {
-            Bug::RemovesSitesInUse => Box::pin(async { Ok(removed.await.unwrap_or(true)) }),
-            _ => removed,
-        }
     }
 }
 
