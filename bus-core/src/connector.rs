@@ -205,7 +205,8 @@ pub struct Received<E, T> {
     pub operation: ObjectOperation,
     /// How much is to be taken over.
     pub data_type: DataType,
-    /// The site that whoever logged it named.
+    /// The site that whoever logged it named: the one that the object belongs to. Where it is to be added to the site, or
+    /// removed from it, the bus does that by itself, and the prepared object belongs to none.
     pub site: Option<SiteName>,
     /// What identifies it in the external system; `None` for a kind that is `unordered`.
     pub key: Option<String>,

@@ -66,8 +66,8 @@ impl Bus {
     /// # Errors
     ///
     /// Never drops anything in silence: `UnknownConnector`, `ConnectorUnable` (disabled, or not linked),
-    /// `SwitchedOff`, `UnknownKind`, `BadName` (connector, site), `TooLarge`, `Malformed` (not JSON, or nested too
-    /// deep), `KeyReused` (its idempotency key came with something else before), `Store`. An object that is JSON but not what the connector declared is accepted, and parked with its
+    /// `SwitchedOff`, `UnknownKind`, `BadName` (connector, site), `UnknownSite`, `TooLarge`, `Malformed` (not JSON, nested
+    /// too deep, or to be added to a site that it does not name), `KeyReused` (its idempotency key came with something else before), `Store`. An object that is JSON but not what the connector declared is accepted, and parked with its
     /// bytes when its turn comes.
     pub async fn process_external_task(&self, task: ExternalTask) -> Result<TaskId> {
         ingest::process_external_task(&self.shared, task).await

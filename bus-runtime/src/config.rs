@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bus_core::ConnectorName;
+use bus_core::{ConnectorName, Site};
 use bus_store::{ConnectorState, Switches};
 use serde_json::Value;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub switches: Switches,
     /// What is too much.
     pub limits: Limits,
+    /// The sites that the file registers, in its order. It never removes one.
+    pub sites: Vec<Site>,
     /// The connectors that the file registers, in its order.
     pub connectors: Vec<ConnectorConfig>,
     /// The file that it came from, for messages.
@@ -117,6 +119,7 @@ impl Config {
             strict: false,
             switches: Switches::default(),
             limits: Limits::default(),
+            sites: Vec::new(),
             connectors: Vec::new(),
             file: None,
         }
@@ -130,6 +133,13 @@ impl Config {
     /// Reads a text as if it stood in a file in this folder.
     pub fn from_text(text: &str, folder: impl AsRef<Path>) -> Result<Self, BusError> {
         read::from_text(text, folder.as_ref(), None)
+    }
+
+    /// Registers a site, as the file would.
+    #[must_use]
+    pub fn site(mut self, site: Site) -> Self {
+        self.sites.push(site);
+        self
     }
 
     /// Registers a connector, as the file would.

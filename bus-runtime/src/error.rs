@@ -55,11 +55,13 @@ pub enum BusErrorKind {
     WrongState,
     /// An idempotency key was used before, for something else.
     KeyReused,
+    /// No site of this name is registered.
+    UnknownSite,
 }
 
 impl BusErrorKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Config,
         Self::StoreOpen,
         Self::Discovery,
@@ -78,6 +80,7 @@ impl BusErrorKind {
         Self::NotFound,
         Self::WrongState,
         Self::KeyReused,
+        Self::UnknownSite,
     ];
 
     /// The stable code: `BUS0001`.
@@ -101,6 +104,7 @@ impl BusErrorKind {
             Self::NotFound => "BUS0016",
             Self::WrongState => "BUS0017",
             Self::KeyReused => "BUS0018",
+            Self::UnknownSite => "BUS0019",
         }
     }
 }

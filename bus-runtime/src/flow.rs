@@ -5,6 +5,7 @@
 //! the outgoing way for what it changed) → `settlement`.
 
 pub(crate) mod apply;
+pub(crate) mod assignment;
 pub(crate) mod begun;
 pub(crate) mod call;
 pub(crate) mod change;

@@ -37,6 +37,7 @@ mod retry;
 mod schedule;
 mod shared;
 mod shutdown;
+mod sites;
 mod start;
 mod suggest;
 mod upkeep;
@@ -63,6 +64,7 @@ pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
+pub use sites::Sites;
 pub use start::{Builder, Configured, start};
 
 /// The README's code compiles.

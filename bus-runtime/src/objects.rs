@@ -1,5 +1,7 @@
 //! The application's way to the built-in object store: saving logs in the same transaction.
 
+mod assigned;
+
 use std::sync::Arc;
 
 use bus_core::parts::{Identified, ObjectParts, set_identity};
@@ -13,6 +15,7 @@ use crate::flow::express::{self, SyncEnd};
 use crate::flow::numbers::new_number;
 use crate::flow::task_log;
 use crate::shared::Shared;
+use crate::sites;
 
 /// How often a save starts over when somebody else changed the same object in between.
 const CONFLICTS_MAX: usize = 10;
@@ -52,7 +55,7 @@ impl ObjectStore {
     /// # Errors
     ///
     /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
-    /// listener says no; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id;
+    /// listener says no; `UnknownSite` when its site is not registered; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id;
     /// `UnknownKind` when the program does not declare its type; `Store`.
     pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<Saved> {
         let object_type = self.object_type::<T>()?;
@@ -165,18 +168,22 @@ impl ObjectStore {
         let mut commit = Commit::at(self.shared.now());
         let operation = set.changes.first().map_or("save", |change| change.summary.operation.as_str());
         let what = format!("{operation} {key}");
+        let site = set.site().cloned();
         commit.objects = set.writes;
         let recorded = task_log::record(&self.shared, &set.changes).await?;
         commit.claim_for = express::owners(&self.shared, &recorded.tasks, &recorded.synchronous);
         commit.tasks = recorded.tasks;
         let committed = express::commit(&self.shared, commit, recorded.synchronous).await;
-        let (committed, synchronous) = committed.map_err(|error| {
-            let reason = match error.kind() {
-                StoreErrorKind::Conflict => format!("{what}: {error}"),
-                _ => what,
-            };
-            BusError::store(&reason, error)
-        })?;
+        let (committed, synchronous) = match (committed, site) {
+            (Ok(committed), _) => committed,
+            (Err(error), Some(site)) if error.kind() == StoreErrorKind::NotFound => {
+                return Err(sites::unknown(&self.shared, &what, &site).await);
+            }
+            (Err(error), _) if error.kind() == StoreErrorKind::Conflict => {
+                return Err(BusError::store(&format!("{what}: {error}"), error));
+            }
+            (Err(error), _) => return Err(BusError::store(&what, error)),
+        };
         task_log::announce(&self.shared, &recorded.announced, &committed.tasks);
         Ok(Saved { key, synchronous })
     }

@@ -18,7 +18,7 @@ use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::relay;
 use crate::shared::{Shared, SharedParts};
-use crate::upkeep;
+use crate::{sites, upkeep};
 
 /// Starts the bus with every connector that is linked and registered: the short form of `Bus::builder(...).start()`.
 ///
@@ -172,6 +172,9 @@ impl Builder {
         }
         let capabilities = shared.store.capabilities();
         tracing::info!(store = capabilities.name, durability = %capabilities.durability, "the bus starts");
+        for site in config.sites {
+            sites::save_where_new(&shared, site).await?;
+        }
         register_file(&shared, config.connectors).await?;
         enlist_all(&shared).await?;
         let bus = Bus::new(Arc::clone(&shared));

@@ -139,7 +139,11 @@ pub(crate) fn object_type(text: String) -> Result<ObjectType, Fault> {
 }
 
 pub(crate) fn site_name(text: Option<String>) -> Result<Option<SiteName>, Fault> {
-    text.map(SiteName::parse).transpose().map_err(|error| bad_name(&error))
+    text.map(site_name_from).transpose()
+}
+
+pub(crate) fn site_name_from(text: String) -> Result<SiteName, Fault> {
+    SiteName::parse(text).map_err(|error| bad_name(&error))
 }
 
 /// Who asked for a redelivery, as it is written down.

@@ -38,6 +38,7 @@ mod queue;
 mod reader;
 mod schema;
 mod session;
+mod sites;
 mod status;
 mod task_log;
 mod wake;

@@ -1,15 +1,18 @@
 //! The built-in object store.
 
-use bus_core::{ObjectId, ObjectKey, ObjectType};
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
 use bus_store::{
     Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, StoreErrorKind, StoreFuture,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteStore;
-use crate::code::{count, guid, id_from_text, id_text, limit as sql_limit, object_type, site_name};
+use crate::code::{
+    count, guid, id_from_text, id_text, limit as sql_limit, object_type, site_name, site_name_from,
+};
 use crate::error::{Fault, refusal};
 use crate::session::Session;
+use crate::sites::{assign, check_site, check_unassigned, unassign};
 use crate::writer::{Progress, Write};
 
 impl Objects for SqliteStore {
@@ -64,6 +67,21 @@ impl Objects for SqliteStore {
         self.read("count objects", move |db| {
             let sql = "SELECT count(*) FROM bus_object WHERE object_type = ?1";
             Ok(count(db.prepare_cached(sql)?.query_row([object_type.as_str()], |row| row.get(0))?))
+        })
+    }
+
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
+        let object = object.clone();
+        self.read("sites of", move |db| {
+            let sql =
+                "SELECT site FROM bus_object_site WHERE object_type = ?1 AND object_id = ?2 ORDER BY site";
+            let mut list = db.prepare_cached(sql)?;
+            let mut rows = list.query(params![object.object_type.as_str(), id_text(&object.id)])?;
+            let mut sites = Vec::new();
+            while let Some(row) = rows.next()? {
+                sites.push(site_name_from(row.get(0)?)?);
+            }
+            Ok(sites)
         })
     }
 
@@ -152,13 +170,19 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
             check_version(session, key, *expected)?;
             let sql = "DELETE FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
             session.prepare(sql)?.execute(params![key.object_type.as_str(), id_text(&key.id)])?;
+            let sql = "DELETE FROM bus_object_site WHERE object_type = ?1 AND object_id = ?2";
+            session.prepare(sql)?.execute(params![key.object_type.as_str(), id_text(&key.id)])?;
             Ok(())
         }
+        ObjectWrite::Assign { key, site, version } => assign(session, key, site, *version),
+        ObjectWrite::Unassign { key, site, version } => unassign(session, key, site, *version),
     }
 }
 
 fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) -> Result<(), Fault> {
     check_version(session, &record.key, expected)?;
+    check_site(session, record.site.as_ref())?;
+    check_unassigned(session, record)?;
     check_names(session, record)?;
     let sql = match expected {
         Expected::Absent => {
@@ -190,7 +214,7 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
     Ok(())
 }
 
-fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
+pub(crate) fn check_version(session: &Session<'_>, key: &ObjectKey, expected: Expected) -> Result<(), Fault> {
     let sql = "SELECT version FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
     let parameters = params![key.object_type.as_str(), id_text(&key.id)];
     let there: Option<i64> = session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use bus_core::ConnectorName;
+use bus_core::{ConnectorName, SiteName};
 use bus_store::QueueId;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
@@ -26,6 +26,8 @@ pub(crate) struct Memo {
     waits: Option<bool>,
     /// The connectors that were deleted; `None` when it is not known.
     deleted: Option<HashSet<String>>,
+    /// The names of the sites; `None` when they are not known.
+    sites: Option<HashSet<String>>,
     /// Whether another process has written since a transaction of this one was committed: it may have brought the schema
     /// further.
     pub(crate) is_schema_unsure: bool,
@@ -78,6 +80,7 @@ impl Memo {
         self.queues_by_number.clear();
         self.waits = None;
         self.deleted = None;
+        self.sites = None;
     }
 
     /// Whether another connection has committed since this was asked last.
@@ -315,6 +318,21 @@ impl<'a> Session<'a> {
     /// To be called by whoever deletes a connector, or registers one.
     pub(crate) fn deletions_changed(&mut self) {
         self.memo.deleted = None;
+    }
+
+    /// Whether a site of this name is registered.
+    pub(crate) fn has_site(&mut self, site: &SiteName) -> rusqlite::Result<bool> {
+        if self.memo.sites.is_none() {
+            let mut list = self.prepare("SELECT name FROM bus_site")?;
+            let names = list.query_map([], |row| row.get(0))?;
+            self.memo.sites = Some(names.collect::<Result<_, _>>()?);
+        }
+        Ok(self.memo.sites.as_ref().is_some_and(|sites| sites.contains(site.as_str())))
+    }
+
+    /// To be called by whoever registers a site, or removes one.
+    pub(crate) fn sites_changed(&mut self) {
+        self.memo.sites = None;
     }
 
     /// To be called after this piece of work was undone.

@@ -8,7 +8,7 @@ pub(crate) mod settlement;
 
 use std::collections::BTreeSet;
 
-use bus_core::{TaskId, Timestamp};
+use bus_core::{Direction, SiteName, TaskId, Timestamp};
 use bus_store::operate::DELETED_REASON;
 use bus_store::{
     Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
@@ -25,6 +25,7 @@ use crate::outbox::{take_out, was_relayed};
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
+use crate::sites::check_site;
 use crate::wake::{waiters_for, wake_if_met};
 use crate::writer::{Progress, Write};
 
@@ -50,7 +51,8 @@ impl Write for CommitWrite {
         let Commit { tasks, objects, relayed, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
-            ObjectWrite::Delete { .. } => 0,
+            ObjectWrite::Assign { .. } => 1,
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => 0,
         });
         let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
@@ -62,14 +64,14 @@ impl Write for CommitWrite {
 
     fn can_be_refused(&self) -> bool {
         let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
-        // New tasks alone contradict nothing, unless their senders have a name for them.
+        // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
         ownership.is_some()
             || !objects.is_empty()
             || !bindings.is_empty()
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
             || !relayed.is_empty()
-            || tasks.iter().any(|task| task.idempotency.is_some())
+            || tasks.iter().any(|task| task.idempotency.is_some() || named_site(task).is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
@@ -128,7 +130,9 @@ impl Write for CommitWrite {
             .iter()
             .filter_map(|write| match write {
                 ObjectWrite::Save { record, .. } => Some(record.key.clone()),
-                ObjectWrite::Delete { .. } => None,
+                ObjectWrite::Delete { .. } | ObjectWrite::Assign { .. } | ObjectWrite::Unassign { .. } => {
+                    None
+                }
             })
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);
@@ -206,6 +210,11 @@ struct Logged<'a> {
     delivery: &'a NewDelivery,
 }
 
+/// The site that whoever sent an external object named: the host's objects are checked when they are written.
+fn named_site(task: &NewTask) -> Option<&SiteName> {
+    task.site.as_ref().filter(|_| task.direction == Direction::Incoming)
+}
+
 /// Appends a task and its deliveries; what is for a deleted connector ends at once.
 fn log<'a>(
     session: &mut Session<'_>,
@@ -213,6 +222,7 @@ fn log<'a>(
     now: Timestamp,
     logged: &mut Vec<Logged<'a>>,
 ) -> Result<TaskId, Fault> {
+    check_site(session, named_site(task))?;
     let id = session.next_task()?;
     let sql = "INSERT INTO bus_task (id, subject, operation, title, content_type, site, origin, logged_at, redelivers, data)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::Duration;
 
-use bus_core::Timestamp;
+use bus_core::{Direction, Site, Timestamp};
 use bus_store::{
     Acquired, Commit, ConnectorRecord, ConnectorState, Connectors, Intervention, Operate, Outcome, Queue,
-    RecordOwner, Selected, Settlement, Store, StoreErrorKind, TaskLog, Terms, Verb, Wake,
+    RecordOwner, Selected, Settlement, Sites, Store, StoreErrorKind, TaskLog, Terms, Verb, Wake,
 };
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
 use common::{Process, ask, claim, open_deliveries, own, queue, say, task};
@@ -118,6 +118,28 @@ async fn what_one_process_deletes_the_other_logs_for_no_more() {
     one.save_connector(record).await.expect("register");
     log(&two, "x", "three").await;
     assert_eq!(counted().await, (1, 2), "that it is back, too");
+}
+
+/// Each remembers which sites there are; what the other one does to them counts for its very next commit.
+#[tokio::test]
+async fn a_site_that_one_process_registers_or_removes_is_so_for_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bus.db");
+    let (one, two) = (open(&file), open(&file));
+    let corp = Site::new("corp").expect("a site's name");
+    let log_for_corp = || async {
+        let mut task = task("x", "one");
+        task.direction = Direction::Incoming;
+        task.site = Some(corp.name.clone());
+        let logged = two.commit(Commit { tasks: vec![task], ..Commit::at(Timestamp::EPOCH) }).await;
+        logged.map(|_| ()).map_err(|error| error.kind())
+    };
+    for _ in 0..3 {
+        assert_eq!(log_for_corp().await, Err(StoreErrorKind::NotFound));
+        one.save_site(corp.clone()).await.expect("register");
+        assert_eq!(log_for_corp().await, Ok(()), "the other one knows");
+        assert!(one.remove_site(&corp.name).await.expect("remove"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,6 +51,7 @@ pub mod owner;
 pub mod programs;
 pub mod queue;
 pub mod scope;
+pub mod sites;
 pub mod task_log;
 pub mod wake;
 
@@ -347,6 +348,18 @@ macro_rules! for_every_law {
             objects::a_new_number_was_never_used
             objects::numbers_asked_for_at_once_are_different
             objects::of_concurrent_writers_one_wins
+            sites::a_site_comes_back_as_it_was_registered
+            sites::a_site_with_anything_in_it_is_not_removed
+            sites::an_object_of_an_unknown_site_is_refused_whole
+            sites::an_assignment_to_an_unknown_site_is_refused_whole
+            sites::an_incoming_task_for_an_unknown_site_is_refused
+            sites::an_assignment_raises_the_version_of_its_object
+            sites::of_concurrent_assignments_one_wins
+            sites::assignments_end_with_their_object
+            sites::an_object_belongs_to_a_site_or_is_assigned_to_some
+            sites::an_assignment_goes_with_the_rest_of_its_commit
+            sites::what_is_registered_or_removed_at_once_counts_for_the_next_commit
+            sites::sites_and_assignments_survive_reopening
             connectors::records_come_back_as_they_were_saved
             connectors::published_subscriptions_come_back
             connectors::a_connector_changes_its_state
@@ -498,6 +511,7 @@ mod tests {
             include_str!("conformance/programs.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/scope.rs"),
+            include_str!("conformance/sites.rs"),
             include_str!("conformance/task_log.rs"),
             include_str!("conformance/wake.rs"),
         ];

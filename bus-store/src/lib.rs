@@ -9,6 +9,7 @@
 //! | [`Queue`] | whose turn it is: claiming, owners, due times |
 //! | [`Identity`] | which external id belongs to which object of the host |
 //! | [`Objects`] | the built-in object store |
+//! | [`Sites`] | the tenants of the host |
 //! | [`Connectors`] | the operator's records and switches |
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
@@ -27,6 +28,7 @@ pub mod objects;
 pub mod operate;
 pub mod outbox;
 pub mod queue;
+pub mod sites;
 pub mod task_log;
 pub mod wake;
 
@@ -47,6 +49,7 @@ pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,
 };
+pub use sites::{SiteUse, Sites};
 pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, Redelivery, TaskLog};
 pub use wake::{Doorbell, Wake};
 
@@ -55,7 +58,7 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
+    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

@@ -9,13 +9,14 @@ mod objects;
 mod operate;
 mod outbox;
 mod queue;
+mod sites;
 mod task_log;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, Site, SiteName};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
@@ -48,6 +49,7 @@ struct State {
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
+    sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.
     deleted: BTreeSet<ConnectorName>,

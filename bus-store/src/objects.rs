@@ -30,6 +30,9 @@ pub trait Objects {
     /// How many objects of this type there are.
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
 
+    /// The sites that an object is assigned to, by name; none where there is no such object.
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>>;
+
     /// So many numbers that no object of this store, of whatever type, has or ever had: the ids of new objects, in
     /// ascending order. Larger than every number ever saved or answered.
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>>;
@@ -69,12 +72,31 @@ pub enum ObjectWrite {
         /// What was there before.
         expected: Expected,
     },
-    /// The object is gone. Its bindings stay until the delete has been delivered.
+    /// The object is gone, and its assignments with it. Its bindings stay until the delete has been delivered.
     Delete {
         /// The object.
         key: ObjectKey,
         /// What was there before.
         expected: Expected,
+    },
+    /// The object, which must be global, is assigned to the site, if it was not already. A write of the object: its
+    /// version grows, its place and its data stay.
+    Assign {
+        /// The object.
+        key: ObjectKey,
+        /// The site, which must be registered.
+        site: SiteName,
+        /// The version in which the object is.
+        version: i64,
+    },
+    /// The object is not assigned to the site any more. A write of the object, as above.
+    Unassign {
+        /// The object.
+        key: ObjectKey,
+        /// The site.
+        site: SiteName,
+        /// The version in which the object is.
+        version: i64,
     },
 }
 
@@ -83,9 +105,23 @@ impl ObjectWrite {
     pub fn deleted(&self) -> Option<(&ObjectKey, bool)> {
         match self {
             Self::Delete { key, expected } => Some((key, *expected == Expected::Absent)),
-            Self::Save { .. } => None,
+            Self::Save { .. } | Self::Assign { .. } | Self::Unassign { .. } => None,
         }
     }
+}
+
+/// Why an object that belongs to a site is not assigned to any: it is one or the other.
+pub fn belongs_already(object: &ObjectKey, site: &SiteName) -> String {
+    format!(
+        "`{object}` belongs to site {site}, and only global objects are assigned to sites; make it a global one"
+    )
+}
+
+/// Why an object that is assigned to a site cannot belong to one.
+pub fn assigned_already(object: &ObjectKey, assigned: &SiteName) -> String {
+    format!(
+        "`{object}` cannot belong to a site: it is assigned to site {assigned}; remove it from there first"
+    )
 }
 
 /// What a writer believes to be there.

@@ -23,9 +23,10 @@ pub trait TaskLog {
     /// # Errors
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
-    /// by another object, or a binding was to be made only if nothing contradicts it, and something does; or when the
-    /// relayed entries are not the first of the outbox. `Stale` when `ownership` is not that of the queue any more, or a
-    /// settlement is of a
+    /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
+    /// would both belong to a site and be assigned to one; or when the relayed entries are not the first of the outbox.
+    /// `NotFound` when the site of an object, an assignment, or an incoming task that is new is not registered. `Stale`
+    /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
     /// `KeyReused` when a task brings an idempotency key that the connector was given before, with another digest.
     /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that

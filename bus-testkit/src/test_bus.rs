@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor};
-use bus_core::{ConnectorName, Direction, Listener};
+use bus_core::{ConnectorName, Direction, Listener, Site};
 use bus_runtime::{
     AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, ShutdownReport,
     StoreConfig, SystemDice,
@@ -98,6 +98,16 @@ impl TestBus {
         for connector in &mut self.config.connectors {
             connector.processing = processing.clone();
         }
+        self
+    }
+
+    /// Registers a site of this name.
+    ///
+    /// # Panics
+    ///
+    /// When the name is none.
+    pub fn site(mut self, name: &str) -> Self {
+        self.config = self.config.site(Site::new(name).unwrap_or_else(|error| panic!("{error}")));
         self
     }
 

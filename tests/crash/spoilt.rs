@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
+use bus_core::{
+    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId, Timestamp,
+};
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
     Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry,
-    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Store, StoreFuture, Switches, TaskLog, Terms,
+    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms,
     Verdict, Waiting, Wake, Wanted,
 };
 
@@ -190,8 +192,26 @@ impl Objects for Spoilt {
         self.inner.count_objects(object_type)
     }
 
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
+        self.inner.sites_of(object)
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         self.inner.new_object_numbers(count)
+    }
+}
+
+impl Sites for Spoilt {
+    fn sites(&self) -> StoreFuture<'_, Vec<Site>> {
+        self.inner.sites()
+    }
+
+    fn save_site(&self, site: Site) -> StoreFuture<'_, ()> {
+        self.inner.save_site(site)
+    }
+
+    fn remove_site(&self, site: &SiteName) -> StoreFuture<'_, bool> {
+        self.inner.remove_site(site)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A bus that stops and starts again goes on where it was.
 
-use bus_core::{Direction, ExternalTask};
+use bus_core::{Direction, ExternalTask, Site};
 use bus_runtime::{ConnectorConfig, StoreConfig, Synchronous};
 use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{Contact, Crm, EventLog, User};
@@ -74,4 +74,25 @@ async fn a_program_without_the_connector_logs_for_it() {
     assert_eq!(log.calls(), ["create ada snapshot"]);
     with_it.shutdown().await;
     without_it.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_start_registers_the_sites_of_the_configuration_and_removes_none() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("bus.db");
+    let on_file = || {
+        let path = path.clone();
+        TestBus::new().configure(move |config| {
+            config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Normal }
+        })
+    };
+    let corp = Site::new("corp").unwrap();
+    let bus = on_file().site("branch").site("corp").start().await;
+    bus.sites().register(corp.clone().display_name("Corporate")).await.unwrap();
+    bus.sites().register(Site::new("shop").unwrap()).await.unwrap();
+    bus.shutdown().await;
+
+    let bus = on_file().site("corp").start().await;
+    let expected = [Site::new("branch").unwrap(), corp, Site::new("shop").unwrap()];
+    assert_eq!(bus.sites().list().await.unwrap(), expected, "what it names is as it says again");
 }

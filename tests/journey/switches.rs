@@ -46,7 +46,7 @@ async fn a_task_waits_while_processing_is_off_and_shows_what_it_holds(bus: TestB
 
 async fn an_incoming_task_waits_while_processing_is_off(bus: TestBus) {
     let (bus, _, _) = with_crm(bus);
-    let bus = bus.start().await;
+    let bus = bus.site("corp").start().await;
     bus.set_switches(Switches { process_incoming: false, ..bus.switches() }).await.unwrap();
     let contact = Contact::new("003", "ada", "Ada");
     let task =

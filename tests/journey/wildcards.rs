@@ -10,7 +10,7 @@ stories!(types_sites_code_names_and_filters_choose_what_is_told);
 async fn types_sites_code_names_and_filters_choose_what_is_told(bus: TestBus) {
     let log = FakePeer::new("log");
     let watcher = ConnectorConfig::new("watcher".parse().unwrap()).settings(json!({ "except": "anna" }));
-    let bus = bus.linked::<Watcher>().registered(watcher).object::<User>().object::<Company>();
+    let bus = bus.site("corp").linked::<Watcher>().registered(watcher).object::<User>().object::<Company>();
     let bus = bus.provide(log.clone()).start().await;
     bus.objects().save(&mut Company::new("acme", "Acme")).await.unwrap();
     let mut corporate = User::new("ada", "Ada");

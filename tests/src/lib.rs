@@ -218,7 +218,10 @@ impl Incoming<Contact> for Crm {
         let mut user = received.existing.unwrap_or_default();
         user.login = contact.login;
         user.name = contact.name;
-        user.site = received.site.map(String::from).or(user.site);
+        // What is added to a site stays global.
+        if !received.operation.is_of_site() {
+            user.site = received.site.map(String::from).or(user.site);
+        }
         user.company = contact.account.map(Ref::external);
         user.manager = contact.boss.map(Ref::external);
         Ok(user.into())

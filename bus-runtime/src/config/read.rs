@@ -4,6 +4,7 @@
 mod processing;
 mod range;
 mod settings;
+mod sites;
 mod table;
 
 use std::fs::File;
@@ -22,18 +23,16 @@ use crate::error::{BusError, BusErrorKind};
 use range::{DUE_MAX_MS, PAYLOAD_BYTES_MAX, SHUTDOWN_GRACE_MS, STORE_BYTES_MAX};
 use table::{Mistakes, Section, quoted};
 
+use crate::sites::DISPLAY_NAME_CHARS_MAX;
 use crate::suggest::{list, nearest};
 
 /// The longest file that is read, in bytes: whatever is longer is no configuration.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The longest display name, in characters.
-const DISPLAY_NAME_CHARS_MAX: usize = 200;
-
 /// What is stored where, unless the file says otherwise.
 const STORE_DEFAULT: &str = "bus.db";
 
-const TOP_KEYS: &[&str] = &["store", "synchronous", "strict", "switches", "limits", "connectors"];
+const TOP_KEYS: &[&str] = &["store", "synchronous", "strict", "switches", "limits", "sites", "connectors"];
 const SWITCH_KEYS: &[&str] = &["bus", "log_outgoing", "process_outgoing", "log_incoming", "process_incoming"];
 const LIMIT_KEYS: &[&str] =
     &[PAYLOAD_BYTES_MAX.key, SHUTDOWN_GRACE_MS.key, DUE_MAX_MS.key, STORE_BYTES_MAX.key];
@@ -126,6 +125,7 @@ fn config(top: &Section<'_>, folder: &Path, file: Option<&Path>) -> Config {
         strict: top.flag("strict").unwrap_or(false),
         switches: top.section("switches").map(|section| switches(&section)).unwrap_or_default(),
         limits: top.section("limits").map(|section| limits(&section)).unwrap_or_default(),
+        sites: top.section("sites").map(|section| sites::sites(&section)).unwrap_or_default(),
         connectors: top.section("connectors").map(|section| connectors(&section)).unwrap_or_default(),
         file: file.map(Path::to_owned),
     }
@@ -282,6 +282,8 @@ fn home(key: &str, connector: &str) -> Option<String> {
         format!("[connectors.{connector}]")
     } else if processing::KEYS.contains(&key) {
         format!("[connectors.{connector}.processing]")
+    } else if sites::KEYS.contains(&key) {
+        "[sites.NAME]".to_owned()
     } else {
         return None;
     };

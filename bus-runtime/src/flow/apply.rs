@@ -1,6 +1,7 @@
 //! What an incoming task becomes in the host: prepared by its connector, translated, matched with what is there, and
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
+mod assigned;
 mod identified;
 mod matching;
 mod prepared;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
-use bus_core::{ObjectKey, ObjectOperation, ObjectType};
+use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
     StoreError, StoreErrorKind,
@@ -28,6 +29,7 @@ use crate::error::{BusError, BusErrorKind};
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
+use assigned::takes_away;
 
 /// How often a connector is asked to prepare one task: with the object bound to its key, with the one that it names,
 /// with the one that matches.
@@ -119,10 +121,8 @@ impl Application<'_> {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {
                     return match existing {
-                        Some(stored) if claimed.operation == ObjectOperation::Delete => {
-                            self.delete(claimed, &stored).await
-                        }
-                        _ => Ok(self.completed(claimed)),
+                        Some(stored) => self.as_it_is(claimed, &stored).await,
+                        None => Ok(self.completed(claimed)),
                     };
                 }
                 PreparedObject::Object { object: PreparedParts::Typed(parts), external_id } => {
@@ -142,11 +142,11 @@ impl Application<'_> {
                     continue;
                 }
             }
-            if claimed.operation == ObjectOperation::Delete
+            if takes_away(claimed.operation)
                 && let Some(stored) = &existing
             {
-                // What is deleted need not have its references in order.
-                return self.delete(claimed, stored).await;
+                // What is deleted, or leaves a site, need not have its references in order.
+                return self.as_it_is(claimed, stored).await;
             }
             if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
@@ -162,7 +162,7 @@ impl Application<'_> {
                     continue;
                 }
             }
-            if claimed.operation == ObjectOperation::Delete {
+            if takes_away(claimed.operation) {
                 return Ok(self.completed(claimed));
             }
             return self.write(claimed, parts, own, existing, translator.learned, route.owned).await;
@@ -207,10 +207,18 @@ impl Application<'_> {
             });
         }
         applied.own = own;
-        let Some(change) = HostChange::saved(existing.as_ref(), &after, origin) else { return Ok(applied) };
+        let change = HostChange::saved(existing.as_ref(), &after, origin);
+        let before = existing.as_ref().map_or(0, |stored| stored.record.version);
+        let version = before + i64::from(change.is_some());
+        let assigned = self.assigned(claimed, &after, version, existing.is_some()).await?;
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
-        let write = ObjectWrite::Save { record: after.record, expected };
-        self.logged(claimed, applied, ChangeSet::of(write, change)).await
+        let saved =
+            change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
+        match (saved, assigned) {
+            (None, None) => Ok(applied),
+            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set).await,
+            (Some(saved), Some(assigned)) => self.logged(claimed, applied, saved.and(assigned)).await,
+        }
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {

@@ -104,6 +104,39 @@ impl ChangeSet {
     pub(crate) fn of(write: ObjectWrite, change: HostChange) -> Self {
         Self { writes: vec![write], changes: vec![change] }
     }
+
+    /// An object, which is in this version when it is written, is added to a site, or removed from it.
+    pub(crate) fn assigned(
+        stored: &Stored,
+        version: i64,
+        operation: ObjectOperation,
+        site: &SiteName,
+        origin: Option<&ConnectorName>,
+    ) -> Self {
+        let (key, site) = (stored.record.key.clone(), site.clone());
+        let change = HostChange::assigned(stored, operation, &site, origin);
+        let write = match operation {
+            ObjectOperation::RemoveFromSite => ObjectWrite::Unassign { key, site, version },
+            _ => ObjectWrite::Assign { key, site, version },
+        };
+        Self::of(write, change)
+    }
+
+    /// This, and then that.
+    pub(crate) fn and(mut self, next: Self) -> Self {
+        self.writes.extend(next.writes);
+        self.changes.extend(next.changes);
+        self
+    }
+
+    /// The site that is written: the only thing in it that need not be there.
+    pub(crate) fn site(&self) -> Option<&SiteName> {
+        self.writes.iter().find_map(|write| match write {
+            ObjectWrite::Save { record, .. } => record.site.as_ref(),
+            ObjectWrite::Assign { site, .. } => Some(site),
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => None,
+        })
+    }
 }
 
 /// A change of one of the host's objects, before anybody was asked whether they want to know.
@@ -152,6 +185,17 @@ impl HostChange {
             payload: before.payload.clone(),
             fields_changed: true,
         }
+    }
+
+    /// An object was added to a site, or removed from it: that site is what it is matched on.
+    pub(crate) fn assigned(
+        stored: &Stored,
+        operation: ObjectOperation,
+        site: &SiteName,
+        origin: Option<&ConnectorName>,
+    ) -> Self {
+        let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
+        Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

@@ -4,16 +4,17 @@ mod idempotency;
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
-use bus_core::{ConnectorName, Direction, ExternalTask, Failure, SiteName, TaskId};
+use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
 use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
 
 pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
-use super::task_log::{check_size, is_unordered, shorten_title};
+use super::task_log::{check_size, is_unordered, shorten_title, words};
 use crate::error::{BusError, BusErrorKind};
 use crate::identity::EXTERNAL_ID_BYTES_MAX;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
+use crate::sites;
 
 /// Logs an external object; it is durable when this returns.
 pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
@@ -41,9 +42,8 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         ));
     };
     let route = route_of(enlisted, &task.kind)?;
-    let site = task.site.map(SiteName::parse).transpose();
-    let site = site.map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))?;
     let what = format!("the {} for connector {name}", task.kind);
+    let site = site_of(task.site.as_deref(), task.operation, &what)?;
     let body = task.body.map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{what} cannot be written as JSON: {error}"))
     })?;
@@ -80,13 +80,13 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let mut commit = Commit::at(now);
     commit.tasks.push(NewTask {
         direction: Direction::Incoming,
-        title: shorten_title(&format!("{} {} {named}", task.operation, task.kind)),
+        title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
         subject: task.kind,
         operation: task.operation,
         data: body,
         content_type: task.content_type,
-        site,
+        site: site.clone(),
         origin: Some(name.clone()),
         logged_at: now,
         redelivers: None,
@@ -94,16 +94,42 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         deliveries: vec![delivery],
     });
     let committed = shared.store.commit(commit).await;
-    let committed = committed.map_err(|error| match (error.kind(), &task.idempotency_key) {
-        (StoreErrorKind::KeyReused, Some(given)) => idempotency::reused(&name, given),
-        _ => BusError::store(&format!("log {what}"), error),
-    })?;
+    let committed = match committed {
+        Ok(committed) => committed,
+        Err(error) => {
+            return Err(match (error.kind(), &task.idempotency_key, &site) {
+                (StoreErrorKind::KeyReused, Some(given), _) => idempotency::reused(&name, given),
+                (StoreErrorKind::NotFound, _, Some(site)) => {
+                    sites::unknown(shared, &format!("log {what}"), site).await
+                }
+                _ => BusError::store(&format!("log {what}"), error),
+            });
+        }
+    };
     committed.tasks.first().copied().ok_or_else(|| {
         BusError::new(
             BusErrorKind::Store,
             format!("the store accepted {what} without giving it an id; report this"),
         )
     })
+}
+
+/// The site that it names; what is to be added to one, or removed from one, has to.
+fn site_of(
+    given: Option<&str>,
+    operation: ObjectOperation,
+    what: &str,
+) -> Result<Option<SiteName>, BusError> {
+    let wish = match operation {
+        ObjectOperation::AddToSite => "added to",
+        ObjectOperation::RemoveFromSite => "removed from",
+        _ => return given.map(sites::parse).transpose(),
+    };
+    let given = given.ok_or_else(|| {
+        let message = format!("{what} is to be {wish} a site, and names none; add `.site(...)`");
+        BusError::new(BusErrorKind::Malformed, message)
+    });
+    sites::parse(given?).map(Some)
 }
 
 /// What identifies it. `None` where it does not decode to the declared type: it is kept, and parked when its turn comes,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ReferenceTarget, TaskId,
-    TranslationRecord,
+    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ObjectOperation,
+    ReferenceTarget, TaskId, TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError};
 
@@ -206,10 +206,15 @@ fn title(shared: &Shared, change: &ChangeSummary) -> String {
     let display = if display.is_empty() { change.object_type.as_str() } else { display };
     let name = change.display_name.clone().or_else(|| change.code_name.clone());
     let name = name.unwrap_or_else(|| change.id.to_string());
-    let operation = change.operation.as_str();
+    let operation = words(change.operation);
     let mut title = operation[..1].to_uppercase();
     title.push_str(&operation[1..]);
     shorten_title(&format!("{title} {display} {name}"))
+}
+
+/// An operation, for people: `add to site`.
+pub(crate) fn words(operation: ObjectOperation) -> String {
+    operation.as_str().replace('_', " ")
 }
 
 /// A title as it is kept.
@@ -224,7 +229,11 @@ fn name(change: &ChangeSummary) -> String {
 fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
     BusError::new(
         BusErrorKind::Vetoed,
-        format!("a listener of the application refuses to {} {}: {reason}", change.operation, name(change)),
+        format!(
+            "a listener of the application refuses to {} {}: {reason}",
+            words(change.operation),
+            name(change)
+        ),
     )
 }
 

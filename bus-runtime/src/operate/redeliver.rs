@@ -10,10 +10,12 @@ use super::Operator;
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::assignment::is_still_so;
 use crate::flow::change::Stored;
 use crate::flow::keys::{external_id_of_key, incoming_key, object_of_key, outgoing_key};
 use crate::flow::task_log::{is_unordered, task, written};
 use crate::registry::Enlisted;
+use crate::sites;
 
 /// How often it starts over when somebody else changed the object in between.
 const CONFLICTS_MAX: usize = 10;
@@ -25,6 +27,8 @@ impl Bus {
     /// - An outgoing one carries the object as it is now, taken from the built-in object store: an old version never
     ///   follows a newer one. It is an update, unless the external system does not know the object and the old one was
     ///   not an update either: then it is a create.
+    /// - One that is about a site carries it, too, and stays what it was while the object is, or is not, on that site;
+    ///   else it is an update.
     /// - Where the object is gone, only its delete can be redelivered, with the data that it had.
     /// - An incoming one carries the bytes as they were received then. What has come in since is overwritten with them.
     ///
@@ -33,7 +37,7 @@ impl Bus {
     /// # Errors
     ///
     /// `WrongState` while it is open; `NotFound` when it is not kept any more, or its object is gone;
-    /// `UnknownConnector`, `ConnectorUnable`, `SwitchedOff` as for anything that is logged; `BadName` for an operator
+    /// `UnknownConnector`, `ConnectorUnable`, `SwitchedOff`, `UnknownSite` as for anything that is logged; `BadName` for an operator
     /// without a name; `TooLarge`, `Conflict`, `Store`.
     pub async fn redeliver(&self, delivery: DeliveryId, by: &Operator) -> Result<TaskId> {
         by.check()?;
@@ -61,16 +65,21 @@ impl Bus {
                 Direction::Outgoing => self.outgoing_again(&ended, enlisted, by).await?,
                 Direction::Incoming => self.incoming_again(&ended, enlisted, by),
             };
-            match self.shared.store.commit(commit).await {
-                Ok(committed) => {
+            match (self.shared.store.commit(commit).await, &ended.site) {
+                (Ok(committed), _) => {
                     let Some(task) = committed.tasks.first().copied() else { break };
                     tracing::info!(
                         by = %by.name, reason = by.reason.as_deref(), %delivery, %task, "an operator redelivers"
                     );
                     return Ok(task);
                 }
-                Err(error) if error.kind() == StoreErrorKind::Conflict => conflict = Some(error),
-                Err(error) => return Err(failed(delivery, error)),
+                (Err(error), _) if error.kind() == StoreErrorKind::Conflict => conflict = Some(error),
+                // Only an incoming one names a site that need not be there any more.
+                (Err(error), Some(site)) if error.kind() == StoreErrorKind::NotFound => {
+                    let what = format!("redeliver delivery {delivery}");
+                    return Err(sites::unknown(&self.shared, &what, site).await);
+                }
+                (Err(error), _) => return Err(failed(delivery, error)),
             }
         }
         let error = conflict.unwrap_or_else(|| {
@@ -119,7 +128,10 @@ impl Bus {
         let task = if let Some(record) = found {
             let live = Stored::read(record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
-            let change = live.summary(operation, ended.origin.as_ref());
+            let mut change = live.summary(operation, ended.origin.as_ref());
+            if operation.is_of_site() {
+                change.site.clone_from(&ended.site);
+            }
             let data = written(shared, &change, live.payload, ended.data_type).await?;
             // Written as it is: whoever changes it at the same time comes before this, or after, never between.
             let expected = Expected::Version(live.record.version);
@@ -140,21 +152,22 @@ impl Bus {
         Ok(commit)
     }
 
-    /// A create or an update, by what the external system knows.
+    /// What is about a site stays so while it is true; else a create or an update, by what the external system knows.
     async fn operation_again(
         &self,
         ended: &DeliveryDetail,
         enlisted: &Enlisted,
         key: &ObjectKey,
     ) -> Result<ObjectOperation> {
+        let is_so = is_still_so(&self.shared, key, ended.operation, ended.site.as_ref()).await;
+        if is_so.map_err(|error| failed(ended.summary.delivery, error))? {
+            return Ok(ended.operation);
+        }
         let known = self.shared.store.external_ids(&enlisted.record.name, std::slice::from_ref(key)).await;
         let known = known.map_err(|error| failed(ended.summary.delivery, error))?;
         let is_known = known.into_iter().flatten().find_map(ExternalId::of_living).is_some();
-        Ok(if is_known || ended.operation == ObjectOperation::Update {
-            ObjectOperation::Update
-        } else {
-            ObjectOperation::Create
-        })
+        let was_there = ended.operation == ObjectOperation::Update || ended.operation.is_of_site();
+        Ok(if is_known || was_there { ObjectOperation::Update } else { ObjectOperation::Create })
     }
 
     fn incoming_again(&self, ended: &DeliveryDetail, enlisted: &Enlisted, by: &Operator) -> Commit {

@@ -52,7 +52,7 @@ CREATE TABLE bus_owner (
 CREATE TABLE bus_task (
     id           INTEGER NOT NULL PRIMARY KEY,
     subject      TEXT    NOT NULL,
-    operation    INTEGER NOT NULL, -- 0 create, 1 update, 2 delete
+    operation    INTEGER NOT NULL, -- 0 create, 1 update, 2 delete, 3 add_to_site, 4 remove_from_site
     title        TEXT    NOT NULL,
     content_type TEXT    NOT NULL,
     site         TEXT,
@@ -207,6 +207,24 @@ CREATE UNIQUE INDEX bus_object_guid ON bus_object (object_type, guid) WHERE guid
 CREATE UNIQUE INDEX bus_object_code_name
     ON bus_object (object_type, code_name, coalesce(site, ''), coalesce(parent, x'')) WHERE code_name IS NOT NULL;
 CREATE INDEX bus_object_listed ON bus_object (object_type, position);
+CREATE INDEX bus_object_of_site ON bus_object (site) WHERE site IS NOT NULL;
+
+-- The sites; cultures are a list in JSON.
+CREATE TABLE bus_site (
+    name         TEXT NOT NULL PRIMARY KEY,
+    display_name TEXT NOT NULL,
+    cultures     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- To which sites global objects are assigned; gone with their object.
+CREATE TABLE bus_object_site (
+    object_type TEXT NOT NULL,
+    object_id   TEXT NOT NULL,
+    site        TEXT NOT NULL,
+    PRIMARY KEY (object_type, object_id, site)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bus_object_site_of ON bus_object_site (site);
 
 -- The identity map, one-to-one per connector and type. A binding outlives its object until the delete is delivered.
 CREATE TABLE bus_binding (

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bus_core::{
     ConnectorName, DataType, DeliveryId, DeliveryState, Direction, ErrorPolicy, ObjectId, ObjectKey,
-    ObjectOperation, ObjectType, Timestamp,
+    ObjectOperation, ObjectType, Site, Timestamp,
 };
 use uuid::Uuid;
 
@@ -86,6 +86,14 @@ impl Bench {
     pub(super) async fn save<const N: usize>(&self, records: [ObjectRecord; N]) {
         let objects = records.map(save_new).into();
         self.commit(Commit { objects, ..Commit::at(at(0)) }).await;
+    }
+
+    /// Registers sites of these names.
+    pub(super) async fn sites<const N: usize>(&self, names: [&str; N]) {
+        for name in names {
+            let site = Site::new(name).expect("a site's name");
+            self.store.save_site(site).await.expect("save site");
+        }
     }
 
     pub(super) async fn delete(&self, key: &ObjectKey, version: i64) {

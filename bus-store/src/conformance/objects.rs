@@ -17,6 +17,7 @@ use crate::task_log::Commit;
 /// An object comes back as it was saved, in version 1 when it is new, and one more with every write.
 pub async fn an_object_comes_back_as_it_was_saved(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["Corp.EU-1"]).await;
     let mut record = ObjectRecord {
         guid: Some(Uuid::from_u128(1)),
         code_name: Some("jane 'ü'".to_owned()),
@@ -81,6 +82,7 @@ pub async fn deleting_what_is_not_there_is_no_error(rig: &dyn Rig) {
 /// A GUID finds its object wherever it belongs, within its type.
 pub async fn a_guid_finds_an_object_wherever_it_belongs(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["corp"]).await;
     let guid = Uuid::from_u128(1);
     let belongs = ObjectRecord { site: Some(site("corp")), parent: Some(ObjectId::Number(3)), ..user(17) };
     bench.save([ObjectRecord { guid: Some(guid), ..belongs }]).await;
@@ -97,6 +99,7 @@ pub async fn a_guid_finds_an_object_wherever_it_belongs(rig: &dyn Rig) {
 /// them means: global, without a parent, in any group.
 pub async fn a_code_name_finds_an_object_where_it_belongs(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["corp"]).await;
     let (parent, group) = (Some(ObjectId::Number(3)), Some(ObjectId::Number(9)));
     let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
     let jane = by_code_name("jane");
@@ -145,6 +148,7 @@ pub async fn a_changed_object_is_found_by_its_new_names_only(rig: &dyn Rig) {
 /// type; and objects without names do not stand in each other's way.
 pub async fn names_are_unique_only_where_they_must_be(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["corp"]).await;
     let guid = Some(Uuid::from_u128(1));
     let named = |number| ObjectRecord { code_name: Some("jane".to_owned()), ..user(number) };
     let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(1) };

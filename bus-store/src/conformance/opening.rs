@@ -1,6 +1,6 @@
 //! Laws of opening and closing a [`Store`](crate::Store).
 
-use bus_core::Direction;
+use bus_core::{Direction, Site};
 
 use super::bench::{
     Bench, aside, at, binding, bound_to, by_code_name, connector, deferred, ids, intervention, kind_of,
@@ -175,7 +175,12 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     assert_eq!(kind_of(store.find_object(&by_code_name("x")).await), closed, "find object");
     assert_eq!(kind_of(store.list_objects(&user_type(), None, 1).await), closed, "list objects");
     assert_eq!(kind_of(store.count_objects(&user_type()).await), closed, "count objects");
+    assert_eq!(kind_of(store.sites_of(&user_key(1)).await), closed, "sites of");
     assert_eq!(kind_of(store.new_object_numbers(1).await), closed, "new object numbers");
+    let corp = Site::new("corp").expect("a site's name");
+    assert_eq!(kind_of(store.sites().await), closed, "sites");
+    assert_eq!(kind_of(store.save_site(corp.clone()).await), closed, "save site");
+    assert_eq!(kind_of(store.remove_site(&corp.name).await), closed, "remove site");
     assert_eq!(kind_of(store.connectors().await), closed, "connectors");
     let state = ConnectorState::Enabled;
     assert_eq!(kind_of(store.set_connector_state(&crm, state).await), closed, "set connector state");

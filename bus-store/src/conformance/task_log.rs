@@ -269,6 +269,7 @@ pub async fn concurrent_commits_get_ids_of_their_own_and_lose_nothing(rig: &dyn 
 /// Everything that was logged comes back with the claim, and to people, word for word.
 pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["Corp.EU-1"]).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
     let owner = own(&*bench.store, &incoming).await;
     for (number, operation) in ObjectOperation::ALL.into_iter().enumerate() {

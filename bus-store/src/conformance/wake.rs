@@ -129,6 +129,7 @@ pub async fn an_object_wakes_who_waits_for_its_guid(rig: &dyn Rig) {
 /// Who waits for an object by its code name is woken by that object of that site, parent and group, and by no other.
 pub async fn an_object_wakes_who_waits_for_its_code_name(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
+    bench.sites(["corp"]).await;
     let parent = Some(ObjectId::Number(3));
     let group = Some(ObjectId::Number(7));
     let jane = by_code_name("jane");

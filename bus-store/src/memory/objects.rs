@@ -1,13 +1,16 @@
 //! The built-in object store, in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
 use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
+use crate::objects::{
+    Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, assigned_already, belongs_already,
+};
+use crate::sites::SiteUse;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 impl Objects for MemoryStore {
@@ -36,6 +39,14 @@ impl Objects for MemoryStore {
         self.with("count objects", move |state| {
             let count = state.objects.in_order.get(&object_type).map_or(0, BTreeMap::len);
             Ok(count as u64)
+        })
+    }
+
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
+        let object = object.clone();
+        self.with("sites of", move |state| {
+            let stored = state.objects.by_key.get(&object);
+            Ok(stored.map(|stored| stored.assigned.iter().cloned().collect()).unwrap_or_default())
         })
     }
 
@@ -72,6 +83,8 @@ struct Stored {
     record: ObjectRecord,
     /// Its place in the order in which objects were saved first.
     place: u64,
+    /// The sites that it is assigned to.
+    assigned: BTreeSet<SiteName>,
 }
 
 /// Within what a code name is unique.
@@ -127,23 +140,34 @@ impl ObjectTable {
         Ok(records.collect())
     }
 
+    /// How much belongs, or is assigned, to a site.
+    pub(super) fn use_of(&self, site: &SiteName) -> SiteUse {
+        let objects = self.by_key.values().filter(|stored| stored.record.site.as_ref() == Some(site)).count();
+        let assignments = self.by_key.values().filter(|stored| stored.assigned.contains(site)).count();
+        SiteUse { objects: objects as u64, assignments: assignments as u64 }
+    }
+
     /// Makes all of the writes, or none.
     pub(super) fn write_all(&mut self, writes: Vec<ObjectWrite>) -> Result<Vec<ObjectKey>, StoreError> {
         let mut written: Vec<ObjectKey> = Vec::with_capacity(writes.len());
         let mut undo: Vec<Option<Stored>> = Vec::with_capacity(writes.len());
         for write in writes {
-            let (key, expected, new) = match write {
-                ObjectWrite::Save { record, expected } => (record.key.clone(), expected, Some(record)),
-                ObjectWrite::Delete { key, expected } => (key, expected, None),
+            let key = match &write {
+                ObjectWrite::Save { record, .. } => record.key.clone(),
+                ObjectWrite::Delete { key, .. }
+                | ObjectWrite::Assign { key, .. }
+                | ObjectWrite::Unassign { key, .. } => key.clone(),
             };
-            if let Err(conflict) = self.check(&key, expected, new.as_ref()) {
-                while let (Some(key), Some(former)) = (written.pop(), undo.pop()) {
-                    self.put(&key, former);
-                }
-                return Err(conflict);
-            }
             let former = self.by_key.get(&key).cloned();
-            let new = new.map(|record| self.next(record, former.as_ref()));
+            let new = match self.after(&key, former.as_ref(), write) {
+                Ok(new) => new,
+                Err(conflict) => {
+                    while let (Some(key), Some(former)) = (written.pop(), undo.pop()) {
+                        self.put(&key, former);
+                    }
+                    return Err(conflict);
+                }
+            };
             self.put(&key, new);
             written.push(key);
             undo.push(former);
@@ -155,6 +179,44 @@ impl ObjectTable {
             }
         }
         Ok(written)
+    }
+
+    /// What a write makes of what is there.
+    fn after(
+        &mut self,
+        key: &ObjectKey,
+        former: Option<&Stored>,
+        write: ObjectWrite,
+    ) -> Result<Option<Stored>, StoreError> {
+        let conflict = |message| Err(StoreError::new(StoreErrorKind::Conflict, "commit", message));
+        let (version, assign, site) = match write {
+            ObjectWrite::Save { record, expected } => {
+                self.check(key, expected, Some(&record))?;
+                let assigned = former.and_then(|former| former.assigned.first());
+                if let Some(assigned) = assigned.filter(|_| record.site.is_some()) {
+                    return conflict(assigned_already(key, assigned));
+                }
+                return Ok(Some(self.next(record, former)));
+            }
+            ObjectWrite::Delete { expected, .. } => {
+                self.check(key, expected, None)?;
+                return Ok(None);
+            }
+            ObjectWrite::Assign { site, version, .. } => (version, true, site),
+            ObjectWrite::Unassign { site, version, .. } => (version, false, site),
+        };
+        self.check(key, Expected::Version(version), None)?;
+        let Some(mut stored) = former.cloned() else { return Ok(None) };
+        if assign {
+            if let Some(own) = &stored.record.site {
+                return conflict(belongs_already(key, own));
+            }
+            stored.assigned.insert(site);
+        } else {
+            stored.assigned.remove(&site);
+        }
+        stored.record.version += 1;
+        Ok(Some(stored))
     }
 
     fn check(
@@ -207,7 +269,8 @@ impl ObjectTable {
             },
             |former| former.place,
         );
-        Stored { record, place }
+        let assigned = former.map(|former| former.assigned.clone()).unwrap_or_default();
+        Stored { record, place, assigned }
     }
 
     /// Puts this in the place of whatever is there under the key.

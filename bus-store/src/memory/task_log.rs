@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus_core::{ConnectorName, DeliveryId, ObjectKey, TaskId, Timestamp};
+use bus_core::{ConnectorName, DeliveryId, Direction, ObjectKey, TaskId, Timestamp};
 
 use super::outbox;
 use super::queue::{LoggedTask, owned};
@@ -36,6 +36,7 @@ impl State {
         self.check_idempotency(&commit.tasks)?;
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;
+        self.check_sites(&commit)?;
         // From here on nothing but the objects can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
@@ -139,6 +140,22 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether all sites are there that objects, assignments and new incoming tasks name.
+    fn check_sites(&self, commit: &Commit) -> Result<(), StoreError> {
+        for write in &commit.objects {
+            match write {
+                ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
+                ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
+                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+            }
+        }
+        let is_known = |task: &NewTask| {
+            idempotency_of(task).is_some_and(|(name, _)| self.idempotency.contains_key(&name))
+        };
+        let is_new = |task: &&NewTask| task.direction == Direction::Incoming && !is_known(task);
+        commit.tasks.iter().filter(is_new).try_for_each(|task| self.check_site(task.site.as_ref()))
     }
 
     /// Whether no idempotency key was given before with something else, in this commit or an earlier one.

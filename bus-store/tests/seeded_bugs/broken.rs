@@ -3,12 +3,15 @@
 
 mod asked;
 mod outbox;
+mod sites;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
+use bus_core::{
+    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, TaskId, Timestamp,
+};
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
@@ -45,6 +48,7 @@ impl Rig for Seeded {
             ended: Mutex::default(),
             budgets: Mutex::default(),
             deleted: Mutex::default(),
+            assigned: Mutex::default(),
             nobodys: Doorbell::default(),
         };
         Box::pin(async { Arc::new(store) as Arc<dyn Store> })
@@ -72,6 +76,8 @@ struct Broken {
     budgets: Mutex<HashMap<DeliveryId, u32>>,
     /// The connectors that were deleted.
     deleted: Mutex<Vec<ConnectorRecord>>,
+    /// What was ever assigned to which sites.
+    assigned: Mutex<BTreeSet<(ObjectKey, SiteName)>>,
     nobodys: Doorbell,
 }
 
@@ -136,6 +142,7 @@ impl Broken {
                 }
             }
         }
+        self.spoil_sites(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -141,6 +141,16 @@ enum Bug {
     ForgetsWhatItParks,
     /// What is put back stands behind all others.
     PutsBackAtTheEnd,
+    /// Whatever site is named is registered by that.
+    TakesAnySite,
+    /// A site goes, whatever is in it.
+    RemovesSitesInUse,
+    /// An assignment leaves the version of its object as it is.
+    RaisesNoVersion,
+    /// An assignment expects no version.
+    AssignsWhateverIsThere,
+    /// What was assigned once is assigned for good, to whatever object of that id.
+    KeepsAssignmentsOfTheGone,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -238,6 +248,13 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::LogsAnEntryAgain, "an_entry_that_was_left_twice_is_logged_once"),
     (Bug::ForgetsWhatItParks, "an_unreadable_entry_is_parked_with_its_text"),
     (Bug::PutsBackAtTheEnd, "a_parked_entry_is_put_back_to_its_place"),
+    (Bug::TakesAnySite, "an_object_of_an_unknown_site_is_refused_whole"),
+    (Bug::TakesAnySite, "an_assignment_to_an_unknown_site_is_refused_whole"),
+    (Bug::TakesAnySite, "an_incoming_task_for_an_unknown_site_is_refused"),
+    (Bug::RemovesSitesInUse, "a_site_with_anything_in_it_is_not_removed"),
+    (Bug::RaisesNoVersion, "an_assignment_raises_the_version_of_its_object"),
+    (Bug::AssignsWhateverIsThere, "of_concurrent_assignments_one_wins"),
+    (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

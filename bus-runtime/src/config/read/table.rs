@@ -131,6 +131,24 @@ impl<'t> Section<'t> {
         text
     }
 
+    /// The texts of a list, each with its place.
+    pub(super) fn texts(&self, key: &str) -> Vec<(&'t str, usize)> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(items) = value.as_array() else {
+            self.refuse(key, value, "write a list of texts, such as `[\"en-US\", \"de-DE\"]`");
+            return Vec::new();
+        };
+        let text = |item: &'t Spanned<DeValue<'t>>| {
+            let (at, text) = (item.span().start, item.get_ref().as_str());
+            if text.is_none() {
+                let given = describe(item.get_ref());
+                self.wrong_at(at, format!("`{key}` has {given} in it; write a text in quotation marks"));
+            }
+            Some((text?, at))
+        };
+        items.iter().filter_map(text).collect()
+    }
+
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         let value = self.get(key)?;
         let flag = value.as_bool();
@@ -200,6 +218,7 @@ impl<'t> Section<'t> {
         let Some(table) = value.as_table() else {
             let remedy = match name.as_str() {
                 "connectors" => "write a table [connectors.NAME] for each connector".to_owned(),
+                "sites" => "write a table [sites.NAME] for each site".to_owned(),
                 name => format!("write it as [{name}], with a line for each key below"),
             };
             self.refuse(key, value, &remedy);

@@ -1,6 +1,7 @@
 //! What the file may say, and each mistake with its very line. Over 400 lines, because there are many mistakes.
 
 mod processing_mistakes;
+mod site_mistakes;
 
 use super::*;
 use std::fs;
@@ -209,7 +210,7 @@ fn unknown_keys_are_refused_with_the_nearest_or_all_or_the_table_they_belong_in(
             "1:1: unknown key `stroe` at the top of the file; did you mean `store`?",
             "2:1: unknown key `connector` at the top of the file; did you mean `connectors`?",
             "3:1: unknown key `colour` at the top of the file; known here: `store`, `synchronous`, `strict`, \
-             `switches`, `limits` or `connectors`",
+             `switches`, `limits`, `sites` or `connectors`",
             "4:1: unknown key `max_attempts` at the top of the file; it belongs in [connectors.NAME.processing]",
         ],
     );
@@ -460,7 +461,7 @@ fn the_documented_example_says_what_the_defaults_are() {
     assert_eq!(connector.processing, Processing::default());
     // Every key stands in it, so that the defaults above are compared and not just taken; a key without a default, as
     // a comment that could be one.
-    for key in [TOP_KEYS, SWITCH_KEYS, LIMIT_KEYS, CONNECTOR_KEYS, processing::KEYS].concat() {
+    for key in [TOP_KEYS, SWITCH_KEYS, LIMIT_KEYS, sites::KEYS, CONNECTOR_KEYS, processing::KEYS].concat() {
         let written = example.lines().any(|line| {
             line.strip_prefix("# ")
                 .unwrap_or(line)

@@ -4,10 +4,11 @@
 use std::slice;
 
 use bus_core::parts::{Identified, ObjectParts};
-use bus_core::{ObjectId, ObjectKey, ObjectOperation, ObjectType, ReferenceTarget, SiteName};
+use bus_core::{ObjectId, ObjectKey, ObjectType, ReferenceTarget, SiteName};
 use bus_store::{Claimed, ExternalId, FoundBy, ObjectQuery};
 use uuid::Uuid;
 
+use super::assigned::takes_away;
 use super::{Application, NotApplied, ended, unreadable};
 use crate::flow::change::Stored;
 
@@ -99,8 +100,8 @@ impl Application<'_> {
             let judged = is_the_same(&Known { site, parent, external_id }, &key, &found, by);
             return match judged {
                 Ok(()) => Stored::read(record).map(Some).map_err(|error| unreadable(&error)),
-                // What is to be deleted is not this one: it is not there.
-                Err(_) if claimed.operation == ObjectOperation::Delete => Ok(None),
+                // What is to be deleted, or to leave a site, is not this one: it is not there.
+                Err(_) if takes_away(claimed.operation) => Ok(None),
                 Err(reason) => Err(ended(claimed, reason)),
             };
         }

@@ -11,7 +11,7 @@ use bus_store::{Claimed, Commit, Outcome, Ownership, StoreError, StoreErrorKind}
 use super::{Worker, report};
 use crate::flow::apply::{Application, Applied, NotApplied};
 use crate::flow::express;
-use crate::flow::settlement::{is_final, released};
+use crate::flow::settlement::{ended, is_final, released};
 use crate::flow::task_log::announce;
 
 /// How often an apply starts over when somebody else changed the same object, before it counts as failed.
@@ -21,7 +21,7 @@ const CONFLICTS_MAX: usize = 10;
 pub(super) enum Written {
     /// Written; what the store has put back behind it, whether the delivery has ended, and whether it went through.
     Done { displaced: Vec<DeliveryId>, is_final: bool, is_completed: bool },
-    /// Somebody else changed the same object: apply again.
+    /// Somebody else changed the same object: apply again. Or its site is not registered: that is no use then.
     Conflict(StoreError),
 }
 
@@ -66,7 +66,7 @@ impl Worker {
         let committed = loop {
             match express::commit(&self.shared, applied.commit.clone(), BTreeSet::new()).await {
                 Ok((committed, _)) => break committed,
-                Err(error) if error.kind() == StoreErrorKind::Conflict => {
+                Err(error) if matches!(error.kind(), StoreErrorKind::Conflict | StoreErrorKind::NotFound) => {
                     return Ok(Written::Conflict(error));
                 }
                 Err(error) if self.is_tried_again(&error).await => {}
@@ -101,6 +101,9 @@ impl Worker {
         mut conflict: StoreError,
     ) -> Result<(Written, Option<Failure>), StoreError> {
         for _ in 0..CONFLICTS_MAX {
+            if conflict.kind() == StoreErrorKind::NotFound {
+                break;
+            }
             let (applied, lost) = self.apply(ownership, instance, claimed).await?;
             match self.write_applied(applied).await? {
                 Written::Conflict(again) => conflict = again,
@@ -109,7 +112,10 @@ impl Worker {
         }
         let application = self.application(ownership, instance);
         let reason = format!("it cannot be applied: {}", report(&conflict));
-        let outcome = application.rules.conflicted(claimed, reason);
+        let outcome = match conflict.kind() {
+            StoreErrorKind::NotFound => ended(claimed, reason),
+            _ => application.rules.conflicted(claimed, reason),
+        };
         match self.write_applied(Applied::settled(application.settled(claimed, outcome))).await? {
             Written::Conflict(error) => Err(error),
             done @ Written::Done { .. } => Ok((done, None)),

@@ -11,6 +11,7 @@ use bus_store::{Binding, Claimed, Outcome, StoreError};
 use super::Worker;
 use super::backlog::Read;
 use super::batch::{Batch, Effect, Held};
+use crate::flow::assignment::is_still_so;
 use crate::flow::call::{self, CallEnd};
 use crate::flow::change::Stored;
 use crate::flow::delivery::{self, Addressed};
@@ -159,7 +160,8 @@ impl Worker {
     }
 
     /// What a delivery that was overtaken while it stood aside is about by now: an update has nothing left to do, nor
-    /// has a create or a delete that a later delivery made good.
+    /// has a create or a delete that a later delivery made good, nor what is about a site where the object is, or is not,
+    /// again.
     async fn taken_again(
         &self,
         claimed: &Claimed,
@@ -167,8 +169,14 @@ impl Worker {
         payload: Payload,
         known: &ExternalIds,
     ) -> Result<Option<Payload>, StoreError> {
+        let site = claimed.site.as_ref();
         let living = match claimed.operation {
             ObjectOperation::Update => return Ok(None),
+            ObjectOperation::AddToSite | ObjectOperation::RemoveFromSite
+                if !is_still_so(&self.shared, key, claimed.operation, site).await? =>
+            {
+                return Ok(None);
+            }
             ObjectOperation::Create if known.get(key, claimed.task).is_some() => return Ok(None),
             ObjectOperation::Create
             | ObjectOperation::Delete

@@ -1,6 +1,6 @@
 //! What is asked of a broken store, beside its tasks and queues.
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Timestamp};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
@@ -61,7 +61,11 @@ impl Identity for Broken {
 
 impl Objects for Broken {
     fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
-        self.inner.object(key)
+        let raised = if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
+        let found = self.inner.object(key);
+        Box::pin(async move {
+            Ok(found.await?.map(|record| ObjectRecord { version: record.version - raised, ..record }))
+        })
     }
 
     fn find_object(&self, query: &ObjectQuery) -> StoreFuture<'_, Option<ObjectRecord>> {
@@ -79,6 +83,15 @@ impl Objects for Broken {
 
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         self.inner.count_objects(object_type)
+    }
+
+    fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
+        if self.bug != Bug::KeepsAssignmentsOfTheGone {
+            return self.inner.sites_of(object);
+        }
+        let assigned = lock(&self.assigned);
+        let sites = assigned.iter().filter(|(key, _)| key == object).map(|(_, site)| site.clone()).collect();
+        Box::pin(async move { Ok(sites) })
     }
 
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
