@@ -47,7 +47,7 @@ async fn a_quota_in_the_configuration_refuses_and_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn what_cannot_be_written_is_no_failure_of_what_comes_in() {
-    let (bus, gates) = with_gates(TestBus::new().on_sqlite(), |processing| processing.max_attempts = 1);
+    let (bus, calls) = with_gates(TestBus::new().on_sqlite(), |processing| processing.max_attempts = 1);
     let bus = bus.configure(|config| config.limits.store_bytes_max = Some(4 * 1024 * 1024)).start().await;
     let gated: ConnectorName = "gated".parse().unwrap();
     bus.set_connector_state(&gated, ConnectorState::Paused).await.unwrap();
@@ -68,7 +68,7 @@ async fn what_cannot_be_written_is_no_failure_of_what_comes_in() {
     // There is no room for what they become, and time goes by.
     bus.set_switches(Switches { process_outgoing: false, ..Switches::default() }).await.unwrap();
     bus.set_connector_state(&gated, ConnectorState::Enabled).await.unwrap();
-    until(async || !gates.calls().is_empty()).await;
+    until(async || !calls.calls().is_empty()).await;
     for _ in 0..50 {
         bus.clock().advance(Duration::from_secs(1));
         tokio::task::yield_now().await;
