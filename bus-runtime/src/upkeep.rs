@@ -54,9 +54,10 @@ impl Bus {
     }
 
     async fn keep_in_step(&self) {
+        let mut taken_over = None;
         loop {
             self.sleep(self.heartbeat_pace()).await;
-            if !goes_on("read what other processes have set", self.reload().await) {
+            if !goes_on("read what other processes have set", self.reload(&mut taken_over).await) {
                 return;
             }
         }

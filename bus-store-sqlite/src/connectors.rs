@@ -106,6 +106,10 @@ impl Connectors for SqliteStore {
     fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
         self.write(SetSwitches(switches))
     }
+
+    fn revision(&self) -> StoreFuture<'_, u64> {
+        self.write(AskRevision)
+    }
 }
 
 fn record(row: &Row<'_>) -> Result<ConnectorRecord, Fault> {
@@ -139,6 +143,7 @@ impl Write for PublishSubscriptions {
         let sql = "INSERT INTO bus_subscription (connector, subscriptions) VALUES (?1, ?2)
                    ON CONFLICT (connector) DO UPDATE SET subscriptions = excluded.subscriptions";
         session.prepare(sql)?.execute(params![self.name.as_str(), self.subscriptions.to_string()])?;
+        session.connectors_changed();
         Ok(Progress::Done(()))
     }
 }
@@ -165,6 +170,7 @@ impl Write for SaveConnector {
         let sql = "DELETE FROM bus_deleted_connector WHERE name = ?1";
         session.prepare(sql)?.execute([record.name.as_str()])?;
         session.deletions_changed();
+        session.connectors_changed();
         Ok(Progress::Done(()))
     }
 }
@@ -184,6 +190,7 @@ impl Write for SetConnectorState {
             let message = format!("there is no connector `{}`; register it first", self.name);
             return Err(refusal(StoreErrorKind::NotFound, message));
         }
+        session.connectors_changed();
         Ok(Progress::Done(()))
     }
 }
@@ -211,6 +218,7 @@ impl Write for DeleteConnector {
         session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
         session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
         session.deletions_changed();
+        session.connectors_changed();
         Ok(Progress::Done(known > 0))
     }
 }
@@ -256,6 +264,23 @@ impl Write for SetSwitches {
                    VALUES (1, ?1, ?2, ?3, ?4, ?5)";
         let parameters = params![bus, log_outgoing, process_outgoing, log_incoming, process_incoming];
         session.prepare(sql)?.execute(parameters)?;
+        session.connectors_changed();
         Ok(Progress::Done(()))
+    }
+}
+
+/// Asked of the writer, which looks for what other processes have written at the beginning of each transaction.
+struct AskRevision;
+
+impl Write for AskRevision {
+    type Answer = u64;
+    const OPERATION: &'static str = "revision";
+
+    fn can_be_refused(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<u64>, Fault> {
+        Ok(Progress::Done(session.revision()))
     }
 }

@@ -19,6 +19,8 @@ const OBJECT_NUMBERS_RESERVED: i64 = 64;
 pub(crate) struct Memo {
     /// As `SQLite` counts what other connections commit.
     data_version: Option<i64>,
+    /// How often connectors or switches may have been set: by this process, and with every commit of another one.
+    revision: u64,
     sequence: Option<Sequence>,
     queues: HashMap<QueueId, i64>,
     queues_by_number: HashMap<i64, QueueId>,
@@ -69,8 +71,8 @@ pub(crate) struct Effects {
 impl Memo {
     /// Forgets everything; the next transaction reads it again.
     pub(crate) fn forget(&mut self) {
-        let Self { data_version, is_schema_unsure, is_full, .. } = *self;
-        *self = Self { data_version, is_schema_unsure, is_full, ..Self::default() };
+        let Self { data_version, revision, is_schema_unsure, is_full, .. } = *self;
+        *self = Self { data_version, revision, is_schema_unsure, is_full, ..Self::default() };
     }
 
     /// Forgets what a piece of work that was undone may have brought. The sequence stays: a number that was given
@@ -89,6 +91,7 @@ impl Memo {
         let is_changed = self.data_version.is_some_and(|before| before != seen);
         if is_changed {
             self.forget();
+            self.revision += 1;
             self.is_schema_unsure = true;
         }
         self.data_version = Some(seen);
@@ -333,6 +336,15 @@ impl<'a> Session<'a> {
     /// To be called by whoever registers a site, or removes one.
     pub(crate) fn sites_changed(&mut self) {
         self.memo.sites = None;
+    }
+
+    /// To be called by whoever sets what is read of connectors, or the switches.
+    pub(crate) fn connectors_changed(&mut self) {
+        self.memo.revision += 1;
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.memo.revision
     }
 
     /// To be called after this piece of work was undone.

@@ -364,6 +364,7 @@ macro_rules! for_every_law {
             connectors::published_subscriptions_come_back
             connectors::a_connector_changes_its_state
             connectors::the_switches_are_kept
+            connectors::the_revision_tells_that_something_was_set
             connectors::a_connector_without_open_deliveries_can_be_deleted
             connectors::a_connector_with_open_deliveries_is_not_deleted
             connectors::open_circuits_are_kept

@@ -56,6 +56,8 @@ struct State {
     subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
     circuits: BTreeMap<ConnectorName, Circuit>,
     switches: Option<Switches>,
+    /// How often any of the above was set.
+    revision: u64,
 }
 
 impl MemoryStore {

@@ -255,6 +255,10 @@ impl Connectors for Spoilt {
     fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
         self.inner.set_switches(switches)
     }
+
+    fn revision(&self) -> StoreFuture<'_, u64> {
+        self.inner.revision()
+    }
 }
 
 impl Operate for Spoilt {

@@ -68,7 +68,8 @@ pub(crate) async fn answer(asked: Asked, plan: &Plan) {
         _ => {
             let bus = idle_bus(&asked.path).await;
             bus.until_idle().await;
-            pause(Duration::from_millis(1_500)).await;
+            // Past the first round of the upkeep, which reads all connectors once.
+            pause(Duration::from_secs(11)).await;
             let (before, began) = (busy(), now());
             pause(plan.idle).await;
             let of_thread = |(thread, spent): (OsString, Duration)| {

@@ -11,10 +11,19 @@ use crate::registry::{Enlisted, enlist, published};
 use crate::start::publish;
 
 impl Bus {
-    /// Reads switches, states and registrations, and takes over what is different.
-    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
+    /// Reads switches, states and registrations, and takes over what is different; unless nothing was set since the
+    /// revision that was taken over last.
+    pub(crate) async fn reload(&self, taken_over: &mut Option<u64>) -> Result<(), StoreError> {
+        // Asked before anything is read: what is set meanwhile is for the next round.
+        let revision = self.shared.store.revision().await?;
+        if *taken_over == Some(revision) {
+            return Ok(());
+        }
         self.reload_switches().await?;
-        self.reload_connectors().await
+        if self.reload_connectors().await? {
+            *taken_over = Some(revision);
+        }
+        Ok(())
     }
 
     async fn reload_switches(&self) -> Result<(), StoreError> {
@@ -28,9 +37,10 @@ impl Bus {
         Ok(())
     }
 
-    async fn reload_connectors(&self) -> Result<(), StoreError> {
+    /// Whether they were read: not while something is registered here.
+    async fn reload_connectors(&self) -> Result<bool, StoreError> {
         // Whoever registers something in this process may take as long as a call takes; the next round sees it.
-        let Ok(_one_at_a_time) = self.registering.try_lock() else { return Ok(()) };
+        let Ok(_one_at_a_time) = self.registering.try_lock() else { return Ok(false) };
         let switching = self.switching.lock().await;
         let roster = self.shared.roster();
         let records = self.shared.store.connectors().await?;
@@ -70,7 +80,7 @@ impl Bus {
                 self.take_over(Arc::new(enlisted.subscribed(says))).await?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn take_over(&self, enlisted: Arc<Enlisted>) -> Result<(), StoreError> {

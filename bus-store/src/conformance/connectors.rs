@@ -81,6 +81,31 @@ pub async fn the_switches_are_kept(rig: &dyn Rig) {
     }
 }
 
+/// The revision is another one after whatever is set, and the same as long as nothing is.
+pub async fn the_revision_tells_that_something_was_set(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let crm = connector("crm");
+    let mut known = vec![store.revision().await.unwrap()];
+    let mut is_new = async |what: &str| {
+        let revision = store.revision().await.unwrap();
+        assert!(!known.contains(&revision), "{what}");
+        assert_eq!(store.revision().await.unwrap(), revision, "{what}: nothing was set since");
+        known.push(revision);
+    };
+    store.save_connector(record("crm")).await.unwrap();
+    is_new("a new record").await;
+    store.save_connector(ConnectorRecord { settings: json!(1), ..record("crm") }).await.unwrap();
+    is_new("a changed record").await;
+    store.set_connector_state(&crm, ConnectorState::Paused).await.unwrap();
+    is_new("a state").await;
+    store.publish_subscriptions(&crm, json!(["x"])).await.unwrap();
+    is_new("subscriptions").await;
+    store.set_switches(Switches { bus: false, ..Switches::default() }).await.unwrap();
+    is_new("switches").await;
+    store.delete_connector(&crm).await.unwrap();
+    is_new("a deletion").await;
+}
+
 /// A connector whose deliveries have all ended can be deleted: its record, what it published and its circuit go, its
 /// bindings, counters and history stay.
 pub async fn a_connector_without_open_deliveries_can_be_deleted(rig: &dyn Rig) {

@@ -18,6 +18,7 @@ impl Connectors for MemoryStore {
         self.with("save connector", move |state| {
             state.deleted.remove(&record.name);
             state.connectors.insert(record.name.clone(), record);
+            state.revision += 1;
             Ok(())
         })
     }
@@ -33,6 +34,7 @@ impl Connectors for MemoryStore {
                 )
             })?;
             record.state = new;
+            state.revision += 1;
             Ok(())
         })
     }
@@ -55,6 +57,7 @@ impl Connectors for MemoryStore {
             state.circuits.remove(&name);
             let was_there = state.connectors.remove(&name).is_some();
             state.deleted.insert(name);
+            state.revision += 1;
             Ok(was_there)
         })
     }
@@ -85,6 +88,7 @@ impl Connectors for MemoryStore {
         let name = name.clone();
         self.with("publish subscriptions", move |state| {
             state.subscriptions.insert(name, subscriptions);
+            state.revision += 1;
             Ok(())
         })
     }
@@ -102,7 +106,12 @@ impl Connectors for MemoryStore {
     fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
         self.with("set switches", move |state| {
             state.switches = Some(switches);
+            state.revision += 1;
             Ok(())
         })
+    }
+
+    fn revision(&self) -> StoreFuture<'_, u64> {
+        self.with("revision", |state| Ok(state.revision))
     }
 }

@@ -180,6 +180,10 @@ impl Connectors for Broken {
     fn set_switches(&self, switches: Switches) -> StoreFuture<'_, ()> {
         self.inner.set_switches(switches)
     }
+
+    fn revision(&self) -> StoreFuture<'_, u64> {
+        self.inner.revision()
+    }
 }
 
 impl Operate for Broken {
