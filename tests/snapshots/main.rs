@@ -147,7 +147,7 @@ async fn outgoing_any_object() {
 /// What becomes of a contact in the host, and what the task log holds of it.
 async fn applied(data_type: DataType, contact: Contact) -> Value {
     let bus = TestBus::new().connector::<Crm>("crm").object::<User>().object::<Company>();
-    let bus = bus.provide(FakePeer::new("crm")).provide(Directory::default()).start().await;
+    let bus = bus.site("corp").provide(FakePeer::new("crm")).provide(Directory::default()).start().await;
     let account = Account::new("A-1", "acme", "Acme");
     bus.process_external_task(ExternalTask::create::<Crm, _>("crm", &account)).await.unwrap();
     let boss = Contact::new("001", "boss", "Boss");
