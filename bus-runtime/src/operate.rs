@@ -4,6 +4,7 @@ mod redeliver;
 mod report;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bus_core::{DeliveryId, DeliveryState};
 use bus_store::operate::{INTERVENTION_ITEMS_MAX, PAGE_ROWS_MAX};
@@ -17,6 +18,9 @@ pub use report::{AuditReport, InterventionReport, ItemReport};
 
 /// The most deliveries that one selection holds.
 pub const SELECTION_ITEMS_MAX: usize = 1_000_000;
+
+/// How long a worker may take to give back what it has not begun; past that it counts as running.
+const RECALL_WAIT: Duration = Duration::from_secs(5);
 
 /// Who asks for something, and why: it is written down with what is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +218,12 @@ impl Bus {
         }
         for (queue, places) in claimed {
             let wanted: Vec<Selected> = places.iter().map(|place| items[*place]).collect();
-            let recalled = self.shared.desks.recall(&queue, intervention(wanted.clone())).await;
+            let wait_until = self.shared.now().plus(RECALL_WAIT);
+            let recalled = tokio::select! {
+                recalled = self.shared.desks.recall(&queue, intervention(wanted.clone())) => recalled,
+                // Its worker has other things to wait for (a store that cannot be written, say).
+                () = self.shared.clock.sleep_until(wait_until) => continue,
+            };
             let again = match recalled {
                 Some(recalled) => recalled?,
                 None => self.shared.store.intervene(intervention(wanted)).await?,

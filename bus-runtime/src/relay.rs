@@ -65,7 +65,8 @@ impl Bus {
     }
 
     /// Tries an entry that could not be read again, at its place: after an update of this program, say. Whether it was
-    /// there.
+    /// there. It carries its object as that was: where later changes of the same object have been relayed by then, log
+    /// the object once more after it.
     ///
     /// # Errors
     ///

@@ -114,6 +114,12 @@ impl ExternalIds {
         known.filter(|known| known.is_of(task)).map(|known| known.id)
     }
 
+    /// Whether this task is about an object that is gone, and that was called so.
+    pub(crate) fn was(&self, object: &ObjectKey, task: TaskId, external_id: &str) -> bool {
+        let known = self.known().get(object).cloned().flatten();
+        known.is_some_and(|known| known.ended.is_some() && known.is_of(task) && known.id == external_id)
+    }
+
     pub(crate) fn bind(&self, object: ObjectKey, external_id: String) {
         self.set(object, Some(external_id));
     }

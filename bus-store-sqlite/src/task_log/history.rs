@@ -56,8 +56,10 @@ impl Ending<'_> {
     }
 }
 
+/// Whether a sender has a name for it. The names of relayed entries (those without a connector) are not promised for as
+/// long: a full store forgets them.
 fn has_idempotency_key(session: &Session<'_>, task: i64) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM bus_idempotency WHERE task = ?1)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_idempotency WHERE task = ?1 AND connector <> '')";
     Ok(session.prepare(sql)?.query_row([task], |row| row.get(0))?)
 }
 
@@ -95,7 +97,8 @@ impl Write for Prune {
 /// many.
 pub(crate) fn forget_earliest(session: &Session<'_>) -> Result<usize, Fault> {
     let sql = "SELECT seq, task, shared FROM bus_history h
-               WHERE NOT EXISTS (SELECT 1 FROM bus_idempotency i WHERE i.task = h.task) ORDER BY seq LIMIT ?1";
+               WHERE NOT EXISTS (SELECT 1 FROM bus_idempotency i WHERE i.task = h.task AND i.connector <> '')
+               ORDER BY seq LIMIT ?1";
     let mut find = session.prepare(sql)?;
     let ended = find.query_map([FORGOTTEN_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let ended = ended.collect::<Result<Vec<(i64, i64, bool)>, _>>()?;

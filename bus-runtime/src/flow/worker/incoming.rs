@@ -46,7 +46,13 @@ impl Worker {
         claimed: &Claimed,
     ) -> Result<(Applied, Option<Failure>), StoreError> {
         let application = self.application(ownership, instance);
-        let (outcome, lost) = match application.apply(claimed).await {
+        let applied = loop {
+            match application.apply(claimed).await {
+                Err(NotApplied::Store(error)) if self.is_tried_again(&error).await => {}
+                applied => break applied,
+            }
+        };
+        let (outcome, lost) = match applied {
             Ok(applied) => return Ok((applied, None)),
             Err(NotApplied::Store(error)) => return Err(error),
             Err(NotApplied::Missing { awaited, reason }) => {

@@ -135,9 +135,13 @@ impl Worker {
                     format!("connector {connector} has told the external system of {key}, but {fault}");
                 return Ok((parked(error), None));
             }
-            known.bind(key.clone(), external_id.clone());
+            // What is said again of one that is gone must not become a binding of the next object of its id.
+            let is_new = !known.was(&key, claimed.task, &external_id);
+            if is_new {
+                known.bind(key.clone(), external_id.clone());
+            }
             let binding = Binding { connector: connector.clone(), object: key.clone(), external_id };
-            effects.push(Effect::Bound(binding));
+            effects.extend(is_new.then_some(Effect::Bound(binding)));
         }
         *is_answered = match &delivered.end {
             CallEnd::Answered(Err(failure)) => failure.kind() != FailureKind::Disconnected,

@@ -385,11 +385,14 @@ impl<'w, 'q> Session<'w, 'q> {
     async fn confirm(&mut self) -> Result<(), StoreError> {
         let worker = self.worker;
         let lease = Duration::from_millis(worker.connection.enlisted.processing.lease_ms);
-        let now = worker.shared.now();
-        if now.since(self.confirmed) >= lease && self.left.backlog.has_startable() {
+        while worker.shared.now().since(self.confirmed) >= lease && self.left.backlog.has_startable() {
+            let now = worker.shared.now();
             let ownership = Some(self.queue.ownership.clone());
-            worker.shared.store.commit(Commit { ownership, ..Commit::at(now) }).await?;
-            self.confirmed = now;
+            match worker.shared.store.commit(Commit { ownership, ..Commit::at(now) }).await {
+                Ok(_) => self.confirmed = now,
+                Err(error) if worker.is_tried_again(&error).await => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ impl Session<'_, '_> {
     /// Gives back what the operator wants something of, as far as nothing of its key runs, and has it done.
     pub(super) async fn recall(&mut self, recall: Recall) -> Result<(), StoreError> {
         let Recall { intervention, answer } = recall;
+        if answer.is_closed() {
+            // Whoever asked has been told that it runs.
+            return Ok(());
+        }
         if self.ahead.is_some() {
             // What comes with it may be wanted, too.
             let landed = landed(&mut self.ahead).await?;
