@@ -1,11 +1,13 @@
 //! What is bound to what, as people see it and mend it.
 
+use std::time::Duration;
+
 use bus_core::{
     Change, Connector, Cx, DeliveryState, Direction, ExternalTask, Failure, NoSettings, ObjectId, ObjectKey,
-    Outgoing, Ref, connector,
+    ObjectOperation, Outgoing, Ref, connector,
 };
 use bus_runtime::{BusErrorKind, ConnectorState, IdentityMap, Operator, Switches};
-use bus_testkit::{RunningTestBus, TestBus};
+use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Company, Contact, Crm, User};
 
 use crate::told::{ops, with_crm};
@@ -16,7 +18,8 @@ stories!(
     what_contradicts_is_refused_unless_it_is_to_be_replaced,
     a_new_object_of_a_former_id_is_nobody_the_external_system_knows,
     a_new_object_of_a_former_id_can_be_matched,
-    an_external_id_is_neither_empty_nor_long
+    an_external_id_is_neither_empty_nor_long,
+    what_is_bound_again_after_a_delete_is_still_deleted
 );
 
 fn crm(bus: &RunningTestBus) -> IdentityMap {
@@ -192,4 +195,44 @@ async fn an_external_id_is_neither_empty_nor_long(bus: TestBus) {
     );
     let map = bus.identity(&"binder".parse().unwrap());
     assert_eq!(map.list(None, 10).await.unwrap().len(), 1);
+}
+
+/// Binds `A` each time, and fails the first.
+#[connector(name = "sticky", needs(FakePeer))]
+#[outgoing(User, data = simple)]
+struct Sticky;
+
+impl Connector for Sticky {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl Outgoing<User> for Sticky {
+    async fn deliver(&self, change: Change<User>, cx: &Cx) -> Result<(), Failure> {
+        let (operation, known) = (change.operation(), change.external_id().unwrap_or("nothing"));
+        cx.handle::<FakePeer>()?.say(format!("{operation} {known}"))?;
+        if operation != ObjectOperation::Delete {
+            change.bind("A");
+        }
+        if change.attempt() == 1 && operation == ObjectOperation::Create {
+            return Err(Failure::retry("the answer was lost"));
+        }
+        Ok(())
+    }
+}
+
+async fn what_is_bound_again_after_a_delete_is_still_deleted(bus: TestBus) {
+    let peer = FakePeer::new("sticky");
+    let bus = bus.connector::<Sticky>("sticky").object::<User>().provide(peer.clone()).start().await;
+    let mut ada = User::new("ada", "Ada");
+    bus.objects().save(&mut ada).await.unwrap();
+    bus.until_idle().await;
+    bus.objects().delete::<User>(&ada.id).await.unwrap();
+    bus.clock().advance(Duration::from_mins(1));
+    bus.until_idle().await;
+    assert_eq!(peer.calls(), ["create nothing", "create A", "delete A"]);
+    let map = bus.identity(&"sticky".parse().unwrap());
+    assert_eq!(map.list(None, 10).await.unwrap(), []);
 }
