@@ -163,6 +163,25 @@ async fn in_a_full_store_what_may_be_sent_again_is_not_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_full_store_what_was_relayed_is_forgotten_as_anything_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let logged = fill(&store).await;
+    // The name of its entry, as the relay leaves it with each task.
+    let db = rusqlite::Connection::open(folder.path().join("bus.db")).expect("open");
+    let sql = "INSERT INTO bus_idempotency (connector, key, digest, task) SELECT '', 'entry ' || id, x'', id FROM bus_task";
+    db.execute(sql, []).expect("there is room for a name");
+    let owner = own(&store).await;
+    let first = claim(&store, &owner, 1).await.remove(0);
+    settle(&store, &owner, vec![Settlement { delivery: first.delivery, outcome: Outcome::Completed }]).await;
+    let kept = store.delivery(first.delivery).await.expect("delivery");
+    assert!(kept.is_none(), "it makes room");
+    assert_eq!(complete_all(&store, &owner).await, logged - 1);
+    log(&store, vec![task("x", "after")]).await.expect("there is room");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_store_can_be_emptied_by_hand() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
