@@ -52,6 +52,9 @@ async fn a_transaction_of_the_application_gets_its_turn() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("app.db");
     let store = SqliteStore::open(&file, SqliteOptions::default()).expect("it opens");
+    let mut db = Connection::open(&file).expect("it opens");
+    db.busy_timeout(PATIENCE).expect("it waits");
+    db.execute_batch("CREATE TABLE note (number INTEGER)").expect("a table");
     let (is_over, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut callers = Vec::new();
     for _ in 0..CALLERS {
@@ -66,9 +69,6 @@ async fn a_transaction_of_the_application_gets_its_turn() {
     }
     let seen = Arc::clone(&commits);
     let application = tokio::task::spawn_blocking(move || {
-        let mut db = Connection::open(&file).expect("it opens");
-        db.busy_timeout(PATIENCE).expect("it waits");
-        db.execute_batch("CREATE TABLE note (number INTEGER)").expect("a table");
         let mut turned_away = 0;
         for number in 0..TRANSACTIONS {
             // In the middle of the store's work, not in a row that leaves the store no turn.

@@ -70,6 +70,11 @@ impl Process {
         self.child.wait().expect("wait");
     }
 
+    /// Stops it, wherever it is.
+    pub(crate) fn stop(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("stop");
+    }
+
     /// Lets it go on after it was stopped.
     pub(crate) fn go_on(&self) {
         kill_process(Pid::from_child(&self.child), Signal::CONT).expect("go on");
