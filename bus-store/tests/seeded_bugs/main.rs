@@ -151,6 +151,8 @@ enum Bug {
     AssignsWhateverIsThere,
     /// What was assigned once is assigned for good, to whatever object of that id.
     KeepsAssignmentsOfTheGone,
+    /// Who waits for an outcome is not woken by it.
+    WakesNobodyByAnOutcome,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -255,6 +257,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::RaisesNoVersion, "an_assignment_raises_the_version_of_its_object"),
     (Bug::AssignsWhateverIsThere, "of_concurrent_assignments_one_wins"),
     (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
+    (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
+    (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
+    (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.
