@@ -276,6 +276,9 @@ pub struct ObjectDescriptor {
     pub references: &'static [ReferenceField],
     /// Where it stands in the source.
     pub place: Place,
+    /// Its Rust type.
+    #[doc(hidden)]
+    pub rust_type: fn() -> TypeId,
     /// Takes an object of this type apart, given as a payload.
     #[doc(hidden)]
     pub parts: fn(Payload) -> Result<ObjectParts, PayloadError>,
@@ -292,6 +295,7 @@ impl ObjectDescriptor {
             former: None,
             references: T::REFERENCES,
             place: Place::unknown(),
+            rust_type: TypeId::of::<T>,
             parts: |payload| ObjectParts::of(&payload.read::<T>()?),
         }
     }

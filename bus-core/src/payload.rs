@@ -139,5 +139,11 @@ impl PayloadError {
     }
 }
 
+impl From<serde_json::Error> for PayloadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::json(error)
+    }
+}
+
 #[cfg(test)]
 mod tests;

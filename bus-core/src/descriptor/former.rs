@@ -1,9 +1,9 @@
 //! Objects that an earlier version of their struct has written: read as what they were, and made what they are now.
 
+use crate::__private::is_same;
 use crate::descriptor::{DescribedObject, ObjectDescriptor};
 use crate::object::{BusObject, HostId};
 use crate::payload::{Payload, PayloadError};
-use crate::__private::is_same;
 use crate::reference::Reference;
 
 /// An earlier version of an object type, and how its objects become those of a later one.
@@ -41,30 +41,36 @@ impl ObjectDescriptor {
     /// A later version has written it, or one that no `from` leads back to, or it is not what that version writes, or
     /// its id would change.
     pub fn upgraded(&self, payload: Payload) -> Result<Payload, PayloadError> {
-        let (object_type, written, known) = (self.object_type, payload.version, self.version);
-        if written == known {
-            return Ok(payload);
-        }
+        let (written, known) = (payload.version, self.version);
         if written > known {
             return Err(PayloadError::new(format!(
-                "it was written by version {written} of {object_type}, and this program knows up to {known}; update it, or \
-                 leave it to a process that is"
+                "it was written by version {written} of {}, and this program knows up to {known}; update it, or leave it to \
+                 a process that is",
+                self.object_type
             )));
         }
-        let Some(former) = self.former else {
-            return Err(PayloadError::new(format!(
-                "it was written by version {written} of {object_type}, which this program does not know any more; name that \
-                 struct in the `from` of version {known}"
-            )));
-        };
-        (former.upgrade)(former.object.upgraded(payload)?)
+        self.made_of(payload, known)
     }
 
-    /// Whether this is a later version of the other.
-    pub fn comes_from(&self, other: &Self) -> bool {
-        self.former.is_some_and(|Former { object, .. }| {
-            (object.version, object.place) == (other.version, other.place) || object.comes_from(other)
-        })
+    /// One version after the other, beginning with the one that has written it.
+    fn made_of(&self, payload: Payload, latest: u32) -> Result<Payload, PayloadError> {
+        let written = payload.version;
+        if written == self.version {
+            return Ok(payload);
+        }
+        let Some(former) = self.former.filter(|former| former.object.version >= written) else {
+            return Err(PayloadError::new(format!(
+                "it was written by version {written} of {}, which this program does not know any more; let the `from` of \
+                 version {latest}, or of one before it, name the struct that it was",
+                self.object_type
+            )));
+        };
+        (former.upgrade)(former.object.made_of(payload, latest)?)
+    }
+
+    /// The versions before this one, the latest first.
+    pub fn formers(&self) -> impl Iterator<Item = &'static Self> {
+        std::iter::successors(self.former, |former| former.object.former).map(|former| former.object)
     }
 }
 

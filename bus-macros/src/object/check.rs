@@ -32,7 +32,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let display = it_has_a_display(read, errors);
     let is_view = read.object.flag("view", errors).is_some();
     let version = it_has_a_version(read, errors);
-    let from = it_was_another_before(read, version, errors);
+    let from = it_was_another_before(read, version, is_view, errors);
     a_view_has_no_version(read, is_view, errors);
     let id = it_has_an_id(read, errors);
     let guid = at_most_one(read, "guid", errors);
@@ -160,7 +160,15 @@ fn it_has_a_version(read: &Read<'_>, errors: &mut Errors) -> Option<u32> {
 }
 
 /// What an earlier version has written is still there: somebody has to say how it is read.
-fn it_was_another_before(read: &Read<'_>, version: Option<u32>, errors: &mut Errors) -> Option<Type> {
+fn it_was_another_before(
+    read: &Read<'_>,
+    version: Option<u32>,
+    is_view: bool,
+    errors: &mut Errors,
+) -> Option<Type> {
+    if is_view {
+        return None;
+    }
     let is_first = version.is_none_or(|version| version == 1);
     let Some(entry) = read.object.get("from") else {
         if let (Some(version), Some(entry), false) = (version, read.object.get("version"), is_first)
@@ -179,10 +187,8 @@ fn it_was_another_before(read: &Read<'_>, version: Option<u32>, errors: &mut Err
         return None;
     };
     let example = format!("{}V1", read.input.ident);
-    let from = entry.equals(
-        &format!("takes the struct of the version before: write `from = {example}`"),
-        errors,
-    )?;
+    let from =
+        entry.equals(&format!("takes the struct of the version before: write `from = {example}`"), errors)?;
     if is_first && (read.object.lacks("version", OBJECT_KEYS) || version.is_some()) {
         errors.refuse(
             &entry.word,
@@ -198,7 +204,9 @@ fn a_view_has_no_version(read: &Read<'_>, is_view: bool, errors: &mut Errors) {
         if let Some(entry) = read.object.get(key).filter(|_| is_view) {
             errors.refuse(
                 &entry.word,
-                format!("`{key}` belongs to the struct that declares the type, not to a view of it: take it away"),
+                format!(
+                    "`{key}` belongs to the struct that declares the type, not to a view of it: take it away"
+                ),
             );
         }
     }
