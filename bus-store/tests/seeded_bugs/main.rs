@@ -151,6 +151,12 @@ enum Bug {
     AssignsWhateverIsThere,
     /// What was assigned once is assigned for good, to whatever object of that id.
     KeepsAssignmentsOfTheGone,
+    /// A page is saved over whatever is there.
+    SavesPagesWhateverIsThere,
+    /// A path is found only as it is written.
+    FindsPathsAsWritten,
+    /// What is beneath a path is what its pattern says.
+    TakesAliasesForPatterns,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -255,6 +261,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::RaisesNoVersion, "an_assignment_raises_the_version_of_its_object"),
     (Bug::AssignsWhateverIsThere, "of_concurrent_assignments_one_wins"),
     (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
+    (Bug::SavesPagesWhateverIsThere, "a_page_is_written_by_who_saw_it_as_it_is"),
+    (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
+    (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
+    (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.
