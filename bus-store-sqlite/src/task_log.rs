@@ -27,7 +27,7 @@ use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
 use crate::sites::check_site;
-use crate::wake::{waiters_for, wake_if_met};
+use crate::wake::{waiters_for, waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
 use history::Ending;
@@ -94,6 +94,9 @@ impl Write for CommitWrite {
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }
+            let unclaimed = settlements.iter().map(|settlement| settlement.delivery);
+            let unclaimed = unclaimed.chain(committed.displaced.iter().copied());
+            maybe_met.extend(waiters_for_outcomes(session, unclaimed)?);
             if !settlements.is_empty() {
                 ring_for_others(session, queue, *now)?;
             }

@@ -454,6 +454,10 @@ macro_rules! for_every_law {
             wake::a_wait_is_asked_again_when_nothing_arrives
             wake::one_arrival_wakes_all_who_wait
             wake::who_waits_no_more_is_not_woken
+            wake::who_waits_for_an_outcome_is_woken_by_any_outcome
+            wake::an_outcome_wakes_who_waits_in_another_queue
+            wake::an_outcome_before_the_wait_is_written_is_not_missed
+            wake::what_is_displaced_wakes_who_waits_for_its_outcome
             kept::what_was_put_back_in_a_queue_in_order_is_fresh_in_its_order
             kept::nothing_is_handed_over_while_what_stood_aside_runs
             kept::an_object_wakes_what_waits_for_a_binding_that_is_there

@@ -70,7 +70,10 @@ impl State {
                 maybe_met.insert(waiter);
             }
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
-            committed.displaced.extend(queue.settle(delivery, outcome, commit.now));
+            let displaced = queue.settle(delivery, outcome, commit.now);
+            let unclaimed = displaced.iter().chain([&delivery]);
+            maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
+            committed.displaced.extend(displaced);
         }
         for binding in &commit.unbound {
             self.bindings.unbind_exactly(binding);
@@ -254,7 +257,8 @@ impl State {
         claimed
     }
 
-    fn wake_if_met(&mut self, waiter: &Waiter) -> bool {
+    /// Makes a waiting delivery ready if anything that it waits for is there; whether it was.
+    pub(super) fn wake_if_met(&mut self, waiter: &Waiter) -> bool {
         let (queue, delivery) = waiter;
         let row = self.queues.get(queue).and_then(|queue| queue.rows.get(delivery));
         if !row.is_some_and(|row| row.awaited.iter().any(|awaited| self.is_met(awaited))) {
