@@ -1,7 +1,9 @@
 //! An object type whose struct has changed: what the program wrote before it was updated is what the type is now, in the
 //! object store and in the queues.
 
-use bus_core::descriptor::{ConnectorDescriptor, DescribedObject, ObjectDescriptor, Place, Route};
+use bus_core::descriptor::{
+    ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor, Place, Route,
+};
 use bus_core::{
     AnyObject, BusObject, Change, Connector, Cx, DeliveryState, Direction, Failure, NoSettings, Outgoing,
     Ref, SubscribesTo, Subscription, connector,
@@ -48,11 +50,22 @@ impl From<MemberV1> for Member {
     }
 }
 
-/// Keeps teams, and members as the first release had them.
-#[connector(name = "old-roster", needs(FakePeer))]
-#[outgoing(Team)]
-#[outgoing(MemberV1)]
+/// Keeps teams, and members as the first release had them. By hand, so that nobody discovers it beside its successor.
 struct OldRoster;
+
+impl SubscribesTo<Team> for OldRoster {}
+impl SubscribesTo<MemberV1> for OldRoster {}
+
+impl DescribedConnector for OldRoster {
+    const DESCRIPTOR: &'static ConnectorDescriptor = &ConnectorDescriptor::new::<Self>("old-roster").routes(
+        const {
+            &[
+                Route::outgoing::<Self, Team>(Subscription::to("app.team"), None),
+                Route::outgoing::<Self, MemberV1>(Subscription::to("app.member"), None),
+            ]
+        },
+    );
+}
 
 /// Keeps teams and members.
 #[connector(name = "new-roster", needs(FakePeer))]
@@ -268,18 +281,6 @@ async fn a_struct_of_an_earlier_version_is_no_struct_of_the_type_any_more() {
     assert!(refused.to_string().contains("as their version 1, and they are version 2 by now"), "{refused}");
 }
 
-/// By hand, so that nobody discovers it.
-struct Nobody;
-connects!(Nobody);
-impl SubscribesTo<Member> for Nobody {}
-impl Outgoing<Member> for Nobody {
-    async fn deliver(&self, _: Change<Member>, _: &Cx) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-static NOBODY: ConnectorDescriptor = ConnectorDescriptor::new::<Nobody>("nobody")
-    .routes(const { &[Route::outgoing::<Nobody, Member>(Subscription::everything(), None)] });
-
 #[test]
 fn a_type_is_what_its_latest_version_says_and_the_others_must_lead_to_it() {
     static ELSEWHERE: ObjectDescriptor = ObjectDescriptor::new::<MemberV1>().place(Place {
@@ -290,7 +291,7 @@ fn a_type_is_what_its_latest_version_says_and_the_others_must_lead_to_it() {
     });
     let [was, is] = [MemberV1::DESCRIPTOR, Member::DESCRIPTOR];
     for objects in [[was, is], [is, was]] {
-        let registry = Registry::of([&NOBODY], objects).unwrap();
+        let registry = Registry::of([Roster::DESCRIPTOR], objects).unwrap();
         assert_eq!(registry.object_type("app.member").map(|object| object.version), Some(2));
         assert_eq!(is.formers().map(|former| former.version).collect::<Vec<_>>(), [1]);
     }
