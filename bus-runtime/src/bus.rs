@@ -26,6 +26,7 @@ use crate::flow::ingest;
 use crate::objects::ObjectStore;
 use crate::observe::{ConnectorStatus, QueueStatus};
 use crate::registry::{Registry, enlist};
+use crate::resync::Advice;
 use crate::shared::Shared;
 use crate::shutdown::ShutdownReport;
 use crate::start::publish;
@@ -130,16 +131,21 @@ impl Bus {
         shared.set_roster(shared.roster().with(&enlisted));
         self.stop_crew(&enlisted.record.name).await;
         self.start_crew(&enlisted).await;
+        shared.resync_soon.notify_one();
         Ok(ConnectorStatus::of(&enlisted))
     }
 
     /// Pauses, disables or enables a connector, at run time. What runs ends first. Kept for the next start, unless the
-    /// configuration file owns the connector: then each start begins with what the file says.
+    /// configuration file owns the connector: then each start begins with what the file says. Answers what is worth doing then.
     ///
     /// # Errors
     ///
     /// `UnknownConnector`.
-    pub async fn set_connector_state(&self, name: &ConnectorName, state: ConnectorState) -> Result<()> {
+    pub async fn set_connector_state(
+        &self,
+        name: &ConnectorName,
+        state: ConnectorState,
+    ) -> Result<Option<Advice>> {
         let roster = self.shared.roster();
         let Some(enlisted) = roster.get(name) else {
             let message = format!("no connector {name} is registered; `connectors` lists those that are");
@@ -148,8 +154,10 @@ impl Bus {
         let _one_at_a_time = self.switching.lock().await;
         let set = self.shared.store.set_connector_state(name, state).await;
         set.map_err(|error| BusError::store(&format!("set connector {name} to {}", state.as_str()), error))?;
-        enlisted.state.send_replace(state);
-        Ok(())
+        let before = enlisted.state.send_replace(state);
+        self.shared.resync_soon.notify_one();
+        let logs_again = before == ConnectorState::Disabled && state != ConnectorState::Disabled;
+        Ok((logs_again && enlisted.has(Direction::Outgoing)).then_some(Advice::Resync))
     }
 
     /// The five switches.
@@ -163,6 +171,7 @@ impl Bus {
         let set = self.shared.store.set_switches(switches).await;
         set.map_err(|error| BusError::store("set the switches", error))?;
         self.shared.switches.send_replace(switches);
+        self.shared.resync_soon.notify_one();
         Ok(())
     }
 

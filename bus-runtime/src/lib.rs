@@ -33,6 +33,7 @@ mod observe;
 mod operate;
 mod registry;
 mod relay;
+mod resync;
 mod retry;
 mod schedule;
 mod shared;
@@ -46,7 +47,7 @@ mod upkeep;
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
     DeliverySummary, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner, Redelivery,
-    Selected, Switches, Verb, Verdict,
+    ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -62,6 +63,7 @@ pub use observe::{ConnectorStatus, Health, QueueStatus};
 pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;
+pub use resync::{Advice, Resync};
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
 pub use sites::Sites;

@@ -40,6 +40,11 @@ impl Registry {
         self.objects.contains_key(object_type)
     }
 
+    /// The linked object types, by name.
+    pub fn object_types(&self) -> impl Iterator<Item = &'static ObjectDescriptor> {
+        self.objects.values().copied()
+    }
+
     /// The linked object type of this name.
     pub fn object_type(&self, object_type: &str) -> Option<&'static ObjectDescriptor> {
         self.objects.get(object_type).copied()

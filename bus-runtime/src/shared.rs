@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bus_core::{BoxFuture, Cancellation, Clock, ConnectorName, Cx, Dice, Handles, Listener, Timestamp};
 use bus_store::{Store, Switches};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -37,6 +37,10 @@ pub(crate) struct Shared {
     pub(crate) unbegun: Unbegun,
     /// Why the store stopped by itself, if it did.
     pub(crate) store_stopped: watch::Sender<Option<String>>,
+    /// Rung when a resync may get on.
+    pub(crate) resync_soon: Notify,
+    /// One chunk of a resync at a time.
+    pub(crate) resyncing: Mutex<()>,
     roster: RwLock<Arc<Roster>>,
     /// Cancelled when the bus stops: take nothing new, end what runs.
     pub(crate) stopping: CancellationToken,
@@ -77,6 +81,8 @@ impl Shared {
             workers: TaskTracker::new(),
             unbegun: Unbegun::default(),
             store_stopped: watch::Sender::new(None),
+            resync_soon: Notify::new(),
+            resyncing: Mutex::new(()),
             roster: RwLock::new(Arc::new(Roster::default())),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),

@@ -18,7 +18,7 @@ use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::relay;
 use crate::shared::{Shared, SharedParts};
-use crate::{sites, upkeep};
+use crate::{resync, sites, upkeep};
 
 /// Starts the bus with every connector that is linked and registered: the short form of `Bus::builder(...).start()`.
 ///
@@ -195,6 +195,7 @@ impl Builder {
         }
         upkeep::start(&bus);
         relay::start(&bus);
+        resync::start(&bus);
         Ok(bus)
     }
 }

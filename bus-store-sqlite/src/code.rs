@@ -4,7 +4,7 @@ use bus_core::{
     Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId,
     ObjectOperation, ObjectType, PageState, SiteName,
 };
-use bus_store::{ConnectorState, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
+use bus_store::{ConnectorState, RecordOwner, Redelivery, ResyncState, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -51,6 +51,7 @@ codes! {
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
     PageState, "a page's state": [Draft, Published, Archived, Rejected];
+    ResyncState, "a resync's state": [Running, Done, Cancelled];
 }
 
 /// Where a delivery of a key with an exception stands.

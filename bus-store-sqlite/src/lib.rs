@@ -37,6 +37,7 @@ mod owner;
 mod pages;
 mod queue;
 mod reader;
+mod resync;
 mod schema;
 mod session;
 mod sites;

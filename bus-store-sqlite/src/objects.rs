@@ -5,6 +5,7 @@ use bus_store::{
     Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, StoreErrorKind, StoreFuture,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use crate::SqliteStore;
 use crate::code::{
@@ -57,6 +58,30 @@ impl Objects for SqliteStore {
             let mut records = Vec::new();
             while let Some(row) = rows.next()? {
                 records.push(record(row)?);
+            }
+            Ok(records)
+        })
+    }
+
+    fn walk_objects(
+        &self,
+        types: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>> {
+        let types: Vec<_> = types.iter().map(|one| one.as_str().to_owned()).collect();
+        self.read("walk objects", move |db| {
+            let sql = format!(
+                "SELECT {COLUMNS}, position FROM bus_object
+                 WHERE object_type IN (SELECT value FROM json_each(?1)) AND position > ?2 ORDER BY position LIMIT ?3"
+            );
+            let types = Value::from(types).to_string();
+            let after = i64::try_from(after).unwrap_or(i64::MAX);
+            let mut page = db.prepare_cached(&sql)?;
+            let mut rows = page.query(params![types, after, sql_limit(limit)])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push((count(row.get(10)?), record(row)?));
             }
             Ok(records)
         })
@@ -174,6 +199,7 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
             session.prepare(sql)?.execute(params![key.object_type.as_str(), id_text(&key.id)])?;
             Ok(())
         }
+        ObjectWrite::Check { key, expected } => check_version(session, key, *expected),
         ObjectWrite::Assign { key, site, version } => assign(session, key, site, *version),
         ObjectWrite::Unassign { key, site, version } => unassign(session, key, site, *version),
     }

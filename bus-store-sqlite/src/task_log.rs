@@ -25,6 +25,7 @@ use crate::outbox::{take_out, was_relayed};
 use crate::pages::write_page;
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
+use crate::resync::advance;
 use crate::session::Session;
 use crate::sites::check_site;
 use crate::wake::{waiters_for, waiters_for_outcomes, wake_if_met};
@@ -53,7 +54,7 @@ impl Write for CommitWrite {
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => 0,
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => 0,
         });
         let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
@@ -69,12 +70,23 @@ impl Write for CommitWrite {
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, pages, .. } =
-            &self.0;
+        let Commit {
+            ownership,
+            objects,
+            bindings,
+            bindings_if_free,
+            unbound,
+            tasks,
+            relayed,
+            pages,
+            resynced,
+            ..
+        } = &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
         ownership.is_some()
             || !objects.is_empty()
             || !pages.is_empty()
+            || resynced.is_some()
             || !bindings.is_empty()
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
@@ -84,7 +96,7 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, pages, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, pages, resynced, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -103,6 +115,9 @@ impl Write for CommitWrite {
         }
         for write in objects {
             write_object(session, write)?;
+        }
+        if let Some(chunk) = resynced {
+            advance(session, chunk)?;
         }
         for write in pages {
             write_page(session, write)?;
@@ -144,9 +159,10 @@ impl Write for CommitWrite {
             .iter()
             .filter_map(|write| match write {
                 ObjectWrite::Save { record, .. } => Some(record.key.clone()),
-                ObjectWrite::Delete { .. } | ObjectWrite::Assign { .. } | ObjectWrite::Unassign { .. } => {
-                    None
-                }
+                ObjectWrite::Delete { .. }
+                | ObjectWrite::Assign { .. }
+                | ObjectWrite::Unassign { .. }
+                | ObjectWrite::Check { .. } => None,
             })
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);

@@ -51,6 +51,7 @@ pub mod owner;
 pub mod pages;
 pub mod programs;
 pub mod queue;
+pub mod resync;
 pub mod scope;
 pub mod sites;
 pub mod task_log;
@@ -496,6 +497,19 @@ macro_rules! for_every_law {
             pages::pages_stand_on_registered_sites
             pages::a_page_goes_with_the_rest_of_its_commit
             pages::pages_survive_reopening
+            objects::objects_are_walked_across_types_in_their_order
+            objects::a_walk_sees_what_stays_once_whatever_is_written
+            objects::a_check_refuses_what_has_changed_and_writes_nothing
+            resync::a_resync_comes_back_as_it_was_begun
+            resync::a_resync_that_runs_is_not_begun_again
+            resync::a_chunk_and_its_place_become_true_together
+            resync::a_chunk_from_another_place_is_refused_whole
+            resync::of_concurrent_chunks_one_is_done
+            resync::a_resync_that_has_ended_moves_no_more
+            resync::the_revision_tells_of_a_resync
+            resync::resyncs_go_with_their_connector
+            resync::the_latest_of_the_ended_resyncs_are_kept
+            resync::resyncs_survive_reopening
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -534,6 +548,7 @@ mod tests {
             include_str!("conformance/pages.rs"),
             include_str!("conformance/programs.rs"),
             include_str!("conformance/queue.rs"),
+            include_str!("conformance/resync.rs"),
             include_str!("conformance/scope.rs"),
             include_str!("conformance/sites.rs"),
             include_str!("conformance/task_log.rs"),

@@ -15,6 +15,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Resyncs`] | which connectors are told of all objects once more |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -30,6 +31,7 @@ pub mod operate;
 pub mod outbox;
 pub mod pages;
 pub mod queue;
+pub mod resync;
 pub mod sites;
 pub mod task_log;
 pub mod wake;
@@ -52,6 +54,7 @@ pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,
 };
+pub use resync::{NewResync, ResyncId, ResyncRecord, ResyncState, Resynced, Resyncs};
 pub use sites::{SiteUse, Sites};
 pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, Redelivery, TaskLog};
 pub use wake::{Doorbell, Wake};
@@ -71,6 +74,7 @@ pub trait Store:
     + Wake
     + Outbox
     + Pages
+    + Resyncs
     + Send
     + Sync
     + 'static

@@ -10,6 +10,7 @@ mod operate;
 mod outbox;
 mod pages;
 mod queue;
+mod resync;
 mod sites;
 mod task_log;
 mod wake;
@@ -57,6 +58,7 @@ struct State {
     deleted: BTreeSet<ConnectorName>,
     subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
     circuits: BTreeMap<ConnectorName, Circuit>,
+    resyncs: resync::ResyncTable,
     switches: Option<Switches>,
     /// How often any of the above was set.
     revision: u64,

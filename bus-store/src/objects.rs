@@ -27,6 +27,16 @@ pub trait Objects {
         limit: usize,
     ) -> StoreFuture<'_, Vec<ObjectRecord>>;
 
+    /// The objects of these types in the order of their places (as above, across types), beginning behind the given
+    /// place; each with its own. The first place is behind 0. An object keeps its place for as long as it is there, so
+    /// whoever goes on behind the last one sees every object that is there all the time, once.
+    fn walk_objects(
+        &self,
+        types: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>>;
+
     /// How many objects of this type there are.
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
 
@@ -98,6 +108,13 @@ pub enum ObjectWrite {
         /// The version in which the object is.
         version: i64,
     },
+    /// Nothing is written: what is there must be what the writer believes.
+    Check {
+        /// The object.
+        key: ObjectKey,
+        /// What is there.
+        expected: Expected,
+    },
 }
 
 impl ObjectWrite {
@@ -105,7 +122,7 @@ impl ObjectWrite {
     pub fn deleted(&self) -> Option<(&ObjectKey, bool)> {
         match self {
             Self::Delete { key, expected } => Some((key, *expected == Expected::Absent)),
-            Self::Save { .. } | Self::Assign { .. } | Self::Unassign { .. } => None,
+            Self::Save { .. } | Self::Assign { .. } | Self::Unassign { .. } | Self::Check { .. } => None,
         }
     }
 }

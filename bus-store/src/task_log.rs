@@ -11,6 +11,7 @@ use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
 use crate::pages::PageWrite;
 use crate::queue::{Claimed, Outcome, Ownership, Settlement};
+use crate::resync::Resynced;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 /// Where changes, tasks, bindings and outcomes are written.
@@ -25,7 +26,8 @@ pub trait TaskLog {
     ///
     /// `Conflict` when an object, or a node of a page, is not as expected, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
-    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; or when the relayed entries are not the first of the outbox.
+    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; when the relayed entries are not the first of the outbox; or when a
+    /// resync is not where it is said to be.
     /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -66,6 +68,8 @@ pub struct Commit {
     pub claim_for: Vec<Ownership>,
     /// Pages of the built-in trees.
     pub pages: Vec<PageWrite>,
+    /// The chunk of a resync that the tasks are.
+    pub resynced: Option<Resynced>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
 }

@@ -11,8 +11,8 @@ use bus_core::{
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts,
-    OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store,
+    Identity, Intervention, NewResync, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts,
+    OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store,
     StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
 };
 use uuid::Uuid;
@@ -190,6 +190,15 @@ impl Objects for Spoilt {
         self.inner.list_objects(object_type, after, limit)
     }
 
+    fn walk_objects(
+        &self,
+        types: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>> {
+        self.inner.walk_objects(types, after, limit)
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         self.inner.count_objects(object_type)
     }
@@ -338,6 +347,20 @@ impl Outbox for Spoilt {
 
     fn ring_outbox(&self) {
         self.inner.ring_outbox();
+    }
+}
+
+impl Resyncs for Spoilt {
+    fn begin_resync(&self, new: NewResync) -> StoreFuture<'_, ResyncId> {
+        self.inner.begin_resync(new)
+    }
+
+    fn resyncs(&self) -> StoreFuture<'_, Vec<ResyncRecord>> {
+        self.inner.resyncs()
+    }
+
+    fn cancel_resync(&self, resync: ResyncId) -> StoreFuture<'_, bool> {
+        self.inner.cancel_resync(resync)
     }
 }
 

@@ -39,6 +39,7 @@ mod payload_versions;
 mod rate;
 mod redeliver;
 mod restart;
+mod resync;
 mod sample_connector;
 mod scheduled;
 mod shutdown;

@@ -23,6 +23,7 @@ impl Bus {
         if self.reload_connectors().await? {
             *taken_over = Some(revision);
         }
+        self.shared.resync_soon.notify_one();
         Ok(())
     }
 

@@ -138,7 +138,7 @@ impl ChangeSet {
         self.writes.iter().find_map(|write| match write {
             ObjectWrite::Save { record, .. } => record.site.as_ref(),
             ObjectWrite::Assign { site, .. } => Some(site),
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => None,
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => None,
         })
     }
 }
@@ -199,6 +199,12 @@ impl HostChange {
         origin: Option<&ConnectorName>,
     ) -> Self {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
+        Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
+    }
+
+    /// An object as it is, for somebody who is told of it once more.
+    pub(crate) fn told_again(stored: &Stored, operation: ObjectOperation) -> Self {
+        let summary = stored.summary(operation, None);
         Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
     }
 

@@ -133,9 +133,9 @@ impl Bus {
                 change.site.clone_from(&ended.site);
             }
             let data = written(shared, &change, live.payload, ended.data_type).await?;
-            // Written as it is: whoever changes it at the same time comes before this, or after, never between.
+            // Whoever changes it at the same time comes before this, or after, never between.
             let expected = Expected::Version(live.record.version);
-            commit.objects.push(ObjectWrite::Save { record: live.record, expected });
+            commit.objects.push(ObjectWrite::Check { key: live.record.key, expected });
             task(shared, &change, data, own, deliveries)
         } else if ended.operation == ObjectOperation::Delete {
             commit.objects.push(ObjectWrite::Delete { key: key.clone(), expected: Expected::Absent });

@@ -189,6 +189,79 @@ pub async fn objects_are_listed_in_the_order_they_were_saved(rig: &dyn Rig) {
     assert_eq!(bench.store.count_objects(&company_type()).await.unwrap(), 1);
 }
 
+/// A walk brings the objects of the types that it names, in the order in which they were saved first, behind a place.
+pub async fn objects_are_walked_across_types_in_their_order(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let company = ObjectKey { object_type: company_type(), id: ObjectId::Number(1) };
+    bench.save([user(30), ObjectRecord { key: company.clone(), ..user(0) }, user(10)]).await;
+    bench.commit(Commit { objects: vec![save_over(user(30), 1)], ..Commit::at(at(0)) }).await;
+    let walk = async |types: &[ObjectType], after, limit| {
+        let walked = bench.store.walk_objects(types, after, limit).await.unwrap();
+        walked.into_iter().map(|(place, record)| (place, record.key)).collect::<Vec<_>>()
+    };
+    let both = [user_type(), company_type()];
+    let all = walk(&both, 0, 10).await;
+    let keys: Vec<_> = all.iter().map(|(_, key)| key.clone()).collect();
+    assert_eq!(keys, [user_key(30), company, user_key(10)]);
+    assert!(all.is_sorted_by(|(one, _), (next, _)| 0 < *one && one < next));
+    assert_eq!(walk(&both, 0, 2).await, all[..2]);
+    assert_eq!(walk(&both, all[0].0, 10).await, all[1..]);
+    assert_eq!(walk(&[user_type()], 0, 10).await, [all[0].clone(), all[2].clone()]);
+    assert_eq!(walk(&both, all[2].0, 10).await, []);
+    assert_eq!(walk(&both, u64::MAX, 10).await, []);
+    assert_eq!(walk(&[], 0, 10).await, []);
+    assert_eq!(walk(&both, 0, 0).await, []);
+}
+
+/// Whoever goes on behind the last one, there still or not, sees each object that stays, once.
+pub async fn a_walk_sees_what_stays_once_whatever_is_written(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    for number in 0..10 {
+        bench.save([user(number)]).await;
+    }
+    let (mut after, mut seen) = (0, Vec::new());
+    for round in 0..5 {
+        let walked = bench.store.walk_objects(&[user_type()], after, 2).await.unwrap();
+        seen.extend(walked.iter().map(|(_, record)| record.key.clone()));
+        after = walked.last().map_or(after, |(place, _)| *place);
+        let last = seen.last().cloned().unwrap();
+        bench.delete(&last, 1).await;
+        bench.save([user(100 + round)]).await;
+    }
+    let stayed: Vec<_> = seen.iter().filter(|key| !key.id.to_text().starts_with('1')).cloned().collect();
+    let expected: Vec<_> = (0..10).filter(|number| *number != 1).map(user_key).collect();
+    assert_eq!(stayed, expected, "{seen:?}");
+}
+
+/// A check says what is there, and changes nothing: neither the object, nor who else expects something of it.
+pub async fn a_check_refuses_what_has_changed_and_writes_nothing(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(1)]).await;
+    let check = async |number, expected| {
+        let objects = vec![ObjectWrite::Check { key: user_key(number), expected }, save_new(user(9))];
+        let checked = bench.store.commit(Commit { objects, ..Commit::at(at(0)) }).await;
+        let written = bench.store.object(&user_key(9)).await.unwrap();
+        assert_eq!(written.is_some(), checked.is_ok());
+        if written.is_some() {
+            bench.delete(&user_key(9), 1).await;
+        }
+        kind_of(checked)
+    };
+    assert_eq!(check(1, Expected::Version(1)).await, None);
+    assert_eq!(check(1, Expected::Version(1)).await, None, "it is in the same version still");
+    assert_eq!(check(2, Expected::Absent).await, None);
+    for (number, expected) in [
+        (1, Expected::Version(2)),
+        (1, Expected::Absent),
+        (2, Expected::Version(1)),
+        (1, Expected::Version(0)),
+    ] {
+        assert_eq!(check(number, expected).await, Some(StoreErrorKind::Conflict), "{number} {expected:?}");
+    }
+    assert_eq!(bench.store.object(&user_key(1)).await.unwrap().map(|record| record.version), Some(1));
+    assert_eq!(bench.store.object(&user_key(2)).await.unwrap(), None);
+}
+
 /// Pages of objects bring each one once while others are saved and deleted.
 pub async fn pages_of_objects_are_stable_under_writes(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;

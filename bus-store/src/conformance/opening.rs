@@ -176,6 +176,9 @@ pub async fn after_closing_every_call_answers_closed(rig: &dyn Rig) {
     assert_eq!(kind_of(store.list_objects(&user_type(), None, 1).await), closed, "list objects");
     assert_eq!(kind_of(store.count_objects(&user_type()).await), closed, "count objects");
     assert_eq!(kind_of(store.sites_of(&user_key(1)).await), closed, "sites of");
+    assert_eq!(kind_of(store.walk_objects(&[user_type()], 0, 1).await), closed, "walk objects");
+    assert_eq!(kind_of(store.resyncs().await), closed, "resyncs");
+    assert_eq!(kind_of(store.cancel_resync(crate::ResyncId(1)).await), closed, "cancel resync");
     assert_eq!(kind_of(store.new_object_numbers(1).await), closed, "new object numbers");
     let corp = Site::new("corp").expect("a site's name");
     assert_eq!(kind_of(store.sites().await), closed, "sites");

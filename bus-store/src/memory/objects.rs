@@ -34,6 +34,16 @@ impl Objects for MemoryStore {
         self.with("list objects", move |state| state.objects.list(&object_type, after, limit))
     }
 
+    fn walk_objects(
+        &self,
+        types: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>> {
+        let types: BTreeSet<_> = types.iter().cloned().collect();
+        self.with("walk objects", move |state| Ok(state.objects.walk(&types, after, limit)))
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         let object_type = object_type.clone();
         self.with("count objects", move |state| {
@@ -140,6 +150,22 @@ impl ObjectTable {
         Ok(records.collect())
     }
 
+    fn walk(&self, types: &BTreeSet<ObjectType>, after: u64, limit: usize) -> Vec<(u64, ObjectRecord)> {
+        let mut places = Vec::new();
+        for object_type in types {
+            let known = self.in_order.get(object_type).into_iter();
+            let behind = known.flat_map(|known| known.range((Bound::Excluded(after), Bound::Unbounded)));
+            places.extend(
+                behind.take(limit).map(|(place, id)| {
+                    (*place, ObjectKey { object_type: object_type.clone(), id: id.clone() })
+                }),
+            );
+        }
+        places.sort_unstable_by_key(|(place, _)| *place);
+        places.truncate(limit);
+        places.into_iter().filter_map(|(place, key)| Some((place, self.get(&key)?.clone()))).collect()
+    }
+
     /// How much belongs, or is assigned, to a site.
     pub(super) fn use_of(&self, site: &SiteName) -> SiteUse {
         let objects = self.by_key.values().filter(|stored| stored.record.site.as_ref() == Some(site)).count();
@@ -156,7 +182,8 @@ impl ObjectTable {
                 ObjectWrite::Save { record, .. } => record.key.clone(),
                 ObjectWrite::Delete { key, .. }
                 | ObjectWrite::Assign { key, .. }
-                | ObjectWrite::Unassign { key, .. } => key.clone(),
+                | ObjectWrite::Unassign { key, .. }
+                | ObjectWrite::Check { key, .. } => key.clone(),
             };
             let former = self.by_key.get(&key).cloned();
             let new = match self.after(&key, former.as_ref(), write) {
@@ -201,6 +228,10 @@ impl ObjectTable {
             ObjectWrite::Delete { expected, .. } => {
                 self.check(key, expected, None)?;
                 return Ok(None);
+            }
+            ObjectWrite::Check { expected, .. } => {
+                self.check(key, expected, None)?;
+                return Ok(former.cloned());
             }
             ObjectWrite::Assign { site, version, .. } => (version, true, site),
             ObjectWrite::Unassign { site, version, .. } => (version, false, site),

@@ -37,6 +37,7 @@ impl State {
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;
         self.check_sites(&commit)?;
+        self.check_resynced(commit.resynced.as_ref())?;
         // From here on nothing but the objects and the pages can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
@@ -74,6 +75,9 @@ impl State {
             let unclaimed = displaced.iter().chain([&delivery]);
             maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
             committed.displaced.extend(displaced);
+        }
+        if let Some(chunk) = &commit.resynced {
+            self.resyncs.advance(chunk);
         }
         for binding in &commit.unbound {
             self.bindings.unbind_exactly(binding);
@@ -158,7 +162,7 @@ impl State {
             match write {
                 ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
                 ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => {}
             }
         }
         for write in &commit.pages {

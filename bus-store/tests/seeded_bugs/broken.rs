@@ -4,6 +4,7 @@
 mod asked;
 mod outbox;
 mod pages;
+mod resync;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,8 +18,8 @@ use bus_core::{
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
-    Identity, MemoryStore, NewTask, Objects, Operate, Outcome, Ownership, Queue, QueueId, Scope, Store,
-    StoreFuture, TaskLog, Terms, Wake, Wanted,
+    Identity, MemoryStore, NewTask, Objects, Operate, Outcome, Ownership, Queue, QueueId, ResyncRecord,
+    Scope, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -51,6 +52,7 @@ impl Rig for Seeded {
             budgets: Mutex::default(),
             deleted: Mutex::default(),
             assigned: Mutex::default(),
+            resyncs: Mutex::default(),
             nobodys: Doorbell::default(),
         };
         Box::pin(async { Arc::new(store) as Arc<dyn Store> })
@@ -80,6 +82,8 @@ struct Broken {
     deleted: Mutex<Vec<ConnectorRecord>>,
     /// What was ever assigned to which sites.
     assigned: Mutex<BTreeSet<(ObjectKey, SiteName)>>,
+    /// Those of connectors that were deleted.
+    resyncs: Mutex<Vec<ResyncRecord>>,
     nobodys: Doorbell,
 }
 
@@ -151,6 +155,7 @@ impl Broken {
         }
         self.spoil_sites(commit).await;
         self.spoil_pages(commit).await;
+        self.spoil_resync(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -159,6 +159,14 @@ enum Bug {
     FindsPathsAsWritten,
     /// What is beneath a path is what its pattern says.
     TakesAliasesForPatterns,
+    /// What a writer believes to be there is not looked at, where nothing is written.
+    ChecksNothing,
+    /// A chunk of a resync is logged, and the resync stays where it was.
+    LogsAChunkWithoutItsPlace,
+    /// A chunk is logged, wherever the resync is by then.
+    ResyncsFromAnyPlace,
+    /// What a connector that is deleted was to be told stays.
+    KeepsResyncsOfTheDeleted,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -271,6 +279,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
     (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
     (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
+    (Bug::ChecksNothing, "a_check_refuses_what_has_changed_and_writes_nothing"),
+    (Bug::LogsAChunkWithoutItsPlace, "a_chunk_and_its_place_become_true_together"),
+    (Bug::ResyncsFromAnyPlace, "a_chunk_from_another_place_is_refused_whole"),
+    (Bug::KeepsResyncsOfTheDeleted, "resyncs_go_with_their_connector"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

@@ -81,6 +81,15 @@ impl Objects for Broken {
         self.inner.list_objects(object_type, after, limit)
     }
 
+    fn walk_objects(
+        &self,
+        types: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>> {
+        self.inner.walk_objects(types, after, limit)
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         self.inner.count_objects(object_type)
     }
@@ -122,6 +131,7 @@ impl Connectors for Broken {
     fn delete_connector(&self, name: &ConnectorName) -> StoreFuture<'_, bool> {
         let name = name.clone();
         Box::pin(async move {
+            self.keep_resyncs(&name).await;
             match self.bug {
                 Bug::DeletesWithOpenDeliveries => {
                     for queue in
