@@ -64,7 +64,7 @@ pub use connector::{
 pub use context::{Cancellation, Cx, Handles};
 pub use declared::{Accepts, SubscribesTo};
 pub use delivery::{DeliveryId, DeliveryState, TaskId};
-pub use event::{Listener, Veto};
+pub use event::{ExternalSummary, Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};

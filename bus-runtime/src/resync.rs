@@ -5,7 +5,8 @@ mod run;
 
 use std::fmt;
 
-use bus_core::{BusObject, ConnectorName};
+use bus_core::descriptor::ConnectorDescriptor;
+use bus_core::{BusObject, ConnectorName, ObjectType};
 use bus_store::{NewResync, ResyncId, ResyncRecord, StoreErrorKind};
 
 use crate::Result;
@@ -139,8 +140,8 @@ impl Bus {
 }
 
 /// The object types of this program that a resync of these types is about.
-fn types_of(shared: &Shared, enlisted: &Enlisted, types: &str) -> Vec<bus_core::ObjectType> {
-    let lines: Vec<_> = enlisted.linked.into_iter().flat_map(|linked| linked.outgoing()).collect();
+fn types_of(shared: &Shared, enlisted: &Enlisted, types: &str) -> Vec<ObjectType> {
+    let lines: Vec<_> = enlisted.linked.into_iter().flat_map(ConnectorDescriptor::outgoing).collect();
     let is_asked_for = |name: &str| {
         matches_pattern(types, name)
             && lines.iter().any(|line| matches_pattern(line.subscription.object_type, name))

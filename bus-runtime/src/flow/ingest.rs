@@ -1,11 +1,14 @@
 //! Takes external objects in: stored as received, or refused with the reason. Nothing is dropped in silence.
 
+mod heard;
 mod idempotency;
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
-use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
-use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
+use bus_core::{
+    ConnectorName, Direction, ExternalSummary, ExternalTask, Failure, ObjectOperation, SiteName, TaskId,
+};
+use bus_store::{Commit, Committed, NewDelivery, NewTask, StoreErrorKind};
 
 pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
@@ -67,6 +70,11 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
             body: &body,
         },
     )?;
+    let mut external = ExternalSummary::new(name.clone(), task.kind.as_str(), task.operation);
+    external.key.clone_from(&key);
+    external.site.clone_from(&site);
+    external.content_type.clone_from(&task.content_type);
+    heard::ask(shared, &external, &what)?;
     let now = shared.now();
     let delivery = NewDelivery {
         connector: name.clone(),
@@ -106,12 +114,24 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
             });
         }
     };
-    committed.tasks.first().copied().ok_or_else(|| {
-        BusError::new(
-            BusErrorKind::Store,
-            format!("the store accepted {what} without giving it an id; report this"),
-        )
-    })
+    logged(shared, &committed, &external, &what)
+}
+
+/// The task that was logged, or had been before; listeners are told of what is new.
+fn logged(
+    shared: &Shared,
+    committed: &Committed,
+    external: &ExternalSummary,
+    what: &str,
+) -> Result<TaskId, BusError> {
+    let Some(task) = committed.tasks.first().copied() else {
+        let message = format!("the store accepted {what} without giving it an id; report this");
+        return Err(BusError::new(BusErrorKind::Store, message));
+    };
+    if !committed.repeated.contains(&task) {
+        heard::tell(shared, external, task);
+    }
+    Ok(task)
 }
 
 /// The site that it names; what is to be added to one, or removed from one, has to.
