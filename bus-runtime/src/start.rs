@@ -1,5 +1,7 @@
 //! From a configuration to a running bus.
 
+mod beside;
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -141,7 +143,7 @@ impl Builder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => open(&config.store, config.limits.store_bytes_max).await?,
+            None => open(&config.store, config.limits.store_bytes_max, false).await?,
         };
         let folder = config.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let failed = |error| BusError::store("read the switches", error);
@@ -269,11 +271,13 @@ pub(crate) async fn publish(
 }
 
 #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "the store in memory has no quota"))]
-async fn open(store: &StoreConfig, bytes_max: Option<u64>) -> Result<Arc<dyn Store>> {
+async fn open(store: &StoreConfig, bytes_max: Option<u64>, as_it_is: bool) -> Result<Arc<dyn Store>> {
     match store {
         StoreConfig::Memory => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "sqlite")]
-        StoreConfig::Sqlite { path, synchronous } => sqlite::open(path, *synchronous, bytes_max).await,
+        StoreConfig::Sqlite { path, synchronous } => {
+            sqlite::open(path, *synchronous, bytes_max, as_it_is).await
+        }
         #[cfg(not(feature = "sqlite"))]
         StoreConfig::Sqlite { path, .. } => Err(BusError::new(
             BusErrorKind::StoreOpen,
@@ -304,8 +308,10 @@ mod sqlite {
         path: &Path,
         synchronous: Synchronous,
         bytes_max: Option<u64>,
+        as_it_is: bool,
     ) -> Result<Arc<dyn Store>> {
         let mut options = SqliteOptions::default();
+        options.as_it_is = as_it_is;
         options.synchronous = match synchronous {
             Synchronous::Full => bus_store_sqlite::Synchronous::Full,
             Synchronous::Normal => bus_store_sqlite::Synchronous::Normal,

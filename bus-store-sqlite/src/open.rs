@@ -30,6 +30,8 @@ pub struct SqliteOptions {
     /// The most pages (of 4 KiB) that the database may have, so that it is full before the disk is: a full disk
     /// also stops what would make room, a full quota does not. `None` for no quota.
     pub pages_max: Option<u32>,
+    /// Opens only what is there, as it is: makes no file, and changes no tables.
+    pub as_it_is: bool,
 }
 
 /// When a commit counts as written.
@@ -67,6 +69,12 @@ impl SqliteOptions {
         self
     }
 
+    /// Only what is there, as it is: for tools that look into a store which others work on.
+    pub const fn as_it_is(mut self) -> Self {
+        self.as_it_is = true;
+        self
+    }
+
     /// With a quota, in pages of 4 KiB.
     pub const fn pages_max(mut self, pages: u32) -> Self {
         self.pages_max = Some(pages);
@@ -85,11 +93,22 @@ pub(crate) enum Purpose {
 /// The file, opened for the first time: checked, and with the tables of this version. Answers the full path, too.
 pub(crate) fn prepare(path: &Path, options: SqliteOptions) -> Result<(PathBuf, Connection), StoreError> {
     check_version(rusqlite::version_number())?;
+    if options.as_it_is && !path.is_file() {
+        let message = format!(
+            "there is no store `{}`; mend the path, or start the application, which makes it",
+            path.display()
+        );
+        return Err(StoreError::new(StoreErrorKind::Unavailable, "open", message));
+    }
     let path = full_path(path)?;
     disk::check(&path)?;
     let mut db = connect(&path, options, Purpose::Writing)?;
     failpoint::watch(&mut db).map_err(|error| told(&error, "open"))?;
-    schema::migrate(&mut db, &path.display().to_string())?;
+    if options.as_it_is {
+        schema::check_current(&db, &path.display().to_string())?;
+    } else {
+        schema::migrate(&mut db, &path.display().to_string())?;
+    }
     Ok((path, db))
 }
 
@@ -99,8 +118,9 @@ pub(crate) fn connect(
     options: SqliteOptions,
     purpose: Purpose,
 ) -> Result<Connection, StoreError> {
-    let flags =
+    let mut flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, !options.as_it_is);
     let _one_at_a_time = opening(path);
     let db = Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
     set_up(&db, options, purpose).map_err(|error| match error {

@@ -53,6 +53,21 @@ pub(crate) fn migrate(db: &mut Connection, file: &str) -> Result<(), StoreError>
     Err(StoreError::new(StoreErrorKind::Corrupt, "open", message).with_source(error))
 }
 
+/// Refuses a file whose tables are not those of this version.
+pub(crate) fn check_current(db: &Connection, file: &str) -> Result<(), StoreError> {
+    check_not_newer(db).map_err(|fault| fault.told("open"))?;
+    let message = match version(db).map_err(|error| told(&error, "open"))? {
+        Some(found) if found == newest() => return Ok(()),
+        Some(found) => format!(
+            "`{file}` has schema {found}, written by an older version of the bus, and this one needs {}: update and start \
+             the application, or migrate the file",
+            newest()
+        ),
+        None => format!("`{file}` has no tables of the bus; name the store that the application uses"),
+    };
+    Err(StoreError::new(StoreErrorKind::Unsupported, "open", message))
+}
+
 /// Refuses a file that a newer version of the bus has changed.
 pub(crate) fn check_not_newer(db: &Connection) -> Result<(), Fault> {
     let (known, found) = (newest(), version(db)?);
