@@ -14,6 +14,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -22,6 +23,7 @@ pub mod capability;
 pub mod conformance;
 pub mod connectors;
 pub mod error;
+pub mod exchange;
 pub mod identity;
 pub mod memory;
 pub mod objects;
@@ -37,6 +39,7 @@ use bus_core::BoxFuture;
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
+pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
@@ -58,7 +61,19 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
+    TaskLog
+    + Queue
+    + Identity
+    + Objects
+    + Sites
+    + Connectors
+    + Operate
+    + Wake
+    + Outbox
+    + Exchange
+    + Send
+    + Sync
+    + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

@@ -4,6 +4,7 @@
 //! checks everything that can fail before it changes anything that it cannot put back.
 
 mod connectors;
+mod exchange;
 mod identity;
 mod objects;
 mod operate;
@@ -49,6 +50,7 @@ struct State {
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
     bindings: identity::BindingTable,
+    exchanged: exchange::ExchangeTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.

@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod exchange;
 mod outbox;
 mod sites;
 
@@ -149,6 +150,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_exchange(commit);
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -153,6 +153,10 @@ enum Bug {
     KeepsAssignmentsOfTheGone,
     /// Who waits for an outcome is not woken by it.
     WakesNobodyByAnOutcome,
+    /// What has come back can come back again.
+    HearsForEver,
+    /// Nothing of an object is ever said to be claimed.
+    HidesWhatIsClaimed,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -261,6 +265,8 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
+    (Bug::HearsForEver, "what_was_heard_is_used_once"),
+    (Bug::HidesWhatIsClaimed, "what_is_claimed_of_an_object_is_told"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

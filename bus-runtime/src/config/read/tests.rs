@@ -99,6 +99,8 @@ fn everything_that_can_be_said_is_read() {
         schedule = "*/15 8-17 * * MON-FRI"
         time_zone = "Europe/Berlin"
         history_retention_ms = 0
+        hop_limit = 12
+        loop_after = 3
         [connectors.alpha]
         state = "disabled"
         "#,
@@ -139,6 +141,8 @@ fn everything_that_can_be_said_is_read() {
         rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
         schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
         history_retention_ms: 0,
+        hop_limit: 12,
+        loop_after: 3,
     };
     assert_eq!(processing.check(), Ok(()));
     // As the store keeps it.

@@ -130,6 +130,8 @@ fn processing_is_checked_alone_too() {
         rate: Some(Rate { calls_max: 0, interval_ms: 0 }),
         schedule: None,
         history_retention_ms: u64::MAX,
+        hop_limit: 101,
+        loop_after: 0,
     };
     let endless = "18,446,744,073,709,551,615";
     assert_eq!(
@@ -149,6 +151,8 @@ fn processing_is_checked_alone_too() {
             "`circuit_probe_ms` is 0; write 1 to 86,400,000 (24 h)",
             "`disconnected_max` is 0; write 1 to 1,000",
             &format!("`history_retention_ms` is {endless}; write 0 to 315,360,000,000 (3,650 days)"),
+            "`hop_limit` is 101; write 1 to 100",
+            "`loop_after` is 0; write 1 to 1,000",
             "`rate_calls_max` is 0; write 1 to 1,000,000",
             "`rate_interval_ms` is 0; write 1 to 86,400,000 (24 h)",
             "`retry_multiplier` is NaN; write 1 to 10",
