@@ -4,6 +4,7 @@
 mod asked;
 mod exchange;
 mod outbox;
+mod pages;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};
@@ -151,6 +152,7 @@ impl Broken {
         }
         self.spoil_sites(commit).await;
         self.spoil_exchange(commit);
+        self.spoil_pages(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

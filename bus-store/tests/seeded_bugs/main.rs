@@ -157,6 +157,12 @@ enum Bug {
     HearsForEver,
     /// Nothing of an object is ever said to be claimed.
     HidesWhatIsClaimed,
+    /// A page is saved over whatever is there.
+    SavesPagesWhateverIsThere,
+    /// A path is found only as it is written.
+    FindsPathsAsWritten,
+    /// What is beneath a path is what its pattern says.
+    TakesAliasesForPatterns,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -267,6 +273,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
     (Bug::HearsForEver, "what_was_heard_is_used_once"),
     (Bug::HidesWhatIsClaimed, "what_is_claimed_of_an_object_is_told"),
+    (Bug::SavesPagesWhateverIsThere, "a_page_is_written_by_who_saw_it_as_it_is"),
+    (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
+    (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
+    (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.
