@@ -22,6 +22,7 @@ stories!(
     a_notification_that_overtakes_the_answer_is_waited_for,
     a_late_echo_undoes_nothing,
     what_a_person_sets_there_after_the_echo_is_news,
+    who_is_overwritten_there_is_overwritten_here,
     a_normalising_peer_is_taken_over_and_told_to_the_others,
     two_normalisers_that_disagree_are_parked_as_a_loop,
     a_peer_that_answers_everything_is_parked_as_a_loop,
@@ -234,6 +235,23 @@ async fn what_a_person_sets_there_after_the_echo_is_news(bus: TestBus) {
     assert_eq!(stored(&bus).await.name, "Ada");
 }
 
+async fn who_is_overwritten_there_is_overwritten_here(bus: TestBus) {
+    let crm = Mirror::new("crm", "card");
+    let bus = start(bus, &[("crm", &crm)]).await;
+    let mut ada = ada();
+    save(&bus, &mut ada).await;
+    // Somebody there is faster, and is not heard of for a while.
+    crm.hold();
+    crm.edit("crm-1", |card| card["name"] = "Theirs".into()).await.unwrap();
+    ada.name = "Ours".to_owned();
+    save(&bus, &mut ada).await;
+    bus.clock().advance(Duration::from_mins(11));
+    crm.let_go().await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(crm.peer().get("crm-1").unwrap()["name"], "Ours", "ours came last");
+    assert_eq!(stored(&bus).await.name, "Ours", "and both sides have it");
+}
+
 async fn a_normalising_peer_is_taken_over_and_told_to_the_others(bus: TestBus) {
     let (crm, shop) = (Mirror::rewriting("crm", "card", upper), Mirror::new("shop", "card"));
     let bus = start(bus, &[("crm", &crm), ("shop", &shop)]).await;
@@ -298,7 +316,7 @@ async fn a_peer_that_answers_everything_is_parked_as_a_loop(bus: TestBus) {
     );
     assert_eq!(reason, expected);
     // Mended, and after a while of quiet, it is what it says.
-    bus.clock().advance(Duration::from_secs(11 * 60));
+    bus.clock().advance(Duration::from_mins(11));
     bus.retry(open[0].delivery, &ops()).await.unwrap();
     bus.until_idle().await;
     assert_eq!(stored(&bus).await.phone, "there 5");

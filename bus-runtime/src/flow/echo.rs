@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 use super::delivery::route_of;
 
 /// For how long what was sent can come back.
-pub(crate) const ECHO_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const ECHO_MAX: Duration = Duration::from_hours(24);
 
 /// How soon a change there is taken for an answer to what was written there: it rewrites what it receives. Two sides that
 /// take turns faster than this answer each other.
-pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10 * 60);
+pub(crate) const ANSWER_MAX: Duration = Duration::from_mins(10);
 
 /// What an external object is.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,10 +105,10 @@ fn add(hasher: &mut Sha256, value: &Value) {
         }
         Value::Array(values) => {
             hasher.update(b"[");
-            values.iter().for_each(|value| {
+            for value in values {
                 add(hasher, value);
                 hasher.update(b",");
-            });
+            }
             hasher.update(b"]");
         }
         scalar => hasher.update(scalar.to_string()),

@@ -99,7 +99,6 @@ impl Application<'_> {
             Heard::Answer(to) => {
                 tracing::debug!(object = %binding.object, connector = %binding.connector, delivery = %to.delivery,
                     "echo.answered");
-                judged.said.push(said(Said::Heard { up_to: to.delivery }));
                 judged.travel.cause = Some(to.task);
                 judged.travel.hop = to.hop.saturating_add(1);
             }
@@ -119,6 +118,10 @@ impl Application<'_> {
                 ));
             }
             return Ok(judged);
+        }
+        // What it was told before is not what the host has now, nor is it told that: whatever comes back of it is news.
+        if let Some(latest) = exchanged.sent.last() {
+            judged.said.push(said(Said::Heard { up_to: latest.delivery }));
         }
         let turns = alternations(agreed, now);
         self.check_loop(claimed, binding, judged.travel.hop, turns)?;

@@ -11,7 +11,7 @@ fn fields(value: Value) -> Map<String, Value> {
 }
 
 fn at(minutes: u64) -> Timestamp {
-    Timestamp::EPOCH.plus(Duration::from_secs(60 * minutes))
+    Timestamp::EPOCH.plus(Duration::from_mins(minutes))
 }
 
 /// What this delivery has sent, at this minute.

@@ -26,8 +26,8 @@ fn an_ordering_that_there_is_not_is_answered_with_those_there_are() {
             "1:27: unknown key `order` in [connectors.crm.processing]; known here: `ordering`, `concurrency`, \
              `max_attempts`, `retry_initial_ms`, `retry_multiplier`, `retry_max_ms`, `retry_after_max_ms`, \
              `call_timeout_ms`, `lease_ms`, `wait_deadline_ms`, `defer_min_ms`, `defer_total_ms`, `circuit_failures`, \
-             `circuit_probe_ms`, `disconnected_max`, `rate_calls_max`, `rate_interval_ms`, `schedule`, `time_zone` or \
-             `history_retention_ms`",
+             `circuit_probe_ms`, `disconnected_max`, `rate_calls_max`, `rate_interval_ms`, `schedule`, `time_zone`, \
+             `history_retention_ms`, `hop_limit` or `loop_after`",
             "2:27: unknown key `concurency` in [connectors.crm.processing]; did you mean `concurrency`?",
         ],
     );
