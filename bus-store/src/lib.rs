@@ -16,6 +16,7 @@
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
 //! | [`Resyncs`] | which connectors are told of all objects once more |
+//! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -24,6 +25,7 @@ pub mod capability;
 pub mod conformance;
 pub mod connectors;
 pub mod error;
+pub mod exchange;
 pub mod identity;
 pub mod memory;
 pub mod objects;
@@ -41,6 +43,7 @@ use bus_core::BoxFuture;
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
+pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
@@ -73,6 +76,7 @@ pub trait Store:
     + Operate
     + Wake
     + Outbox
+    + Exchange
     + Pages
     + Resyncs
     + Send

@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod exchange;
 mod outbox;
 mod pages;
 mod resync;
@@ -154,6 +155,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_exchange(commit);
         self.spoil_pages(commit).await;
         self.spoil_resync(commit).await;
         for task in &mut commit.tasks {
