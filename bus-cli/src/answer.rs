@@ -57,9 +57,10 @@ impl Answer {
             Self::Rows { rows, none, .. } if rows.is_empty() => format!("{none}\n"),
             Self::Rows { columns, rows, .. } => table(columns, rows),
             Self::One(parts) => {
-                let width = parts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+                let shown: Vec<_> = parts.iter().filter(|(_, value)| !value.is_null()).collect();
+                let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
                 let line = |(name, value): &(&str, Value)| format!("{name:<width$}  {}\n", cell(value));
-                parts.iter().filter(|(_, value)| !value.is_null()).map(line).collect()
+                shown.into_iter().map(line).collect()
             }
             Self::Said(said) => format!("{}\n", said.trim_end()),
         }
