@@ -149,6 +149,8 @@ impl Bus {
         let set = self.shared.store.set_connector_state(name, state).await;
         set.map_err(|error| BusError::store(&format!("set connector {name} to {}", state.as_str()), error))?;
         enlisted.state.send_replace(state);
+        // What could not be told before, perhaps.
+        self.shared.store.ring_late();
         Ok(())
     }
 
@@ -163,6 +165,7 @@ impl Bus {
         let set = self.shared.store.set_switches(switches).await;
         set.map_err(|error| BusError::store("set the switches", error))?;
         self.shared.switches.send_replace(switches);
+        self.shared.store.ring_late();
         Ok(())
     }
 

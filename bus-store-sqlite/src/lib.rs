@@ -29,6 +29,7 @@ mod connectors;
 mod error;
 mod failpoint;
 mod identity;
+mod late;
 mod objects;
 mod open;
 mod operate;

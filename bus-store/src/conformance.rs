@@ -43,6 +43,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod intervene;
 pub mod kept;
+pub mod late;
 pub mod objects;
 pub mod opening;
 pub mod operate;
@@ -496,6 +497,16 @@ macro_rules! for_every_law {
             pages::pages_stand_on_registered_sites
             pages::a_page_goes_with_the_rest_of_its_commit
             pages::pages_survive_reopening
+            late::what_was_told_without_something_is_resolved_once_that_is_bound
+            late::what_is_bound_by_then_is_resolved_at_once
+            late::a_binding_that_has_ended_resolves_nothing
+            late::what_is_left_to_be_told_takes_the_place_of_what_was_left
+            late::what_is_resolved_is_told_again_once
+            late::late_references_belong_to_one_connector_and_type
+            late::a_refused_commit_leaves_nothing_to_be_told
+            late::what_is_resolved_is_listed_in_order
+            late::what_is_left_to_be_told_goes_with_its_connector
+            late::what_is_left_to_be_told_survives_reopening
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -526,6 +537,7 @@ mod tests {
             include_str!("conformance/identity.rs"),
             include_str!("conformance/intervene.rs"),
             include_str!("conformance/kept.rs"),
+            include_str!("conformance/late.rs"),
             include_str!("conformance/objects.rs"),
             include_str!("conformance/opening.rs"),
             include_str!("conformance/operate.rs"),

@@ -15,6 +15,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Late`] | what connectors were told of without all that it refers to |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -24,6 +25,7 @@ pub mod conformance;
 pub mod connectors;
 pub mod error;
 pub mod identity;
+pub mod late;
 pub mod memory;
 pub mod objects;
 pub mod operate;
@@ -40,6 +42,7 @@ pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
 pub use identity::{Binding, ExternalId, Identity};
+pub use late::{Late, LateReferences};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
 pub use operate::{
@@ -71,6 +74,7 @@ pub trait Store:
     + Wake
     + Outbox
     + Pages
+    + Late
     + Send
     + Sync
     + 'static

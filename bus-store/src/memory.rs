@@ -5,6 +5,7 @@
 
 mod connectors;
 mod identity;
+mod late;
 mod objects;
 mod operate;
 mod outbox;
@@ -35,6 +36,7 @@ struct Shared {
     doorbell: Doorbell,
     /// Of an outbox that nothing can be left in.
     outbox_bell: watch::Sender<u64>,
+    late_bell: watch::Sender<u64>,
 }
 
 /// Everything the store knows.
@@ -51,6 +53,7 @@ struct State {
     objects: objects::ObjectTable,
     pages: pages::PageTable,
     bindings: identity::BindingTable,
+    late: late::LateTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.

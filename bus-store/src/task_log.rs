@@ -1,12 +1,14 @@
 //! Everything that becomes true together.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, ObjectOperation, SiteName,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identity::Binding;
+use crate::late::LateReferences;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
 use crate::pages::PageWrite;
@@ -25,7 +27,7 @@ pub trait TaskLog {
     ///
     /// `Conflict` when an object, or a node of a page, is not as expected, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
-    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; or when the relayed entries are not the first of the outbox.
+    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; or when the relayed entries are not the first of the outbox, or what is told again is not resolved.
     /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -66,6 +68,11 @@ pub struct Commit {
     pub claim_for: Vec<Ownership>,
     /// Pages of the built-in trees.
     pub pages: Vec<PageWrite>,
+    /// What is left to be told of objects, whose references are looked up once more after the bindings are made.
+    pub late: Vec<LateReferences>,
+    /// Objects that a connector is told of again, because late references are resolved: each is among those that
+    /// [`Late::resolved`](crate::Late::resolved) answers, and is not afterwards; else the whole commit is refused.
+    pub told_again: Vec<(ConnectorName, ObjectKey)>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
 }

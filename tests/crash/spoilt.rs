@@ -11,9 +11,9 @@ use bus_core::{
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts,
-    OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store,
-    StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    Identity, Intervention, Late, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox,
+    OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites,
+    Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
 };
 use uuid::Uuid;
 
@@ -362,6 +362,24 @@ impl Pages for Spoilt {
         limit: usize,
     ) -> StoreFuture<'_, Vec<NodeRecord>> {
         self.inner.list_nodes(site, beneath, after, limit)
+    }
+}
+
+impl Late for Spoilt {
+    fn resolved(
+        &self,
+        after: Option<(ConnectorName, ObjectKey)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(ConnectorName, ObjectKey)>> {
+        self.inner.resolved(after, limit)
+    }
+
+    fn late_bell(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.late_bell()
+    }
+
+    fn ring_late(&self) {
+        self.inner.ring_late();
     }
 }
 

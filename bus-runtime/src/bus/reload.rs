@@ -23,6 +23,8 @@ impl Bus {
         if self.reload_connectors().await? {
             *taken_over = Some(revision);
         }
+        // Whom something could not be told before, perhaps.
+        self.shared.store.ring_late();
         Ok(())
     }
 

@@ -87,8 +87,8 @@ pub(crate) fn has_external_reference(payload: &Payload) -> Option<&str> {
 
 fn host_id(target: Option<&ReferenceTarget>) -> Option<ObjectId> {
     match target {
-        Some(ReferenceTarget::Host(id)) => Some(id.clone()),
-        _ => None,
+        Some(ReferenceTarget::Host(id) | ReferenceTarget::Unresolved(id)) => Some(id.clone()),
+        Some(ReferenceTarget::External(_)) | None => None,
     }
 }
 
@@ -195,6 +195,12 @@ impl HostChange {
         origin: Option<&ConnectorName>,
     ) -> Self {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
+        Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
+    }
+
+    /// An object is to be told once more, as it is now.
+    pub(crate) fn again(stored: &Stored, operation: ObjectOperation) -> Self {
+        let summary = stored.summary(operation, None);
         Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
     }
 

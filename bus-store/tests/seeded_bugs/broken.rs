@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod late;
 mod outbox;
 mod pages;
 mod sites;
@@ -151,6 +152,7 @@ impl Broken {
         }
         self.spoil_sites(commit).await;
         self.spoil_pages(commit).await;
+        self.spoil_late(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -159,6 +159,14 @@ enum Bug {
     FindsPathsAsWritten,
     /// What is beneath a path is what its pattern says.
     TakesAliasesForPatterns,
+    /// Whatever was told without something is told so for good.
+    ForgetsWhatIsLeftToBeTold,
+    /// What was told is to be told still.
+    KeepsWhatWasLeftToBeTold,
+    /// What is bound by the time something is told without it is not noticed.
+    LooksForTheLateBeforehand,
+    /// What is told again is told again by whoever says so.
+    TellsAgainTwice,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -271,6 +279,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
     (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
     (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
+    (Bug::ForgetsWhatIsLeftToBeTold, "what_was_told_without_something_is_resolved_once_that_is_bound"),
+    (Bug::KeepsWhatWasLeftToBeTold, "what_is_left_to_be_told_takes_the_place_of_what_was_left"),
+    (Bug::TellsAgainTwice, "what_is_resolved_is_told_again_once"),
+    (Bug::LooksForTheLateBeforehand, "what_is_bound_by_then_is_resolved_at_once"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

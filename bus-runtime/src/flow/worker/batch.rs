@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bus_core::{DeliveryId, Failure, ObjectKey, Timestamp};
-use bus_store::{Binding, Claimed, Commit, Outcome, Ownership, Settlement};
+use bus_store::{Binding, Claimed, Commit, LateReferences, Outcome, Ownership, Settlement};
 use tokio::sync::oneshot;
 
 use crate::flow::settlement::{Rules, holds, holds_queue};
@@ -32,6 +32,8 @@ pub(super) enum Effect {
     Bound(Binding),
     /// The delete of an object was delivered: its binding ends. Undone if the flush fails.
     Unbound(Binding),
+    /// What is left to be told of the object. Undone if the flush fails.
+    Late(LateReferences),
 }
 
 /// What is held by outcomes that failed after all.
@@ -117,6 +119,7 @@ impl Batch {
                     undone.insert(unbound.object.clone());
                     false
                 }
+                Effect::Late(_) => false,
             });
             let id = entry.claimed.delivery;
             let is_put_back = |holder: DeliveryId| holder < id;
@@ -157,6 +160,7 @@ impl Batch {
                     commit.bindings.retain(|binding| binding.object != unbound.object);
                     commit.unbound.push(unbound);
                 }
+                Effect::Late(late) => commit.late.push(late),
             }
         }
         (commit, answers)
@@ -256,5 +260,25 @@ mod tests {
         let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
         assert_eq!(commit.bindings[0].external_id, "x");
         assert!(commit.unbound.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_to_be_told_counts_once_the_flush_has_succeeded() {
+        let settled = || {
+            let late = LateReferences {
+                connector: "crm".parse().unwrap(),
+                object: object(1),
+                unresolved: vec![object(2)],
+            };
+            let mut batch = Batch::default();
+            settle(&mut batch, &claimed(1, "a"), Outcome::Completed, vec![Effect::Late(late)]);
+            batch
+        };
+        let (commit, _) = settled().into_commit(&ownership(), Timestamp::EPOCH);
+        assert_eq!(commit.late[0].unresolved, [object(2)]);
+        let mut undone = settled();
+        fail(&mut undone);
+        let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
+        assert!(commit.late.is_empty());
     }
 }
