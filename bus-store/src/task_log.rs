@@ -19,7 +19,7 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
+    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, relayed entries, late references. Then whoever waits for one of
     /// the written objects or bindings is made ready, and the doorbell of each queue that got something to do is rung. What
     /// is logged for a connector that was deleted is counted, discarded, and kept as history, within the same commit.
     ///
