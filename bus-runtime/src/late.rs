@@ -142,7 +142,8 @@ impl Bus {
         let shared = &self.shared;
         let found = shared.store.object(object).await;
         let found = found.map_err(|error| BusError::store(&format!("look for {object}"), error))?;
-        let Some(live) = found.map(Stored::read).transpose()? else { return Ok(None) };
+        let Some(record) = found else { return Ok(None) };
+        let live = Stored::read(&shared.registry, record)?;
         let roster = shared.roster();
         let Some(enlisted) = roster.get(connector) else { return Ok(None) };
         let Some(Told { data_type, .. }) = told_of(&roster, connector, &live) else { return Ok(None) };
