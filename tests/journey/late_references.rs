@@ -90,27 +90,23 @@ clubs! {
 /// `club: update ada, sponsor club/bob`.
 fn keep(club: &str, change: &Change<Member>, cx: &Cx) -> Result<(), Failure> {
     let Member { login, sponsor, employer, .. } = &change.object;
-    let mut line = format!("{club}: {} {login}", change.operation());
-    for (what, id) in [("sponsor", told(sponsor)), ("employer", told(employer))] {
-        if let Some(id) = id {
-            line.push_str(&format!(", {what} {id}"));
-        }
-    }
-    cx.handle::<FakePeer>()?.say(line)?;
+    let references = [("sponsor", sponsor.as_ref().map(told)), ("employer", employer.as_ref().map(told))];
+    let references = references.into_iter().filter_map(|(what, id)| Some(format!(", {what} {}", id?)));
+    let references: String = references.collect();
+    cx.handle::<FakePeer>()?.say(format!("{club}: {} {login}{references}", change.operation()))?;
     if change.operation() != ObjectOperation::Delete {
         change.bind(format!("{club}/{login}"));
     }
     Ok(())
 }
 
-fn told<T: BusObject>(reference: &Option<Ref<T>>) -> Option<String> {
-    let reference = reference.as_ref()?;
+fn told<T: BusObject>(reference: &Ref<T>) -> String {
     if reference.is_unresolved() {
         assert!(reference.host_id().is_some() && reference.external_id().is_none());
         assert_eq!(serde_json::to_value(reference).unwrap(), serde_json::Value::Null);
-        return Some("later".to_owned());
+        return "later".to_owned();
     }
-    reference.external_id().map(str::to_owned).or_else(|| Some("the host's".to_owned()))
+    reference.external_id().unwrap_or("the host's").to_owned()
 }
 
 fn with_club(bus: TestBus) -> (TestBus, FakePeer) {
