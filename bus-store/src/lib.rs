@@ -15,6 +15,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //! | [`Late`] | what connectors were told of without all that it refers to |
 //!
 //! Time comes in as a parameter; a store reads no clock.
@@ -24,6 +25,7 @@ pub mod capability;
 pub mod conformance;
 pub mod connectors;
 pub mod error;
+pub mod exchange;
 pub mod identity;
 pub mod late;
 pub mod memory;
@@ -41,6 +43,7 @@ use bus_core::BoxFuture;
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
+pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity};
 pub use late::{Late, LateReferences};
 pub use memory::MemoryStore;
@@ -73,6 +76,7 @@ pub trait Store:
     + Operate
     + Wake
     + Outbox
+    + Exchange
     + Pages
     + Late
     + Send

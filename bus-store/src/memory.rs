@@ -4,6 +4,7 @@
 //! checks everything that can fail before it changes anything that it cannot put back.
 
 mod connectors;
+mod exchange;
 mod identity;
 mod late;
 mod objects;
@@ -53,6 +54,7 @@ struct State {
     objects: objects::ObjectTable,
     pages: pages::PageTable,
     bindings: identity::BindingTable,
+    exchanged: exchange::ExchangeTable,
     late: late::LateTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,

@@ -10,10 +10,10 @@ use bus_core::{
 };
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
-    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, Late, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox,
-    OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites,
-    Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Exchange,
+    Exchanged, ExternalId, Identity, Intervention, Late, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate,
+    Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts,
+    QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
 };
 use uuid::Uuid;
 
@@ -380,6 +380,16 @@ impl Late for Spoilt {
 
     fn ring_late(&self) {
         self.inner.ring_late();
+    }
+}
+
+impl Exchange for Spoilt {
+    fn exchanged(&self, binding: &Binding, key: &str) -> StoreFuture<'_, Exchanged> {
+        self.inner.exchanged(binding, key)
+    }
+
+    fn forget_sent(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, usize> {
+        self.inner.forget_sent(before, limit)
     }
 }
 

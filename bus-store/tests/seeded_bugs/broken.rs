@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod exchange;
 mod late;
 mod outbox;
 mod pages;
@@ -151,6 +152,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_exchange(commit);
         self.spoil_pages(commit).await;
         self.spoil_late(commit).await;
         for task in &mut commit.tasks {
