@@ -11,9 +11,10 @@ use bus_core::{
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Exchange,
-    Exchanged, ExternalId, Identity, Intervention, Late, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate,
-    Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts,
-    QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    Exchanged, ExternalId, Identity, Intervention, Late, NodeRecord, ObjectQuery, ObjectRecord, Objects,
+    Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue,
+    QueueCounts, QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake,
+    Wanted,
 };
 use uuid::Uuid;
 
