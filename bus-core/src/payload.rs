@@ -19,6 +19,7 @@ mod mark;
 mod merge;
 mod place;
 
+pub(crate) use place::unescape;
 use place::{is_beneath, place_in, remove_at};
 
 /// The deepest JSON that is written, read or accepted: levels of arrays and objects within each other.
@@ -69,10 +70,13 @@ impl Payload {
         let Self { mut object, references, .. } = self;
         let read = || {
             for Reference { at, target, .. } in references {
-                if let ReferenceTarget::External(id) = target
-                    && let Some(place) = place_in(&mut object, &at)
-                {
-                    *place = mark::external(id);
+                let mark = match target {
+                    ReferenceTarget::Host(_) => continue,
+                    ReferenceTarget::External(id) => mark::external(id),
+                    ReferenceTarget::Unresolved(id) => mark::unresolved(&id),
+                };
+                if let Some(place) = place_in(&mut object, &at) {
+                    *place = mark;
                 }
             }
             serde_json::from_value(Value::Object(object))
@@ -88,7 +92,14 @@ impl Payload {
 
     /// Takes an object without a Rust type apart.
     pub fn of_any(object: &AnyObject) -> Self {
-        let (object, references) = (object.fields.clone(), object.references.clone());
+        let mut references = object.references.clone();
+        for reference in &mut references {
+            // As with a struct: what is known of it depends on who is told.
+            if let ReferenceTarget::Unresolved(id) = &reference.target {
+                reference.target = ReferenceTarget::Host(id.clone());
+            }
+        }
+        let object = object.fields.clone();
         Self { object, references, children: Vec::new(), version: FIRST_VERSION }.with_targets_written()
     }
 

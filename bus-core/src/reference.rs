@@ -9,11 +9,15 @@ use uuid::Uuid;
 
 use crate::name::{ObjectType, SiteName};
 use crate::object::{BusObject, HostId, ObjectId};
+use crate::payload::unescape;
 
 /// A typed foreign key that translation can see. It points at a `T` of the host (`Ref::host`), or, on the way
 /// to and from an external system, at that system's id for it (`Ref::external`).
 ///
-/// In JSON it is the bare id.
+/// One that is declared late (`#[object(reference = late)]`) may reach a connector unresolved: it points at something that
+/// the external system does not know yet. The bus sends the object again, as an update, once it does.
+///
+/// In JSON it is the bare id; `null` where it is unresolved.
 pub struct Ref<T: BusObject> {
     target: Target<T::Id>,
     of: PhantomData<fn() -> T>,
@@ -22,6 +26,7 @@ pub struct Ref<T: BusObject> {
 enum Target<Id> {
     Host(Id),
     External(String),
+    Unresolved(Id),
 }
 
 impl<T: BusObject> Ref<T> {
@@ -35,10 +40,15 @@ impl<T: BusObject> Ref<T> {
         Self { target: Target::External(id.into()), of: PhantomData }
     }
 
+    /// A late reference to one of the host's objects that the external system does not know yet.
+    pub(crate) fn unresolved(id: T::Id) -> Self {
+        Self { target: Target::Unresolved(id), of: PhantomData }
+    }
+
     /// The host's id, unless it is an external one.
     pub fn host_id(&self) -> Option<&T::Id> {
         match &self.target {
-            Target::Host(id) => Some(id),
+            Target::Host(id) | Target::Unresolved(id) => Some(id),
             Target::External(_) => None,
         }
     }
@@ -46,9 +56,15 @@ impl<T: BusObject> Ref<T> {
     /// The external system's id, unless it is the host's.
     pub fn external_id(&self) -> Option<&str> {
         match &self.target {
-            Target::Host(_) => None,
+            Target::Host(_) | Target::Unresolved(_) => None,
             Target::External(id) => Some(id),
         }
+    }
+
+    /// Whether it is a late one that the external system does not know yet: it is not none, but there is nothing that could
+    /// be sent for it. An update follows once there is.
+    pub fn is_unresolved(&self) -> bool {
+        matches!(self.target, Target::Unresolved(_))
     }
 
     /// What it points at, whatever the type.
@@ -56,6 +72,7 @@ impl<T: BusObject> Ref<T> {
         match &self.target {
             Target::Host(id) => ReferenceTarget::Host(id.to_id()),
             Target::External(id) => ReferenceTarget::External(id.clone()),
+            Target::Unresolved(id) => ReferenceTarget::Unresolved(id.to_id()),
         }
     }
 }
@@ -65,6 +82,7 @@ impl<T: BusObject> Clone for Ref<T> {
         match &self.target {
             Target::Host(id) => Self::host(id.clone()),
             Target::External(id) => Self::external(id.clone()),
+            Target::Unresolved(id) => Self::unresolved(id.clone()),
         }
     }
 }
@@ -80,6 +98,7 @@ impl<T: BusObject> fmt::Debug for Ref<T> {
         match &self.target {
             Target::Host(id) => write!(f, "Ref::host({id:?})"),
             Target::External(id) => write!(f, "Ref::external({id:?})"),
+            Target::Unresolved(id) => write!(f, "Ref::unresolved({id:?})"),
         }
     }
 }
@@ -92,14 +111,18 @@ pub enum ReferenceTarget {
     Host(ObjectId),
     /// An object by the external system's id.
     External(String),
+    /// An object of the host that the external system does not know yet, referred to by a late reference.
+    Unresolved(ObjectId),
 }
 
 impl ReferenceTarget {
-    /// As it stands in JSON: the bare id.
+    /// As it stands in JSON: the bare id, where there is one to send.
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Host(id) => id.to_json(),
             Self::External(id) => Value::from(id.as_str()),
+            // The host's id means nothing to whoever is sent this.
+            Self::Unresolved(_) => Value::Null,
         }
     }
 }
@@ -148,6 +171,16 @@ pub struct ReferenceField {
     pub object_type: &'static str,
     /// What it is to the object that holds it.
     pub role: ReferenceRole,
+    /// Whether a delivery goes without it where the external system does not know what it points at, instead of waiting
+    /// (`#[object(reference = late)]`).
+    pub is_late: bool,
+}
+
+impl ReferenceField {
+    /// Whether a reference in an object's JSON is this field, by its place there: not one that lies within the field.
+    pub fn is_at(&self, at: &str) -> bool {
+        at.strip_prefix('/').is_some_and(|name| !name.contains('/') && unescape(name) == self.field)
+    }
 }
 
 /// What a reference is to the object that holds it.

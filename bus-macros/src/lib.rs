@@ -330,6 +330,7 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `parent` | the object beneath which its code name is unique | `Ref<T>`, `Option<Ref<T>>` |
 /// | `group` | the group it is in | `Ref<T>`, `Option<Ref<T>>` |
 /// | `children` | objects that it owns, sent inside it (any number of fields) | `Children<T>` |
+/// | `reference = late` | what a delivery goes without where the external system does not know it yet; an update follows once it does (any number of fields) | `Option<Ref<T>>` |
 ///
 /// A `Ref<T>` needs no key: wherever one stands, translation sees it. `REFERENCES` lists the fields whose type is
 /// written out as `Ref<T>`, alone or within `Option`, `Vec` and `Box`, under their names in JSON (serde's `rename` and
@@ -356,6 +357,8 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///     site: Option<String>,
 ///     #[object(parent)]
 ///     parent: Option<Ref<Category>>,
+///     #[object(reference = late)]
+///     replaced_by: Option<Ref<Category>>,
 ///     see_also: Vec<Ref<Category>>,
 ///     #[object(children)]
 ///     labels: Children<Label>,
@@ -369,7 +372,7 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// assert_eq!(Category::TYPE, "cms.category");
 /// let references: Vec<_> = Category::REFERENCES.iter().map(|reference| reference.field).collect();
-/// assert_eq!(references, ["parent", "seeAlso"]);
+/// assert_eq!(references, ["parent", "replacedBy", "seeAlso"]);
 /// ```
 #[proc_macro_derive(BusObject, attributes(object))]
 pub fn bus_object(item: TokenStream) -> TokenStream {

@@ -157,6 +157,8 @@ impl Bus {
         let before = enlisted.state.send_replace(state);
         self.shared.resync_soon.notify_one();
         let logs_again = before == ConnectorState::Disabled && state != ConnectorState::Disabled;
+        // What could not be told before, perhaps.
+        self.shared.store.ring_late();
         Ok((logs_again && enlisted.has(Direction::Outgoing)).then_some(Advice::Resync))
     }
 
@@ -172,6 +174,7 @@ impl Bus {
         set.map_err(|error| BusError::store("set the switches", error))?;
         self.shared.switches.send_replace(switches);
         self.shared.resync_soon.notify_one();
+        self.shared.store.ring_late();
         Ok(())
     }
 

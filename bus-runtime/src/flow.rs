@@ -4,6 +4,7 @@
 //! `settlement`. Incoming: `ingest` → (store) → `queue` → `worker` → `apply` (which prepares, translates, and starts
 //! the outgoing way for what it changed) → `settlement`.
 
+pub(crate) mod again;
 pub(crate) mod apply;
 pub(crate) mod assignment;
 pub(crate) mod begun;

@@ -27,6 +27,7 @@ mod error;
 mod explain;
 mod flow;
 mod identity;
+mod late;
 mod logged;
 mod objects;
 mod observe;

@@ -16,6 +16,7 @@ use crate::bus::{Bus, record_of};
 use crate::clock::{SystemClock, SystemDice};
 use crate::config::{Config, ConnectorConfig, StoreConfig};
 use crate::error::{BusError, BusErrorKind};
+use crate::late;
 use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::relay;
@@ -198,6 +199,7 @@ impl Builder {
         upkeep::start(&bus);
         relay::start(&bus);
         resync::start(&bus);
+        late::start(&bus);
         Ok(bus)
     }
 }

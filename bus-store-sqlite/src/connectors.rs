@@ -12,6 +12,7 @@ use crate::SqliteStore;
 use crate::code::{Code, connector_name, corrupt, small_count};
 use crate::error::{Fault, refusal};
 use crate::exchange::forget_sent_to;
+use crate::late;
 use crate::session::Session;
 use crate::writer::{Progress, Write};
 
@@ -219,6 +220,7 @@ impl Write for DeleteConnector {
         session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_resync WHERE connector = ?1")?.execute([name])?;
         forget_sent_to(session, name)?;
+        late::forget(session, &self.name)?;
         session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
         session.deletions_changed();
         session.connectors_changed();

@@ -30,6 +30,7 @@ mod error;
 mod exchange;
 mod failpoint;
 mod identity;
+mod late;
 mod objects;
 mod open;
 mod operate;

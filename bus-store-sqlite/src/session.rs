@@ -26,6 +26,8 @@ pub(crate) struct Memo {
     queues_by_number: HashMap<i64, QueueId>,
     /// Whether anything waits; `None` when it is not known.
     waits: Option<bool>,
+    /// Whether any late reference was delivered unresolved; `None` when it is not known.
+    late: Option<bool>,
     /// The connectors that were deleted; `None` when it is not known.
     deleted: Option<HashSet<String>>,
     /// The names of the sites; `None` when they are not known.
@@ -66,6 +68,7 @@ pub(crate) struct Tally {
 pub(crate) struct Effects {
     tallies: BTreeMap<i64, Tally>,
     bells: BTreeSet<QueueId>,
+    rings_late: bool,
 }
 
 impl Memo {
@@ -81,6 +84,7 @@ impl Memo {
         self.queues.clear();
         self.queues_by_number.clear();
         self.waits = None;
+        self.late = None;
         self.deleted = None;
         self.sites = None;
     }
@@ -111,6 +115,7 @@ impl Effects {
             self.tallies.entry(queue).or_default().add(more);
         }
         self.bells.extend(other.bells);
+        self.rings_late |= other.rings_late;
     }
 
     /// Writes the counters, one update for each queue that was touched.
@@ -133,6 +138,11 @@ impl Effects {
     /// The queues whose bells are to be rung once the transaction is committed.
     pub(crate) fn bells(&self) -> impl Iterator<Item = &QueueId> {
         self.bells.iter()
+    }
+
+    /// Whether the bell of late references is to be rung then.
+    pub(crate) fn rings_late(&self) -> bool {
+        self.rings_late
     }
 }
 
@@ -306,6 +316,26 @@ impl<'a> Session<'a> {
     /// To be called by whoever writes or deletes a wait.
     pub(crate) fn waits_changed(&mut self) {
         self.memo.waits = None;
+    }
+
+    /// Whether anything was told without all that it refers to, to whichever connector.
+    pub(crate) fn is_anything_late(&mut self) -> rusqlite::Result<bool> {
+        if let Some(late) = self.memo.late {
+            return Ok(late);
+        }
+        let late = self.prepare("SELECT EXISTS (SELECT 1 FROM bus_late)")?.query_row([], |row| row.get(0))?;
+        self.memo.late = Some(late);
+        Ok(late)
+    }
+
+    /// To be called by whoever writes or deletes a late reference.
+    pub(crate) fn late_changed(&mut self) {
+        self.memo.late = None;
+    }
+
+    /// Rings the bell of late references once the transaction is committed.
+    pub(crate) fn ring_late(&mut self) {
+        self.effects.rings_late = true;
     }
 
     /// Whether this connector was deleted, and not registered again.

@@ -12,6 +12,8 @@ pub(crate) struct Status {
     pub(crate) doorbell: Doorbell,
     /// Of the outbox, which transactions of others write into.
     pub(crate) outbox_bell: watch::Sender<u64>,
+    /// Of late references that are resolved.
+    pub(crate) late_bell: watch::Sender<u64>,
     is_closed: AtomicBool,
     failure: OnceLock<String>,
 }
@@ -41,10 +43,15 @@ impl Status {
     pub(crate) fn ring_all(&self) {
         self.doorbell.ring_all();
         self.ring_outbox();
+        self.ring_late();
     }
 
     pub(crate) fn ring_outbox(&self) {
         self.outbox_bell.send_modify(|rings| *rings += 1);
+    }
+
+    pub(crate) fn ring_late(&self) {
+        self.late_bell.send_modify(|rings| *rings += 1);
     }
 
     /// Why the store has stopped, if it has.

@@ -21,6 +21,7 @@ use crate::code::{Code, End, redelivery_text};
 use crate::error::{Fault, refusal};
 use crate::exchange::write_exchange;
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
+use crate::late;
 use crate::objects::write_object;
 use crate::outbox::{take_out, was_relayed};
 use crate::pages::write_page;
@@ -66,23 +67,13 @@ impl Write for CommitWrite {
             PageWrite::Move { .. } => 1,
             PageWrite::Delete { .. } => 0,
         });
-        // Without data, too, they are something new.
+        // Without data, too, they are something new. What is left to be told belongs to its outcome, which must be written.
         tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).chain(pages).sum()
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit {
-            ownership,
-            objects,
-            bindings,
-            bindings_if_free,
-            unbound,
-            tasks,
-            relayed,
-            pages,
-            resynced,
-            ..
-        } = &self.0;
+        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
+        let Commit { pages, resynced, told_again, .. } = &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
         ownership.is_some()
             || !objects.is_empty()
@@ -92,12 +83,14 @@ impl Write for CommitWrite {
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
             || !relayed.is_empty()
+            || !told_again.is_empty()
             || tasks.iter().any(|task| task.idempotency.is_some() || named_site(task).is_some())
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, exchanged, pages, resynced, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, exchanged, pages, resynced, late, told_again, now, .. } =
+            &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -171,6 +164,13 @@ impl Write for CommitWrite {
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);
         wake_if_met(session, maybe_met)?;
+        for (connector, object) in told_again {
+            late::tell_again(session, connector, object)?;
+        }
+        for late in late {
+            late::remember(session, late)?;
+        }
+        late::resolve(session, bindings.iter().chain(bindings_if_free))?;
         claim_at_once::claim_at_once(session, claim_for, &mut logged, &mut committed)?;
         for one in &logged {
             session.ring(one.queue)?;

@@ -138,6 +138,9 @@ impl Writer {
                 for queue in effects.bells() {
                     self.status.doorbell.ring(queue);
                 }
+                if effects.rings_late() {
+                    self.status.ring_late();
+                }
                 for job in batch.drain(..) {
                     if job.is_done() {
                         job.answer();

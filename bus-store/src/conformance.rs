@@ -44,6 +44,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod intervene;
 pub mod kept;
+pub mod late;
 pub mod objects;
 pub mod opening;
 pub mod operate;
@@ -521,6 +522,16 @@ macro_rules! for_every_law {
             resync::resyncs_go_with_their_connector
             resync::the_latest_of_the_ended_resyncs_are_kept
             resync::resyncs_survive_reopening
+            late::what_was_told_without_something_is_resolved_once_that_is_bound
+            late::what_is_bound_by_then_is_resolved_at_once
+            late::a_binding_that_has_ended_resolves_nothing
+            late::what_is_left_to_be_told_takes_the_place_of_what_was_left
+            late::what_is_resolved_is_told_again_once
+            late::late_references_belong_to_one_connector_and_type
+            late::a_refused_commit_leaves_nothing_to_be_told
+            late::what_is_resolved_is_listed_in_order
+            late::what_is_left_to_be_told_goes_with_its_connector
+            late::what_is_left_to_be_told_survives_reopening
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -552,6 +563,7 @@ mod tests {
             include_str!("conformance/identity.rs"),
             include_str!("conformance/intervene.rs"),
             include_str!("conformance/kept.rs"),
+            include_str!("conformance/late.rs"),
             include_str!("conformance/objects.rs"),
             include_str!("conformance/opening.rs"),
             include_str!("conformance/operate.rs"),

@@ -17,6 +17,7 @@
 //! | [`Outbox`] | what the application logs within transactions of its own |
 //! | [`Resyncs`] | which connectors are told of all objects once more |
 //! | [`Exchange`] | what was exchanged about an object that travels both ways |
+//! | [`Late`] | what connectors were told of without all that it refers to |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -27,6 +28,7 @@ pub mod connectors;
 pub mod error;
 pub mod exchange;
 pub mod identity;
+pub mod late;
 pub mod memory;
 pub mod objects;
 pub mod operate;
@@ -45,6 +47,7 @@ pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, Recor
 pub use error::{StoreError, StoreErrorKind};
 pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity};
+pub use late::{Late, LateReferences};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
 pub use operate::{
@@ -79,6 +82,7 @@ pub trait Store:
     + Exchange
     + Pages
     + Resyncs
+    + Late
     + Send
     + Sync
     + 'static

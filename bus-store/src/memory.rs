@@ -6,6 +6,7 @@
 mod connectors;
 mod exchange;
 mod identity;
+mod late;
 mod objects;
 mod operate;
 mod outbox;
@@ -37,6 +38,7 @@ struct Shared {
     doorbell: Doorbell,
     /// Of an outbox that nothing can be left in.
     outbox_bell: watch::Sender<u64>,
+    late_bell: watch::Sender<u64>,
 }
 
 /// Everything the store knows.
@@ -54,6 +56,7 @@ struct State {
     pages: pages::PageTable,
     bindings: identity::BindingTable,
     exchanged: exchange::ExchangeTable,
+    late: late::LateTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.

@@ -1,13 +1,15 @@
 //! Everything that becomes true together.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, ObjectOperation, SiteName,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::exchange::{ExchangeWrite, Travel};
 use crate::identity::Binding;
+use crate::late::LateReferences;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
 use crate::pages::PageWrite;
@@ -19,7 +21,7 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, what was exchanged, relayed entries. Then
+    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, what was exchanged, relayed entries, late references. Then
     /// whoever waits for one of the written objects or bindings is made ready, and the doorbell of each queue that got
     /// something to do is rung. What is logged for a connector that was deleted is counted, discarded, and kept as history,
     /// within the same commit.
@@ -28,8 +30,9 @@ pub trait TaskLog {
     ///
     /// `Conflict` when an object, or a node of a page, is not as expected, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
-    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; when the relayed entries are not the first of the outbox; or when a
-    /// resync is not where it is said to be.
+    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is
+    /// deleted; when the relayed entries are not the first of the outbox; when a resync is not where it is said to be; or when
+    /// what is told again is not resolved.
     /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -74,6 +77,11 @@ pub struct Commit {
     pub pages: Vec<PageWrite>,
     /// The chunk of a resync that the tasks are.
     pub resynced: Option<Resynced>,
+    /// What is left to be told of objects, whose references are looked up once more after the bindings are made.
+    pub late: Vec<LateReferences>,
+    /// Objects that a connector is told of again, because late references are resolved: each is among those that
+    /// [`Late::resolved`](crate::Late::resolved) answers, and is not afterwards; else the whole commit is refused.
+    pub told_again: Vec<(ConnectorName, ObjectKey)>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
 }

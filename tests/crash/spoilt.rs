@@ -11,8 +11,8 @@ use bus_core::{
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Exchange,
-    Exchanged, ExternalId, Identity, Intervention, NewResync, NodeRecord, ObjectQuery, ObjectRecord, Objects,
-    Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue,
+    Exchanged, ExternalId, Identity, Intervention, Late, NewResync, NodeRecord, ObjectQuery, ObjectRecord,
+    Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue,
     QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store, StoreFuture, Switches, TaskLog,
     Terms, Verdict, Waiting, Wake, Wanted,
 };
@@ -386,6 +386,24 @@ impl Pages for Spoilt {
         limit: usize,
     ) -> StoreFuture<'_, Vec<NodeRecord>> {
         self.inner.list_nodes(site, beneath, after, limit)
+    }
+}
+
+impl Late for Spoilt {
+    fn resolved(
+        &self,
+        after: Option<(ConnectorName, ObjectKey)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(ConnectorName, ObjectKey)>> {
+        self.inner.resolved(after, limit)
+    }
+
+    fn late_bell(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.late_bell()
+    }
+
+    fn ring_late(&self) {
+        self.inner.ring_late();
     }
 }
 

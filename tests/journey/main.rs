@@ -28,6 +28,7 @@ mod in_queue_order;
 mod incoming_objects;
 mod incoming_references;
 mod incoming_sites;
+mod late_references;
 mod logged_while_idle;
 mod long_words;
 mod many_queued;

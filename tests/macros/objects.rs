@@ -147,7 +147,7 @@ fn an_object_before_its_first_save_has_no_id_and_no_guid() {
 
 #[test]
 fn references_are_declared_under_their_names_in_json() {
-    let declared = |field, object_type, role| ReferenceField { field, object_type, role };
+    let declared = |field, object_type, role| ReferenceField { field, object_type, role, is_late: false };
     assert_eq!(
         Category::REFERENCES,
         [
@@ -300,6 +300,37 @@ fn outside_of_the_bus_an_object_is_plain_json() {
     let with_host_ids_only = Category { group: None, see_also: vec![Ref::host(2)], ..full() };
     let json = serde_json::to_value(&with_host_ids_only).unwrap();
     assert_eq!(serde_json::from_value::<Category>(json).unwrap(), with_host_ids_only);
+}
+
+/// Read from wherever it stands, it is not none; there is nothing to send for it; and what it points at is not lost.
+#[test]
+fn an_unresolved_reference_is_neither_none_nor_an_id() {
+    let category = Category { group: None, see_also: vec![Ref::host(2)], ..full() };
+    let plain = Payload::of(&category).unwrap();
+    let mut told = plain.clone();
+    for reference in &mut told.references {
+        let ReferenceTarget::Host(id) = &reference.target else { panic!("{reference:?}") };
+        reference.target = ReferenceTarget::Unresolved(id.clone());
+    }
+    let read: Category = told.clone().read().unwrap();
+    let Label { country, parts, .. } = &read.labels.as_slice()[0];
+    let unresolved = read.lies_beneath.iter().chain(&read.see_also).chain(read.by_language.values());
+    assert_eq!(unresolved.filter(|reference| reference.is_unresolved()).count(), 3);
+    assert!(country.is_unresolved() && parts.as_slice()[0].country.is_unresolved());
+    assert!(read.origin.made_in.as_ref().unwrap().is_unresolved());
+    assert_eq!((read.see_also[0].host_id(), read.see_also[0].external_id()), (Some(&2), None));
+    assert_ne!(read, category);
+    let json = serde_json::to_value(&read).unwrap();
+    assert_eq!((&json["liesBeneath"], &json["seeAlso"]), (&Value::Null, &json!([null])));
+    assert_eq!(Payload::of(&read).unwrap(), plain, "taken apart, it points at what it pointed at");
+    let any = told.into_any(ObjectType::parse("cms.category").unwrap(), ObjectId::Number(7));
+    assert_eq!((&any.fields["liesBeneath"], &any.fields["seeAlso"]), (&Value::Null, &json!([null])));
+    assert_eq!(Payload::of_any(&any).object, plain.object);
+    // An object of the user's data is none.
+    let mut forged = plain;
+    forged.object.insert("liesBeneath".to_owned(), json!({ "$bus:0?": 1 }));
+    forged.references.clear();
+    forged.read::<Category>().unwrap_err();
 }
 
 /// References on ways that serde takes by itself or an author chooses.

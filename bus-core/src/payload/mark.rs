@@ -25,6 +25,9 @@ thread_local! {
 /// What a key begins with; the rest is random.
 pub(super) const KEY_PREFIX: &str = "$bus:";
 
+/// What a key ends with where it marks an unresolved reference.
+const UNRESOLVED: &str = "?";
+
 /// What was marked while an object was written.
 #[derive(Default)]
 pub(super) struct Marked {
@@ -53,6 +56,11 @@ pub(super) fn marking<R>(run: impl FnOnce() -> R) -> (R, Marked) {
 /// What a `Ref` of the object that is being read takes for a reference by this external id, and nothing else does.
 pub(super) fn external(id: String) -> Value {
     Value::Object(key().map(|key| (key, Value::String(id))).into_iter().collect())
+}
+
+/// What a `Ref` of the object that is being read takes for an unresolved reference to this object of the host.
+pub(super) fn unresolved(id: &ObjectId) -> Value {
+    Value::Object(key().map(|key| (key + UNRESOLVED, id.to_json())).into_iter().collect())
 }
 
 /// The key of the object that is being written or read.
@@ -88,6 +96,11 @@ impl<T: BusObject> Serialize for Ref<T> {
         let target = self.to_target();
         let mark = MARKED.with_borrow_mut(|marked| {
             let Some(Marked { key, references }) = marked else { return Err(target) };
+            // Taken apart again, it is a reference like any other: what is known of it depends on who is told.
+            let target = match target {
+                ReferenceTarget::Unresolved(id) => ReferenceTarget::Host(id),
+                known => known,
+            };
             references.push((T::TYPE, target));
             let mut mark = String::with_capacity(key.len() + 4);
             mark.push_str(key);
@@ -98,6 +111,7 @@ impl<T: BusObject> Serialize for Ref<T> {
             Ok(mark) => serializer.serialize_str(&mark),
             Err(ReferenceTarget::Host(id)) => id.serialize(serializer),
             Err(ReferenceTarget::External(id)) => id.serialize(serializer),
+            Err(ReferenceTarget::Unresolved(_)) => serializer.serialize_none(),
         }
     }
 }
@@ -134,9 +148,11 @@ struct RefVisitor<T>(PhantomData<T>);
 
 impl<T: BusObject> RefVisitor<T> {
     fn host<E: de::Error>(id: &ObjectId) -> Result<Ref<T>, E> {
-        T::Id::from_id(id).map(Ref::host).ok_or_else(|| {
-            E::custom(format!("`{id}` is not an id of {}: its ids are of another kind", T::TYPE))
-        })
+        T::Id::from_id(id).map(Ref::host).ok_or_else(|| Self::other_kind(id))
+    }
+
+    fn other_kind<E: de::Error>(id: &ObjectId) -> E {
+        E::custom(format!("`{id}` is not an id of {}: its ids are of another kind", T::TYPE))
     }
 }
 
@@ -161,11 +177,16 @@ impl<'de, T: BusObject> Visitor<'de> for RefVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ref<T>, A::Error> {
-        let key: Option<String> = map.next_key()?;
-        if !key.is_some_and(|key| is_key(&key)) {
-            return Err(de::Error::custom(format!("a reference to {} is an id, not an object", T::TYPE)));
+        let key: String = map.next_key()?.unwrap_or_default();
+        if is_key(&key) {
+            let id: String = map.next_value()?;
+            return Ok(Ref::external(id));
         }
-        let id: String = map.next_value()?;
-        Ok(Ref::external(id))
+        if key.strip_suffix(UNRESOLVED).is_some_and(is_key) {
+            let id: ObjectId = map.next_value()?;
+            let id = T::Id::from_id(&id).ok_or_else(|| Self::other_kind(&id))?;
+            return Ok(Ref::unresolved(id));
+        }
+        Err(de::Error::custom(format!("a reference to {} is an id, not an object", T::TYPE)))
     }
 }

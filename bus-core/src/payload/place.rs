@@ -26,7 +26,7 @@ pub(super) fn push_name(at: &mut String, name: &str) {
 }
 
 /// The name that stands in a place.
-pub(super) fn unescape(part: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(part: &str) -> Cow<'_, str> {
     if part.contains('~') {
         Cow::Owned(part.replace("~1", "/").replace("~0", "~"))
     } else {

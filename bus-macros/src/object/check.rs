@@ -3,7 +3,7 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, Fields, LitInt, LitStr, Type};
+use syn::{Data, Fields, Ident, LitInt, LitStr, Type};
 
 use super::model::{DeclaredReference, Marked, Object};
 use super::parse::{self, Field, Read};
@@ -13,6 +13,9 @@ use crate::serde_names::{field_read, field_written};
 
 const OBJECT_KEYS: &[&str] = &["type", "display", "view", "version", "from", "crate"];
 const FIELD_KEYS: &[&str] =
+    &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children", "reference"];
+/// Those that stand alone.
+const FIELD_FLAGS: &[&str] =
     &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children"];
 
 /// Applies every rule. `None` where something was refused without which there is no object.
@@ -27,6 +30,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
         keys_of_a_field(field, errors);
         a_field_has_one_name_in_json(read, field, errors);
         children_are_marked(field, errors);
+        late_can_be_told(read, field, errors);
     }
     let object_type = it_has_a_type(read, errors);
     let display = it_has_a_display(read, errors);
@@ -266,7 +270,7 @@ fn keys_of_a_field(field: &Field<'_>, errors: &mut Errors) {
     field.object.refuse_repeats(errors);
     let foreign = |word: &str| foreign_to_fields(word, field);
     field.object.refuse_unknown(FIELD_KEYS, foreign, errors);
-    for key in FIELD_KEYS {
+    for key in FIELD_FLAGS {
         field.object.flag(key, errors);
     }
 }
@@ -311,6 +315,43 @@ fn children_are_marked(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
+/// A late reference may be unresolved, which stands as nothing in JSON: only an option has room for that. And it is the
+/// object's, not a view's: whoever is told of the one and whoever is told of the other are told the same.
+fn late_can_be_told(read: &Read<'_>, field: &Field<'_>, errors: &mut Errors) {
+    let Some(entry) = field.object.get("reference") else { return };
+    let (name, ty) = (field.name, field.ty);
+    let remedy = "takes one word: write `reference = late`, or take it away: a field of type `Ref<T>` is a reference already";
+    let Some(word) = entry.equals::<Ident>(remedy, errors) else { return };
+    if word != "late" {
+        let attribute = &field.object.attribute;
+        errors.refuse(
+            &word,
+            format!("`reference = {word}` in {attribute} means nothing: write `reference = late`"),
+        );
+    } else if parse::optional_reference(ty).is_none() {
+        errors.refuse(
+            ty,
+            format!(
+                "`{name}` is late, so that it may be sent without what it refers to, but there is no room for nothing in \
+                 it: make it `Option<Ref<T>>`"
+            ),
+        );
+    } else if field.serde.flatten.is_some() || field.serde.not_written {
+        errors.refuse(
+            &word,
+            format!("`{name}` is late, but serde does not write it as a field of its own: take `reference = late` away"),
+        );
+    } else if read.object.get("view").is_some() {
+        errors.refuse(
+            &word,
+            format!(
+                "`{name}` is late in a view, which says nothing of how objects are delivered: write it in the struct that \
+                 declares the type as a whole"
+            ),
+        );
+    }
+}
+
 fn references<'i>(read: &Read<'i>) -> Vec<DeclaredReference<'i>> {
     let mut references = Vec::new();
     for field in &read.fields {
@@ -330,6 +371,7 @@ fn references<'i>(read: &Read<'i>) -> Vec<DeclaredReference<'i>> {
             } else {
                 "Plain"
             },
+            is_late: field.object.get("reference").is_some(),
         });
     }
     references
@@ -359,12 +401,7 @@ fn foreign_to_objects(word: &str) -> Option<String> {
 fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
     let attribute = &field.object.attribute;
     match word {
-        "reference" => Some(format!(
-            "{attribute} has no key `reference`: a field of type `Ref<T>` is a reference already, take it away"
-        )),
-        "late" => Some(format!(
-            "{attribute} has no key `late`, since a delivery waits for its references: take it away"
-        )),
+        "late" => Some(format!("{attribute} has no key `late`: write `#[object(reference = late)]`")),
         "rule" => Some(format!("{attribute} has no key `rule`: write `#[object(children)]` alone")),
         "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
         "display" => Some(format!(

@@ -38,12 +38,13 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
     let (id_name, id_type) = (id.name, id.ty);
     let references = object.references.iter().map(|reference| {
         let (field, target) = (&reference.field, reference.target);
-        let role = format_ident!("{}", reference.role);
+        let (role, is_late) = (format_ident!("{}", reference.role), reference.is_late);
         quote! {
             #core::reference::ReferenceField {
                 field: #field,
                 object_type: <#target as #core::BusObject>::TYPE,
                 role: #core::reference::ReferenceRole::#role,
+                is_late: #is_late,
             }
         }
     });

@@ -40,4 +40,6 @@ pub(super) struct DeclaredReference<'i> {
     pub(super) target: &'i Type,
     /// The variant of `ReferenceRole`.
     pub(super) role: &'static str,
+    /// Whether a delivery goes without it where it has to.
+    pub(super) is_late: bool,
 }

@@ -88,6 +88,12 @@ pub(super) fn single_reference(ty: &Type) -> Option<&Type> {
     if word == "Ref" {
         return Some(argument);
     }
+    optional_reference(ty)
+}
+
+/// The `T` of `Option<Ref<T>>`.
+pub(super) fn optional_reference(ty: &Type) -> Option<&Type> {
+    let (word, argument) = generic(ty)?;
     let (inner, target) = generic(argument)?;
     (word == "Option" && inner == "Ref").then_some(target)
 }

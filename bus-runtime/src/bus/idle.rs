@@ -18,8 +18,8 @@ struct Watched {
 
 impl Bus {
     /// Returns once there is nothing that could be done now: what the application has logged in transactions of its own
-    /// is in the queues, resyncs are as far as they can be, and every queue that may be worked on has nothing ready. What
-    /// waits for a time, a reference, a person or the external system does not count.
+    /// is in the queues, so is what follows a late reference, resyncs are as far as they can be, and every queue that may be
+    /// worked on has nothing ready. What waits for a time, a reference, a person or the external system does not count.
     pub async fn until_idle(&self) {
         loop {
             let mut watched = self.watched().await;
@@ -36,6 +36,7 @@ impl Bus {
             // that takes nothing more leaves nothing to wait for.
             let _not_relayed = self.relay_all().await;
             let _not_resynced = self.resync_all().await;
+            let _not_told_again = self.follow_up_all().await;
             // One that was idle when it was looked at may have been woken by one that was looked at later: a second
             // look at the same activities tells.
             let still_idle = watched.iter().all(|watched| {

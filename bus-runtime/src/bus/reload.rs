@@ -24,6 +24,8 @@ impl Bus {
             *taken_over = Some(revision);
         }
         self.shared.resync_soon.notify_one();
+        // Whom something could not be told before, perhaps.
+        self.shared.store.ring_late();
         Ok(())
     }
 

@@ -91,8 +91,8 @@ pub(crate) fn has_external_reference(payload: &Payload) -> Option<&str> {
 
 fn host_id(target: Option<&ReferenceTarget>) -> Option<ObjectId> {
     match target {
-        Some(ReferenceTarget::Host(id)) => Some(id.clone()),
-        _ => None,
+        Some(ReferenceTarget::Host(id) | ReferenceTarget::Unresolved(id)) => Some(id.clone()),
+        Some(ReferenceTarget::External(_)) | None => None,
     }
 }
 
@@ -214,7 +214,7 @@ impl HostChange {
     }
 
     /// An object as it is, for somebody who is told of it once more.
-    pub(crate) fn told_again(stored: &Stored, operation: ObjectOperation) -> Self {
+    pub(crate) fn again(stored: &Stored, operation: ObjectOperation) -> Self {
         let summary = stored.summary(operation, None);
         Self {
             before: None,

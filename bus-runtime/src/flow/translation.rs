@@ -17,7 +17,7 @@ use bus_core::{
     ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
     ObjectType, ReferenceTarget, ReferencedObject, SiteName,
 };
-use bus_store::{Awaited, Binding, Claimed, FoundBy, ObjectQuery, StoreError};
+use bus_store::{Awaited, Binding, Claimed, FoundBy, LateReferences, ObjectQuery, StoreError};
 
 use super::call::{self, CallEnd};
 use super::subscription::matches_pattern;
@@ -61,6 +61,15 @@ impl From<StoreError> for Untranslated {
     }
 }
 
+/// What came of asking for an external id.
+enum Answer {
+    Known(String),
+    /// Not yet.
+    Unknown,
+    /// It can never be known: why.
+    Never(String),
+}
+
 /// Who is asked: a connected connector.
 pub(crate) struct Translator<'a> {
     shared: &'a Shared,
@@ -69,6 +78,8 @@ pub(crate) struct Translator<'a> {
     instance: &'a Arc<Instance>,
     /// What the connector answered: new bindings, to be kept with the settlement.
     pub(crate) learned: Vec<Binding>,
+    /// What an object goes without, if its type says that it may.
+    pub(crate) late: Option<LateReferences>,
     /// What was found for incoming references, whether or not a binding is to be made of it.
     found: HashMap<(ObjectType, String), ObjectId>,
 }
@@ -79,7 +90,7 @@ pub(crate) fn referenced(payload: &Payload) -> impl Iterator<Item = ObjectKey> {
         ReferenceTarget::Host(id) => {
             Some(ObjectKey { object_type: reference.object_type.clone(), id: id.clone() })
         }
-        ReferenceTarget::External(_) => None,
+        ReferenceTarget::External(_) | ReferenceTarget::Unresolved(_) => None,
     })
 }
 
@@ -90,7 +101,7 @@ impl<'a> Translator<'a> {
         linked: &'static ConnectorDescriptor,
         instance: &'a Arc<Instance>,
     ) -> Self {
-        Self { shared, enlisted, linked, instance, learned: Vec::new(), found: HashMap::new() }
+        Self { shared, enlisted, linked, instance, learned: Vec::new(), late: None, found: HashMap::new() }
     }
 
     fn connector(&self) -> &ConnectorName {
@@ -110,7 +121,15 @@ impl<'a> Translator<'a> {
             return Ok(Translated(payload));
         }
         let mut missing = Missing::default();
-        let mut asked: HashMap<ObjectKey, Option<String>> = HashMap::new();
+        let mut unresolved = Vec::new();
+        let mut asked: HashMap<ObjectKey, Answer> = HashMap::new();
+        let declared = self.shared.registry.object_type(own.object_type.as_str());
+        let declared = declared.map_or(&[] as &[_], |object| object.references);
+        // What is being deleted need not have its references in order, and is never told again.
+        let is_late = |at: &str| {
+            operation != ObjectOperation::Delete
+                && declared.iter().any(|reference| reference.is_late && reference.is_at(at))
+        };
         for reference in &mut payload.references {
             let ReferenceTarget::Host(id) = &reference.target else { continue };
             let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
@@ -120,22 +139,31 @@ impl<'a> Translator<'a> {
             }
             // A reference to itself is never waited for: what it waits for would stand behind it.
             if key == *own {
+                if is_late(&reference.at) {
+                    reference.target = ReferenceTarget::Unresolved(key.id.clone());
+                    unresolved.push(key);
+                }
                 continue;
             }
             if !asked.contains_key(&key) {
                 let record = reference.record.clone().unwrap_or_default();
-                let answer =
-                    self.ask_external_id(ReferencedObject { key: key.clone(), record }, operation).await?;
-                if let Some(external_id) = &answer {
+                let answer = self.ask_external_id(ReferencedObject { key: key.clone(), record }).await?;
+                if let Answer::Known(external_id) = &answer {
                     known.bind(key.clone(), external_id.clone());
                 }
                 asked.insert(key.clone(), answer);
             }
-            match asked.get(&key).cloned().flatten() {
-                Some(external_id) => reference.target = ReferenceTarget::External(external_id),
-                // What is being deleted need not have its references in order.
-                None if operation == ObjectOperation::Delete => {}
-                None => missing.add(
+            match asked.get(&key) {
+                Some(Answer::Known(external_id)) => {
+                    reference.target = ReferenceTarget::External(external_id.clone());
+                }
+                _ if operation == ObjectOperation::Delete => {}
+                _ if is_late(&reference.at) => {
+                    reference.target = ReferenceTarget::Unresolved(key.id.clone());
+                    unresolved.push(key);
+                }
+                Some(Answer::Never(reason)) => return Err(Untranslated::Unanswerable(reason.clone())),
+                Some(Answer::Unknown) | None => missing.add(
                     format!(
                         "{key} ({}), which connector {} does not know yet",
                         reference.at,
@@ -149,14 +177,14 @@ impl<'a> Translator<'a> {
                 ),
             }
         }
+        if declared.iter().any(|reference| reference.is_late) {
+            let connector = self.connector().clone();
+            self.late = Some(LateReferences { connector, object: own.clone(), unresolved });
+        }
         missing.or(Translated(payload))
     }
 
-    async fn ask_external_id(
-        &mut self,
-        object: ReferencedObject,
-        operation: ObjectOperation,
-    ) -> Result<Option<String>, Untranslated> {
+    async fn ask_external_id(&mut self, object: ReferencedObject) -> Result<Answer, Untranslated> {
         let instance = Arc::clone(self.instance);
         let cx = self.shared.cx(self.connector());
         let key = object.key.clone();
@@ -176,14 +204,14 @@ impl<'a> Translator<'a> {
                     object: key,
                     external_id: external_id.clone(),
                 });
-                Ok(Some(external_id))
+                Ok(Answer::Known(external_id))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => Ok(Answer::Unknown),
             Err(failure) if failure.kind() == FailureKind::NotAnswered => {
-                if operation == ObjectOperation::Delete || self.could_learn_of(&key.object_type) {
-                    return Ok(None);
+                if self.could_learn_of(&key.object_type) {
+                    return Ok(Answer::Unknown);
                 }
-                Err(Untranslated::Unanswerable(format!(
+                Ok(Answer::Never(format!(
                     "it refers to {key}, whose external id connector {0} can never learn: it neither subscribes to {1} \
                      nor accepts it, and has no `external_object_id`; add one of these",
                     self.connector(),

@@ -10,10 +10,11 @@ use super::Operator;
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::again;
 use crate::flow::assignment::is_still_so;
 use crate::flow::change::Stored;
 use crate::flow::keys::{external_id_of_key, incoming_key, object_of_key, outgoing_key};
-use crate::flow::task_log::{is_unordered, task, written};
+use crate::flow::task_log::is_unordered;
 use crate::registry::Enlisted;
 use crate::sites;
 
@@ -132,11 +133,10 @@ impl Bus {
             if operation.is_of_site() {
                 change.site.clone_from(&ended.site);
             }
-            let data = written(shared, &change, live.payload, ended.data_type).await?;
-            // Whoever changes it at the same time comes before this, or after, never between.
-            let expected = Expected::Version(live.record.version);
-            commit.objects.push(ObjectWrite::Check { key: live.record.key, expected });
-            task(shared, &change, data, own, deliveries)
+            let (write, task) =
+                again::as_it_is(shared, live, &change, ended.data_type, own, deliveries).await?;
+            commit.objects.push(write);
+            task
         } else if ended.operation == ObjectOperation::Delete {
             commit.objects.push(ObjectWrite::Delete { key: key.clone(), expected: Expected::Absent });
             let key = outgoing_key(&key, own);

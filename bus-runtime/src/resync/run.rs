@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use bus_core::{Direction, ErrorPolicy, ObjectOperation};
 use bus_store::{
-    Commit, Expected, ExternalId, NewDelivery, ObjectRecord, ObjectWrite, QueueId, ResyncRecord, ResyncState,
-    Resynced, StoreErrorKind,
+    Commit, ExternalId, NewDelivery, ObjectRecord, QueueId, ResyncRecord, ResyncState, Resynced,
+    StoreErrorKind,
 };
 
 use super::types_of;
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::again;
 use crate::flow::change::{HostChange, Stored};
-use crate::flow::task_log::{is_unordered, subscribers, task, written};
+use crate::flow::task_log::{is_unordered, subscribers};
 use crate::registry::{Enlisted, Roster};
 
 /// How many objects a chunk has.
@@ -186,10 +187,9 @@ impl Bus {
     ) -> Result<bool> {
         let shared = &self.shared;
         let stored = read(shared, record)?;
-        let change = HostChange::told_again(&stored, operation);
+        let change = HostChange::again(&stored, operation);
         let told = subscribers(roster, &change);
         let Some(told) = told.get(&enlisted.record.name) else { return Ok(false) };
-        let data = written(shared, &change.summary, change.payload, told.data_type).await?;
         let delivery = NewDelivery {
             connector: enlisted.record.name.clone(),
             data_type: told.data_type,
@@ -197,10 +197,10 @@ impl Bus {
             idempotency_key: shared.new_uuid(),
         };
         let own = is_unordered(enlisted).then(|| shared.new_uuid());
-        commit.tasks.push(task(shared, &change.summary, data, own, vec![delivery]));
-        // Whoever changes it at the same time comes before this, or after, never between.
-        let expected = Expected::Version(stored.record.version);
-        commit.objects.push(ObjectWrite::Check { key: stored.record.key, expected });
+        let (write, task) =
+            again::as_it_is(shared, stored, &change.summary, told.data_type, own, vec![delivery]).await?;
+        commit.objects.push(write);
+        commit.tasks.push(task);
         Ok(true)
     }
 }

@@ -10,6 +10,7 @@ use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::identity::Binding;
+use crate::late::Late;
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
 use crate::{ObjectWrite, PageWrite, StoreError, StoreErrorKind, StoreFuture};
@@ -18,8 +19,11 @@ impl TaskLog for MemoryStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
         Box::pin(async move {
             let (committed, rings) = self.with("commit", move |state| state.commit(commit)).await?;
-            for queue in &rings {
+            for queue in &rings.queues {
                 self.0.doorbell.ring(queue);
+            }
+            if rings.late {
+                self.ring_late();
             }
             Ok(committed)
         })
@@ -29,16 +33,17 @@ impl TaskLog for MemoryStore {
 /// The idempotency keys that each connector was given, with the digest and the task that came first.
 pub(super) type KnownKeys = BTreeMap<(ConnectorName, String), (Vec<u8>, TaskId)>;
 
+/// What is to be rung.
+#[derive(Debug, Default)]
+struct Rings {
+    queues: BTreeSet<QueueId>,
+    late: bool,
+}
+
 impl State {
     /// Answers what became of it, and whose doorbells are to be rung.
-    fn commit(&mut self, commit: Commit) -> Result<(Committed, BTreeSet<QueueId>), StoreError> {
-        commit.check()?;
-        outbox::refuse_relayed(&commit)?;
-        self.check_idempotency(&commit.tasks)?;
-        self.check_settlements(&commit)?;
-        self.check_bindings(&commit)?;
-        self.check_sites(&commit)?;
-        self.check_resynced(commit.resynced.as_ref())?;
+    fn commit(&mut self, commit: Commit) -> Result<(Committed, Rings), StoreError> {
+        self.check(&commit)?;
         // From here on nothing but the objects and the pages can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
@@ -56,7 +61,7 @@ impl State {
         };
 
         let mut committed = Committed::default();
-        let mut rings = BTreeSet::new();
+        let mut rings = Rings::default();
         let mut maybe_met: BTreeSet<Waiter> = BTreeSet::new();
         let mut keys = Vec::new();
         for Settlement { delivery, outcome } in commit.settlements {
@@ -106,24 +111,50 @@ impl State {
         for key in &objects {
             maybe_met.extend(self.waiters_for_object(key));
         }
+        self.late.tell_again(&commit.told_again);
+        for late in commit.late {
+            let bindings = &self.bindings;
+            let known = |connector: &_, object: &_| bindings.external_id(connector, object);
+            let is_bound = |connector: &_, object: &_| {
+                known(connector, object).is_some_and(|known| known.ended.is_none())
+            };
+            rings.late |= self.late.remember(late, is_bound);
+        }
+        for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
+            rings.late |= self.late.resolve(binding);
+        }
         for waiter in maybe_met {
             if self.wake_if_met(&waiter) {
-                rings.insert(waiter.0);
+                rings.queues.insert(waiter.0);
             }
         }
         committed.claimed = self.claim_new(commit.claim_for, &logged);
         let claimed: BTreeSet<DeliveryId> =
             committed.claimed.iter().map(|(_, claimed)| claimed.delivery).collect();
         // Whoever was handed the only new delivery of its queue needs no bell.
-        rings.extend(logged.into_iter().filter(|(_, id)| !claimed.contains(id)).map(|(queue, _)| queue));
+        rings
+            .queues
+            .extend(logged.into_iter().filter(|(_, id)| !claimed.contains(id)).map(|(queue, _)| queue));
         if let Some(ownership) = commit.ownership {
             let queue = self.queues.get(&ownership.queue);
             let is_ready = |key: &String| queue.is_some_and(|queue| queue.is_ready(key, commit.now));
             if keys.iter().any(is_ready) {
-                rings.insert(ownership.queue);
+                rings.queues.insert(ownership.queue);
             }
         }
         Ok((committed, rings))
+    }
+
+    /// Whether nothing contradicts it but its objects and its pages, which are looked at while they are written.
+    fn check(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        commit.check()?;
+        outbox::refuse_relayed(commit)?;
+        self.check_idempotency(&commit.tasks)?;
+        self.check_settlements(commit)?;
+        self.check_bindings(commit)?;
+        self.check_sites(commit)?;
+        self.check_resynced(commit.resynced.as_ref())?;
+        self.late.check_resolved(&commit.told_again)
     }
 
     /// Whether all of the settlements are of deliveries that their owner still has, one after the other.

@@ -3,6 +3,7 @@
 
 mod asked;
 mod exchange;
+mod late;
 mod outbox;
 mod pages;
 mod resync;
@@ -158,6 +159,7 @@ impl Broken {
         self.spoil_exchange(commit);
         self.spoil_pages(commit).await;
         self.spoil_resync(commit).await;
+        self.spoil_late(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

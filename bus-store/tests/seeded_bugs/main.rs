@@ -171,6 +171,14 @@ enum Bug {
     ResyncsFromAnyPlace,
     /// What a connector that is deleted was to be told stays.
     KeepsResyncsOfTheDeleted,
+    /// Whatever was told without something is told so for good.
+    ForgetsWhatIsLeftToBeTold,
+    /// What was told is to be told still.
+    KeepsWhatWasLeftToBeTold,
+    /// What is bound by the time something is told without it is not noticed.
+    LooksForTheLateBeforehand,
+    /// What is told again is told again by whoever says so.
+    TellsAgainTwice,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -289,6 +297,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::LogsAChunkWithoutItsPlace, "a_chunk_and_its_place_become_true_together"),
     (Bug::ResyncsFromAnyPlace, "a_chunk_from_another_place_is_refused_whole"),
     (Bug::KeepsResyncsOfTheDeleted, "resyncs_go_with_their_connector"),
+    (Bug::ForgetsWhatIsLeftToBeTold, "what_was_told_without_something_is_resolved_once_that_is_bound"),
+    (Bug::KeepsWhatWasLeftToBeTold, "what_is_left_to_be_told_takes_the_place_of_what_was_left"),
+    (Bug::TellsAgainTwice, "what_is_resolved_is_told_again_once"),
+    (Bug::LooksForTheLateBeforehand, "what_is_bound_by_then_is_resolved_at_once"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

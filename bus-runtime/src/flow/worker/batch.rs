@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use bus_core::{DeliveryId, Failure, ObjectKey, Timestamp};
-use bus_store::{Binding, Claimed, Commit, ExchangeWrite, Outcome, Ownership, Said, Settlement};
+use bus_store::{
+    Binding, Claimed, Commit, ExchangeWrite, LateReferences, Outcome, Ownership, Said, Settlement,
+};
 use tokio::sync::oneshot;
 
 use crate::flow::settlement::{Rules, holds, holds_queue};
@@ -35,6 +37,8 @@ pub(super) enum Effect {
     /// Something was exchanged about an object. That both sides have the same is undone if the flush fails; that it may have
     /// arrived is not.
     Exchanged(ExchangeWrite),
+    /// What is left to be told of the object. Undone if the flush fails.
+    Late(LateReferences),
 }
 
 /// What is held by outcomes that failed after all.
@@ -67,7 +71,7 @@ impl Batch {
         let kept = effects.into_iter().filter(|effect| match effect {
             Effect::Bound(_) => true,
             Effect::Exchanged(write) => matches!(write.said, Said::Sent(_)),
-            Effect::Unbound(_) => false,
+            Effect::Unbound(_) | Effect::Late(_) => false,
         });
         self.kept.extend(kept);
         if !self.kept.is_empty() {
@@ -127,6 +131,7 @@ impl Batch {
                     undone.insert(unbound.object.clone());
                     false
                 }
+                Effect::Late(_) => false,
             });
             let id = entry.claimed.delivery;
             let is_put_back = |holder: DeliveryId| holder < id;
@@ -168,6 +173,7 @@ impl Batch {
                     commit.bindings.retain(|binding| binding.object != unbound.object);
                     commit.unbound.push(unbound);
                 }
+                Effect::Late(late) => commit.late.push(late),
             }
         }
         (commit, answers)
@@ -267,5 +273,25 @@ mod tests {
         let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
         assert_eq!(commit.bindings[0].external_id, "x");
         assert!(commit.unbound.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_to_be_told_counts_once_the_flush_has_succeeded() {
+        let settled = || {
+            let late = LateReferences {
+                connector: "crm".parse().unwrap(),
+                object: object(1),
+                unresolved: vec![object(2)],
+            };
+            let mut batch = Batch::default();
+            settle(&mut batch, &claimed(1, "a"), Outcome::Completed, vec![Effect::Late(late)]);
+            batch
+        };
+        let (commit, _) = settled().into_commit(&ownership(), Timestamp::EPOCH);
+        assert_eq!(commit.late[0].unresolved, [object(2)]);
+        let mut undone = settled();
+        fail(&mut undone);
+        let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
+        assert!(commit.late.is_empty());
     }
 }

@@ -114,6 +114,7 @@ impl Worker {
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         effects.extend(translator.learned.into_iter().map(Effect::Bound));
+        let late = translator.late;
         let change = match translated {
             Ok(change) => change,
             Err(Untranslated::Missing { awaited, reason }) => {
@@ -156,6 +157,7 @@ impl Worker {
                         Effect::Unbound(Binding { connector: connector.clone(), object, external_id })
                     }));
                 }
+                effects.extend(late.map(Effect::Late));
                 (Outcome::Completed, None)
             }
             CallEnd::Answered(Err(failure)) => self.failed(claimed, failure),

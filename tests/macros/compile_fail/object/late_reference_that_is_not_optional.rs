@@ -9,7 +9,7 @@ struct User {
     #[object(id)]
     id: i64,
     #[object(reference = late)]
-    manager: Option<Ref<User>>,
+    manager: Ref<User>,
 }
 
 fn is_an_object<T: BusObject>() {}

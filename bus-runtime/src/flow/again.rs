@@ -1,0 +1,25 @@
+//! An object told once more, although nothing about it has changed: as it is now.
+
+use bus_core::{ChangeSummary, DataType};
+use bus_store::{Expected, NewDelivery, NewTask, ObjectWrite};
+
+use super::change::Stored;
+use super::task_log::{task, written};
+use crate::error::BusError;
+use crate::shared::Shared;
+
+/// The task, and the write that goes into its commit: the object as it is, so that whoever changes it at the same time
+/// comes before this, or after, never between. With `own`, its order is kept for nothing else.
+pub(crate) async fn as_it_is(
+    shared: &Shared,
+    live: Stored,
+    change: &ChangeSummary,
+    data_type: DataType,
+    own: Option<uuid::Uuid>,
+    deliveries: Vec<NewDelivery>,
+) -> Result<(ObjectWrite, NewTask), BusError> {
+    let Stored { record, payload } = live;
+    let data = written(shared, change, payload, data_type).await?;
+    let expected = Expected::Version(record.version);
+    Ok((ObjectWrite::Check { key: record.key, expected }, task(shared, change, data, own, deliveries)))
+}
