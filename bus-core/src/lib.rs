@@ -11,6 +11,7 @@
 //! | *subscription* | what a connector asks to be told ([`Subscription`]) |
 //! | *task* | a change (outgoing) or an external object (incoming) written down ([`ExternalTask`]) |
 //! | *delivery* | one task for one connector: the real queue entry ([`DeliveryId`], [`DeliveryState`]) |
+//! | *poll* | asking an external system that does not call ([`Connector::poll`], [`Poll`]) |
 //! | *attempt* | one try at a delivery |
 //! | *key* | what order is kept for: registered connector, direction, object type, immutable id |
 //! | *connector* | a struct that knows one external system ([`Connector`], [`Outgoing`], [`Incoming`], [`blocking`]) |
@@ -42,6 +43,7 @@ pub mod operation;
 #[doc(hidden)]
 pub mod parts;
 pub mod payload;
+pub mod poll;
 pub mod reference;
 mod register;
 pub mod settings;
@@ -68,6 +70,7 @@ pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
 pub use operation::{DataType, Direction, ErrorPolicy, ObjectOperation};
+pub use poll::Poll;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};
 pub use site::Site;

@@ -216,6 +216,7 @@ impl Write for DeleteConnector {
         let known = session.prepare("DELETE FROM bus_connector WHERE name = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_subscription WHERE connector = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
+        session.prepare("DELETE FROM bus_cursor WHERE connector = ?1")?.execute([name])?;
         session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
         session.deletions_changed();
         session.connectors_changed();

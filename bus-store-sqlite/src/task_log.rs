@@ -18,6 +18,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::SqliteStore;
 use crate::code::{Code, End, redelivery_text};
+use crate::cursors::move_cursor;
 use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
@@ -48,7 +49,7 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, relayed, .. } = &self.0;
+        let Commit { tasks, objects, relayed, cursor, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
@@ -59,12 +60,14 @@ impl Write for CommitWrite {
             EntryEnd::Parked { .. } => &[],
         });
         // Without data, too, they are something new.
-        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).sum()
+        let cursor = cursor.iter().map(|moved| moved.cursor.len());
+        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).chain(cursor).sum()
     }
 
     fn can_be_refused(&self) -> bool {
         let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
-        // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
+        // New tasks alone contradict nothing, unless their senders have a name for them, or name a site. A cursor moves
+        // for an owner only.
         ownership.is_some()
             || !objects.is_empty()
             || !bindings.is_empty()
@@ -76,7 +79,7 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, now, cursor, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -97,10 +100,13 @@ impl Write for CommitWrite {
             unbind_exactly(session, binding)?;
         }
         for binding in bindings_if_free {
-            bind_if_free(session, binding)?;
+            bind_if_free(session, binding, *now)?;
         }
         for binding in bindings {
-            bind(session, binding)?;
+            bind(session, binding, *now)?;
+        }
+        if let Some(moved) = cursor {
+            move_cursor(session, moved, *now)?;
         }
         let mut logged = Vec::new();
         for task in tasks {

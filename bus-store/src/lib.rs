@@ -14,6 +14,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Cursors`] | how far a connector that asks its external system has come |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -21,6 +22,7 @@ pub mod capability;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod connectors;
+pub mod cursors;
 pub mod error;
 pub mod identity;
 pub mod memory;
@@ -36,8 +38,9 @@ use bus_core::BoxFuture;
 
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
+pub use cursors::{Cursor, CursorMove, Cursors};
 pub use error::{StoreError, StoreErrorKind};
-pub use identity::{Binding, ExternalId, Identity};
+pub use identity::{Binding, ExternalId, Identity, Missing};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
 pub use operate::{
@@ -58,7 +61,7 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
+    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Cursors + Send + Sync + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

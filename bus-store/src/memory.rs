@@ -4,6 +4,7 @@
 //! checks everything that can fail before it changes anything that it cannot put back.
 
 mod connectors;
+mod cursors;
 mod identity;
 mod objects;
 mod operate;
@@ -20,6 +21,7 @@ use bus_core::{BoxFuture, ConnectorName, DeliveryId, Site, SiteName};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
+use crate::cursors::Cursor;
 use crate::queue::QueueId;
 use crate::wake::Doorbell;
 use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};
@@ -56,6 +58,7 @@ struct State {
     subscriptions: BTreeMap<ConnectorName, serde_json::Value>,
     circuits: BTreeMap<ConnectorName, Circuit>,
     switches: Option<Switches>,
+    cursors: BTreeMap<ConnectorName, Cursor>,
     /// How often any of the above was set.
     revision: u64,
 }

@@ -6,6 +6,7 @@ use bus_core::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::cursors::CursorMove;
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
@@ -16,7 +17,7 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
+    /// In this order: settlements, objects, ended bindings, bindings, the cursor, tasks, relayed entries. Then whoever waits for one of
     /// the written objects or bindings is made ready, and the doorbell of each queue that got something to do is rung. What
     /// is logged for a connector that was deleted is counted, discarded, and kept as history, within the same commit.
     ///
@@ -24,7 +25,8 @@ pub trait TaskLog {
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
-    /// would both belong to a site and be assigned to one; or when the relayed entries are not the first of the outbox.
+    /// would both belong to a site and be assigned to one; when the relayed entries are not the first of the outbox; or
+    /// when the cursor is of another version.
     /// `NotFound` when the site of an object, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -65,6 +67,8 @@ pub struct Commit {
     pub claim_for: Vec<Ownership>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
+    /// How far a connector has come that asks its external system: that of `ownership`, an incoming queue.
+    pub cursor: Option<CursorMove>,
 }
 
 /// What became of a commit.
@@ -161,6 +165,9 @@ impl Commit {
         let refuse = |message: String| Err(StoreError::new(StoreErrorKind::Unsupported, "commit", message));
         if self.ownership.is_none() && !self.settlements.is_empty() {
             return refuse("settlements without an owner; claim the queue and pass its ownership".to_owned());
+        }
+        if let Some(cursor) = &self.cursor {
+            cursor.check(self)?;
         }
         let relayed = self.relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),

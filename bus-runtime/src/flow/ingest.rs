@@ -4,6 +4,7 @@ mod idempotency;
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
+use bus_core::task::GONE;
 use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
 use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
 
@@ -16,8 +17,39 @@ use crate::registry::Enlisted;
 use crate::shared::Shared;
 use crate::sites;
 
+const JSON: &str = "application/json";
+
 /// Logs an external object; it is durable when this returns.
 pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
+    let given = task.idempotency_key.clone();
+    let task = checked(shared, task)?;
+    let (connector, what, site) = (task.origin.clone(), task.title.clone(), task.site.clone());
+    let mut commit = Commit::at(task.logged_at);
+    commit.tasks.push(task);
+    let committed = match shared.store.commit(commit).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            return Err(match (error.kind(), &given, &connector, &site) {
+                (StoreErrorKind::KeyReused, Some(given), Some(connector), _) => {
+                    idempotency::reused(connector, given)
+                }
+                (StoreErrorKind::NotFound, _, _, Some(site)) => {
+                    sites::unknown(shared, &format!("log {what}"), site).await
+                }
+                _ => BusError::store(&format!("log {what}"), error),
+            });
+        }
+    };
+    committed.tasks.first().copied().ok_or_else(|| {
+        BusError::new(
+            BusErrorKind::Store,
+            format!("the store accepted {what} without giving it an id; report this"),
+        )
+    })
+}
+
+/// An external object as the task that it becomes, or why it is none.
+pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<NewTask, BusError> {
     let switches = *shared.switches.borrow();
     if !(switches.bus && switches.log_incoming) {
         return Err(BusError::new(
@@ -44,11 +76,14 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let route = route_of(enlisted, &task.kind)?;
     let what = format!("the {} for connector {name}", task.kind);
     let site = site_of(task.site.as_deref(), task.operation, &what)?;
+    if task.content_type == GONE {
+        check_gone(&task, route, &what)?;
+    }
     let body = task.body.map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{what} cannot be written as JSON: {error}"))
     })?;
     check_size(shared, &what, body.len())?;
-    if task.content_type == "application/json" {
+    if task.content_type == JSON {
         check_json(&body)
             .map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
     }
@@ -77,8 +112,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let named = key.as_deref().unwrap_or("without a key");
     // One without a key, or of a connector that keeps no order, keeps nobody waiting.
     let own = (key.is_none() || is_unordered(enlisted)).then_some(delivery.idempotency_key);
-    let mut commit = Commit::at(now);
-    commit.tasks.push(NewTask {
+    Ok(NewTask {
         direction: Direction::Incoming,
         title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
@@ -92,26 +126,30 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         redelivers: None,
         idempotency,
         deliveries: vec![delivery],
-    });
-    let committed = shared.store.commit(commit).await;
-    let committed = match committed {
-        Ok(committed) => committed,
-        Err(error) => {
-            return Err(match (error.kind(), &task.idempotency_key, &site) {
-                (StoreErrorKind::KeyReused, Some(given), _) => idempotency::reused(&name, given),
-                (StoreErrorKind::NotFound, _, Some(site)) => {
-                    sites::unknown(shared, &format!("log {what}"), site).await
-                }
-                _ => BusError::store(&format!("log {what}"), error),
-            });
-        }
-    };
-    committed.tasks.first().copied().ok_or_else(|| {
-        BusError::new(
-            BusErrorKind::Store,
-            format!("the store accepted {what} without giving it an id; report this"),
-        )
     })
+}
+
+/// What is said to be JSON and is none, as the bytes that it is: to be kept, and parked when its turn comes.
+pub(crate) fn kept_as_bytes(mut task: ExternalTask) -> ExternalTask {
+    let is_json = task.content_type == JSON;
+    if is_json && task.body.as_deref().is_ok_and(|body| check_json(body).is_err()) {
+        task.content_type = "application/octet-stream".to_owned();
+    }
+    task
+}
+
+/// What is gone needs a key by which it is found, and a type that it is found in.
+fn check_gone(task: &ExternalTask, route: &IncomingRoute, what: &str) -> Result<(), BusError> {
+    let fault = if task.operation != ObjectOperation::Delete {
+        "is said to be gone, and not to be deleted; make it with `ExternalTask::gone`"
+    } else if task.key.is_none() {
+        "is said to be gone, without a key; say which it is"
+    } else if route.object_type.is_none() {
+        "may become any object, so nobody knows which is gone; send a delete with the object"
+    } else {
+        return Ok(());
+    };
+    Err(BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))
 }
 
 /// The site that it names; what is to be added to one, or removed from one, has to.

@@ -37,6 +37,7 @@ impl State {
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;
         self.check_sites(&commit)?;
+        self.check_cursor(&commit)?;
         // From here on nothing but the objects can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
@@ -69,8 +70,9 @@ impl State {
             self.bindings.unbind_exactly(binding);
         }
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
-            self.bindings.bind(binding.clone());
+            self.bindings.bind(binding.clone(), commit.now);
         }
+        self.move_cursor(commit.cursor, commit.now);
         let logged = self.log_all(commit.tasks, commit.now, &mut committed);
         for (object, was_gone) in &deleted {
             self.bindings.end(object, TaskId(self.tasks_logged), *was_gone);

@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod cursors;
 mod outbox;
 mod sites;
 
@@ -143,6 +144,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_cursor(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -151,6 +151,12 @@ enum Bug {
     AssignsWhateverIsThere,
     /// What was assigned once is assigned for good, to whatever object of that id.
     KeepsAssignmentsOfTheGone,
+    /// A cursor moves, wherever it was.
+    MovesTheCursorFromAnywhere,
+    /// A cursor moves, whatever becomes of the rest of its commit.
+    MovesTheCursorAlone,
+    /// What was bound after a list was made is missing from it.
+    MissesWhatIsNew,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -255,6 +261,11 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::RaisesNoVersion, "an_assignment_raises_the_version_of_its_object"),
     (Bug::AssignsWhateverIsThere, "of_concurrent_assignments_one_wins"),
     (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
+    (Bug::MovesTheCursorFromAnywhere, "a_cursor_that_moved_meanwhile_is_a_conflict"),
+    (Bug::MovesTheCursorFromAnywhere, "a_forgotten_cursor_begins_anew"),
+    (Bug::MovesTheCursorAlone, "a_cursor_and_its_tasks_become_true_together"),
+    (Bug::ForgetsFencing, "a_former_owner_moves_no_cursor"),
+    (Bug::MissesWhatIsNew, "what_a_whole_list_lacks_was_bound_before_it"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

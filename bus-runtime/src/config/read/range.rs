@@ -55,6 +55,13 @@ pub(super) const RATE_INTERVAL_MS: Range =
 pub(super) const HISTORY_RETENTION_MS: Range =
     Range { key: "history_retention_ms", min: 0, max: 3_650 * DAY_MS, max_reads: "3,650 days" };
 
+pub(super) const POLL_EVERY_MS: Range =
+    Range { key: "poll_every_ms", min: SECOND_MS, max: DAY_MS, max_reads: "24 h" };
+pub(super) const POLL_BACKLOG_MAX: Range =
+    Range { key: "poll_backlog_max", min: 1, max: 1_000_000, max_reads: "" };
+pub(super) const POLL_DELETE_PERCENT_MAX: Range =
+    Range { key: "poll_delete_percent_max", min: 1, max: 100, max_reads: "" };
+
 /// The one number that need not be whole: 1 to 10.
 pub(super) const RETRY_MULTIPLIER: &str = "retry_multiplier";
 
@@ -103,6 +110,9 @@ impl Processing {
             (&CIRCUIT_PROBE_MS, self.circuit_probe_ms),
             (&DISCONNECTED_MAX, u64::from(self.disconnected_max)),
             (&HISTORY_RETENTION_MS, self.history_retention_ms),
+            (&POLL_EVERY_MS, self.poll_every_ms),
+            (&POLL_BACKLOG_MAX, u64::from(self.poll_backlog_max)),
+            (&POLL_DELETE_PERCENT_MAX, u64::from(self.poll_delete_percent_max)),
         ];
         let rate = self.rate.map(|rate| {
             [(&RATE_CALLS_MAX, u64::from(rate.calls_max)), (&RATE_INTERVAL_MS, rate.interval_ms)]
