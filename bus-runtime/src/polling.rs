@@ -61,7 +61,8 @@ impl Bus {
     fn polled(&self, connector: &ConnectorName) -> Result<Arc<Enlisted>> {
         let roster = self.shared.roster();
         let Some(enlisted) = roster.get(connector) else {
-            let message = format!("no connector {connector} is registered; `connectors` lists those that are");
+            let message =
+                format!("no connector {connector} is registered; `connectors` lists those that are");
             return Err(BusError::new(BusErrorKind::UnknownConnector, message));
         };
         let fault = if enlisted.polling.is_without() {

@@ -10,7 +10,7 @@ use crate::config::{FURTHEST_DUE, Processing};
 const DELAY_MIN: Duration = Duration::from_millis(10);
 
 /// The longest back-off that settings can ask for, whatever a hand-made value says.
-pub(crate) const DELAY_MAX: Duration = Duration::from_hours(24);
+const DELAY_MAX: Duration = Duration::from_hours(24);
 
 /// How soon a waiting delivery asks again for its reference, the first time.
 const ASK_INITIAL: Duration = Duration::from_secs(30);

@@ -53,7 +53,8 @@ pub(crate) fn move_cursor(session: &Session<'_>, moved: &CursorMove, now: Timest
     if version != *expected {
         return Err(refusal(StoreErrorKind::Conflict, moved.refusal(version)));
     }
-    let sql = "INSERT OR REPLACE INTO bus_cursor (connector, cursor, version, polled_at) VALUES (?1, ?2, ?3, ?4)";
+    let sql =
+        "INSERT OR REPLACE INTO bus_cursor (connector, cursor, version, polled_at) VALUES (?1, ?2, ?3, ?4)";
     session.prepare(sql)?.execute(params![connector.as_str(), cursor, version + 1, now.as_micros()])?;
     Ok(())
 }

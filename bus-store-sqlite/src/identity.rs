@@ -91,7 +91,8 @@ impl Identity for SqliteStore {
                        WHERE connector = ?1 AND object_type = ?2 AND ended IS NULL AND made_at < ?3
                        ORDER BY external_id";
             let mut bound = db.prepare_cached(sql)?;
-            let mut rows = bound.query(params![connector.as_str(), object_type.as_str(), before.as_micros()])?;
+            let mut rows =
+                bound.query(params![connector.as_str(), object_type.as_str(), before.as_micros()])?;
             let mut found = Missing::default();
             while let Some(row) = rows.next()? {
                 found.bound += 1;

@@ -41,9 +41,8 @@ impl CursorMove {
     /// Whether the commit that it is part of may carry it: for the owner of the connector's incoming queue.
     pub(crate) fn check(&self, commit: &Commit) -> Result<(), StoreError> {
         let owned = commit.ownership.as_ref().map(|ownership| &ownership.queue);
-        let is_owned = owned.is_some_and(|queue| {
-            queue.direction == Direction::Incoming && queue.connector == self.connector
-        });
+        let is_owned = owned
+            .is_some_and(|queue| queue.direction == Direction::Incoming && queue.connector == self.connector);
         if is_owned {
             return Ok(());
         }
@@ -57,6 +56,8 @@ impl CursorMove {
     /// Why it is refused, where the cursor is in this version.
     pub fn refusal(&self, version: i64) -> String {
         let Self { connector, expected, .. } = self;
-        format!("the cursor of {connector} is of version {version}, not {expected}; poll again, from where it is")
+        format!(
+            "the cursor of {connector} is of version {version}, not {expected}; poll again, from where it is"
+        )
     }
 }

@@ -61,7 +61,19 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Cursors + Send + Sync + 'static
+    TaskLog
+    + Queue
+    + Identity
+    + Objects
+    + Sites
+    + Connectors
+    + Operate
+    + Wake
+    + Outbox
+    + Cursors
+    + Send
+    + Sync
+    + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

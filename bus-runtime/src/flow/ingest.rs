@@ -23,7 +23,8 @@ const JSON: &str = "application/json";
 pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
     let given = task.idempotency_key.clone();
     let task = checked(shared, task)?;
-    let (connector, what, site) = (task.origin.clone(), task.title.clone(), task.site.clone());
+    let (connector, site) = (task.origin.clone(), task.site.clone());
+    let what = named(&task.subject, connector.as_ref());
     let mut commit = Commit::at(task.logged_at);
     commit.tasks.push(task);
     let committed = match shared.store.commit(commit).await {
@@ -74,7 +75,7 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<NewTask, Bu
         ));
     };
     let route = route_of(enlisted, &task.kind)?;
-    let what = format!("the {} for connector {name}", task.kind);
+    let what = named(&task.kind, Some(&name));
     let site = site_of(task.site.as_deref(), task.operation, &what)?;
     if task.content_type == GONE {
         check_gone(&task, route, &what)?;
@@ -127,6 +128,12 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<NewTask, Bu
         idempotency,
         deliveries: vec![delivery],
     })
+}
+
+/// What people call it.
+fn named(kind: &str, connector: Option<&ConnectorName>) -> String {
+    let connector = connector.map(|name| format!(" for connector {name}")).unwrap_or_default();
+    format!("the {kind}{connector}")
 }
 
 /// What is said to be JSON and is none, as the bytes that it is: to be kept, and parked when its turn comes.

@@ -92,6 +92,7 @@ struct State {
     answered: u64,
     /// How often in a row it failed, and until when it waits therefore.
     failures: u32,
+    failed_at: Option<Timestamp>,
     not_before: Option<Timestamp>,
     /// When it began.
     began: Timestamp,
@@ -120,7 +121,7 @@ impl Poller {
     async fn poll_for_ever(&self) {
         let polling = &self.enlisted().polling;
         let answered = *polling.asked.borrow();
-        let mut state = State { answered, failures: 0, not_before: None, began: self.shared.now() };
+        let mut state = State { answered, failures: 0, failed_at: None, not_before: None, began: self.shared.now() };
         let mut owner = polling.owner.subscribe();
         loop {
             let owned = owner.borrow_and_update().clone();
@@ -176,7 +177,7 @@ impl Poller {
             let polled_at = self.shared.now();
             match self.poll_all(owned, cursor).await {
                 Ok(()) => {
-                    *state = State { failures: 0, not_before: None, ..*state };
+                    *state = State { failures: 0, failed_at: None, not_before: None, ..*state };
                     self.note(PollStatus { polled_at: Some(polled_at), error: None, failures: 0 });
                 }
                 Err(Halt::Stale) => return true,
@@ -184,8 +185,7 @@ impl Poller {
                 Err(Halt::Moved) => state.answered = state.answered.wrapping_sub(1),
                 Err(Halt::WithoutPolling) => self.enlisted().polling.known().polls = Some(false),
                 Err(Halt::NotBefore(at)) => {
-                    state.not_before = Some(at);
-                    state.failures = state.failures.max(1);
+                    (state.failed_at, state.not_before) = (Some(polled_at), Some(at));
                 }
                 Err(Halt::Failed(failure)) => self.failed(state, &failure),
                 Err(Halt::Closed) => {}
@@ -200,11 +200,15 @@ impl Poller {
             return None;
         }
         let now = self.shared.now();
-        if let Some(at) = state.not_before.filter(|_| state.failures > 0) {
-            // A clock that was set back must not keep it from trying until the clock has caught up.
-            return Some(retry::clamp_due(now, at, retry::DELAY_MAX));
+        // A clock that was set back must not keep it from polling until the clock has caught up.
+        let is_back = |then: Timestamp| then > now;
+        if state.failed_at.is_some_and(is_back) || cursor.polled_at.is_some_and(is_back) {
+            return Some(now);
         }
-        let polled_at = cursor.polled_at.map(|at| at.min(now));
+        if state.failed_at.is_some() {
+            return state.not_before;
+        }
+        let polled_at = cursor.polled_at;
         match &self.processing().poll {
             Some(schedule) => schedule.next_after(polled_at.unwrap_or(state.began)),
             None => {
@@ -226,7 +230,7 @@ impl Poller {
             _ => retry::delay(processing, state.failures, dice),
         };
         let next = now.plus(wait);
-        state.not_before = Some(next);
+        (state.failed_at, state.not_before) = (Some(now), Some(next));
         let error = shorten_error(failure.message());
         tracing::warn!(connector = %self.enlisted().record.name, failures = state.failures, %next, %error, "the poll failed");
         let polled_at = self.enlisted().polling.known().status.polled_at;

@@ -17,7 +17,8 @@ use std::time::Duration;
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
 use bus_store::{
-    Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, Ownership, QueueId, StoreError, StoreErrorKind,
+    Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, Ownership, QueueId, StoreError,
+    StoreErrorKind,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

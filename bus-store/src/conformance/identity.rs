@@ -280,7 +280,8 @@ pub async fn what_a_whole_list_lacks_was_bound_before_it(rig: &dyn Rig) {
         missing: missing.iter().map(|id| (*id).to_owned()).collect(),
     };
     assert_eq!(lacks(&["a"], 0).await, Missing::default());
-    for (number, external_id, seconds) in [(1, "b", 1), (2, "a", 2), (3, "c", 3), (4, "d", 9), (5, "gone", 1)] {
+    for (number, external_id, seconds) in [(1, "b", 1), (2, "a", 2), (3, "c", 3), (4, "d", 9), (5, "gone", 1)]
+    {
         bind(binding(number, external_id), seconds).await;
     }
     bind(Binding { connector: connector("shop"), ..binding(6, "other") }, 1).await;

@@ -99,6 +99,9 @@ fn everything_that_can_be_said_is_read() {
         schedule = "*/15 8-17 * * MON-FRI"
         time_zone = "Europe/Berlin"
         history_retention_ms = 0
+        poll = "*/5 * * * *"
+        poll_backlog_max = 50
+        poll_delete_percent_max = 25
         [connectors.alpha]
         state = "disabled"
         "#,
@@ -139,6 +142,10 @@ fn everything_that_can_be_said_is_read() {
         rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
         schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
         history_retention_ms: 0,
+        poll: Some(Schedule::parse("*/5 * * * *", "Europe/Berlin").unwrap()),
+        poll_every_ms: 60_000,
+        poll_backlog_max: 50,
+        poll_delete_percent_max: 25,
     };
     assert_eq!(processing.check(), Ok(()));
     // As the store keeps it.
@@ -323,6 +330,9 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         ("disconnected_max",     1,     1_000,                &[("0", "0"), ("1001", "1,001")], "1 to 1,000"),
         ("rate_calls_max",       1,     1_000_000,            &[("0", "0"), ("1000001", "1,000,001"), ("-5", "-5")], "1 to 1,000,000"),
         ("history_retention_ms", 0,     315_360_000_000,      &[("-1", "-1"), ("315360000001", "315,360,000,001")], "0 to 315,360,000,000 (3,650 days)"),
+        ("poll_every_ms",        1_000, 86_400_000,           &[("999", "999"), ("86400001", "86,400,001")], "1,000 to 86,400,000 (24 h)"),
+        ("poll_backlog_max",     1,     1_000_000,            &[("0", "0"), ("1000001", "1,000,001")], "1 to 1,000,000"),
+        ("poll_delete_percent_max", 1,  100,                  &[("0", "0"), ("101", "101")], "1 to 100"),
     ];
     for (key, least, most, outside, would_do) in rows {
         for inside in [least, most] {

@@ -185,14 +185,21 @@ impl Poller {
                 ))
                 .into());
             }
-            gone.extend(found.missing.into_iter().map(|key| ExternalTask::gone(connector.as_str(), kind, key)));
+            gone.extend(
+                found.missing.into_iter().map(|key| ExternalTask::gone(connector.as_str(), kind, key)),
+            );
         }
         self.enlisted().polling.accepted.store(0, Ordering::Relaxed);
         Ok(gone)
     }
 
     /// Logs what was polled, and moves the cursor.
-    async fn write(&self, run: &mut Run<'_>, tasks: Vec<NewTask>, cursor: Option<&String>) -> Result<(), Halt> {
+    async fn write(
+        &self,
+        run: &mut Run<'_>,
+        tasks: Vec<NewTask>,
+        cursor: Option<&String>,
+    ) -> Result<(), Halt> {
         if tasks.is_empty() && cursor.is_none() {
             return Ok(());
         }

@@ -6,9 +6,9 @@ use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, Object
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
-    DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, Missing, ObjectQuery,
-    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture,
-    Switches, TaskLog, Verb, Verdict, Waiting, Wake,
+    DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, Missing,
+    ObjectQuery, ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store,
+    StoreFuture, Switches, TaskLog, Verb, Verdict, Waiting, Wake,
 };
 
 use super::{Broken, lock};
