@@ -5,7 +5,7 @@ pub(crate) mod lane;
 
 use std::sync::Arc;
 
-use bus_core::Timestamp;
+use bus_core::{DeliveryId, Timestamp};
 use bus_store::operate::INTERRUPTED_ERROR;
 use bus_store::{
     Acquired, Claim, Ownership, Queue, QueueId, Scope, StoreError, StoreErrorKind, StoreFuture, Terms, Wanted,
@@ -18,6 +18,7 @@ use crate::error::{Fault, refusal};
 use crate::owner::{Answer, Process, Register, Slots, owner_of, refuses};
 use crate::session::Session;
 use crate::task_log::attempts;
+use crate::wake::{waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
 use claim::ClaimWrite;
@@ -220,6 +221,9 @@ impl Acquire {
         }
         if !interrupted.is_empty() {
             session.ring(queue)?;
+            let deliveries = interrupted.iter().map(|(seq, _)| DeliveryId(*seq));
+            let maybe_met = waiters_for_outcomes(session, deliveries)?;
+            wake_if_met(session, maybe_met)?;
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use bus_core::{Direction, SiteName, TaskId, Timestamp};
 use bus_store::operate::DELETED_REASON;
 use bus_store::{
-    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
-    StoreErrorKind, StoreFuture, TaskLog,
+    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, PageWrite, QueueId,
+    Scope, StoreErrorKind, StoreFuture, TaskLog,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -23,11 +23,12 @@ use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
 use crate::outbox::{take_out, was_relayed};
+use crate::pages::write_page;
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
 use crate::sites::check_site;
-use crate::wake::{waiters_for, wake_if_met};
+use crate::wake::{waiters_for, waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
 use history::Ending;
@@ -49,7 +50,7 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, relayed, cursor, .. } = &self.0;
+        let Commit { tasks, objects, pages, relayed, cursor, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
@@ -59,17 +60,25 @@ impl Write for CommitWrite {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
             EntryEnd::Parked { .. } => &[],
         });
+        let pages = pages.iter().map(|write| match write {
+            PageWrite::Create { page, .. } | PageWrite::Save { page, .. } => 1 + page.data.len(),
+            PageWrite::Move { .. } => 1,
+            PageWrite::Delete { .. } => 0,
+        });
         // Without data, too, they are something new.
         let cursor = cursor.iter().map(|moved| moved.cursor.len());
-        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).chain(cursor).sum()
+        let tasks = tasks.iter().chain(relayed).map(|task| 1 + task.data.len());
+        tasks.chain(objects).chain(pages).chain(cursor).sum()
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
+        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, pages, .. } =
+            &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them, or name a site. A cursor moves
         // for an owner only.
         ownership.is_some()
             || !objects.is_empty()
+            || !pages.is_empty()
             || !bindings.is_empty()
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
@@ -79,7 +88,7 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, now, cursor, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, pages, now, cursor, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -89,12 +98,18 @@ impl Write for CommitWrite {
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }
+            let unclaimed = settlements.iter().map(|settlement| settlement.delivery);
+            let unclaimed = unclaimed.chain(committed.displaced.iter().copied());
+            maybe_met.extend(waiters_for_outcomes(session, unclaimed)?);
             if !settlements.is_empty() {
                 ring_for_others(session, queue, *now)?;
             }
         }
         for write in objects {
             write_object(session, write)?;
+        }
+        for write in pages {
+            write_page(session, write)?;
         }
         for binding in unbound {
             unbind_exactly(session, binding)?;

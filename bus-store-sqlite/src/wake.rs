@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, SiteName};
+use bus_core::{ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName};
 use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, QueueId, Wake};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
@@ -66,10 +66,9 @@ pub(crate) fn waiters_for<'b>(
     bindings: impl Iterator<Item = &'b Binding>,
     objects: &[ObjectKey],
 ) -> Result<BTreeSet<Waiter>, Fault> {
-    let mut waiters = BTreeSet::new();
     let mut bindings = bindings.peekable();
     if (bindings.peek().is_none() && objects.is_empty()) || !session.anything_waits()? {
-        return Ok(waiters);
+        return Ok(BTreeSet::new());
     }
     let mut arrived = Vec::new();
     for Binding { connector, object, external_id } in bindings {
@@ -82,6 +81,25 @@ pub(crate) fn waiters_for<'b>(
         }
         arrived.extend(names_of(session, object)?);
     }
+    registered_under(session, arrived)
+}
+
+/// Who may be waiting for the outcomes of these deliveries.
+pub(crate) fn waiters_for_outcomes(
+    session: &mut Session<'_>,
+    deliveries: impl Iterator<Item = DeliveryId>,
+) -> Result<BTreeSet<Waiter>, Fault> {
+    if !session.anything_waits()? {
+        return Ok(BTreeSet::new());
+    }
+    registered_under(session, deliveries.map(settled))
+}
+
+fn registered_under(
+    session: &Session<'_>,
+    arrived: impl IntoIterator<Item = String>,
+) -> Result<BTreeSet<Waiter>, Fault> {
+    let mut waiters = BTreeSet::new();
     let mut find = session.prepare("SELECT queue, seq FROM bus_wait WHERE what = ?1")?;
     for what in arrived {
         let found = find.query_map([what], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -130,6 +148,13 @@ fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
             Ok(db.prepare_cached(FIND_HOST_ID)?.exists(parameters)?)
         }
         Awaited::Exists(query) => Ok(find_object(db, query)?.is_some()),
+        Awaited::Settled { delivery } => {
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM bus_queue q JOIN bus_side s ON s.queue = q.id
+                                          WHERE s.seq = ?1 AND s.state = 1)
+                          AND NOT EXISTS (SELECT 1 FROM bus_queue q JOIN bus_pending p ON p.queue = q.id
+                                          WHERE p.seq = ?1 AND p.seq <= q.claimed_to)";
+            Ok(db.prepare_cached(sql)?.query_row([delivery.0], |row| row.get(0))?)
+        }
     }
 }
 
@@ -149,7 +174,12 @@ fn what(awaited: &Awaited) -> String {
                 }
             }
         }
+        Awaited::Settled { delivery } => settled(*delivery),
     }
+}
+
+fn settled(delivery: DeliveryId) -> String {
+    json!(["settled", delivery]).to_string()
 }
 
 fn bound(connector: &ConnectorName, object_type: &ObjectType, object: &ObjectId) -> String {
@@ -199,6 +229,7 @@ pub(crate) fn write_awaited(awaited: &[Awaited]) -> String {
             };
             json!({ how: [object_type, name, site, parent.as_ref().map(id_text), group.as_ref().map(id_text)] })
         }
+        Awaited::Settled { delivery } => json!({ "settled": [delivery] }),
     };
     Value::from(awaited.iter().map(one).collect::<Vec<_>>()).to_string()
 }
@@ -228,6 +259,11 @@ fn read_one(how: &str, fields: &Value) -> Result<Awaited, Fault> {
                 object_type: object_type(text(1)?)?,
                 external_id: text(2)?,
             });
+        }
+        "settled" => {
+            let delivery = fields.get(0).and_then(Value::as_i64);
+            let delivery = delivery.ok_or_else(|| corrupt("what is awaited names no delivery".to_owned()))?;
+            return Ok(Awaited::Settled { delivery: DeliveryId(delivery) });
         }
         "guid" => {
             let guid =
@@ -271,6 +307,7 @@ mod tests {
             Awaited::Known { connector, object_type: object_type.clone(), external_id: "\"[003]".to_owned() },
             Awaited::Exists(query(FoundBy::CodeName("admin".to_owned()))),
             Awaited::Exists(query(FoundBy::Guid(shouting.parse().unwrap()))),
+            Awaited::Settled { delivery: DeliveryId(i64::MAX) },
         ];
         assert_eq!(read_awaited(&write_awaited(&awaited)).unwrap(), awaited);
     }

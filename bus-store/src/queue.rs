@@ -325,4 +325,9 @@ pub enum Awaited {
     },
     /// An object of the host.
     Exists(ObjectQuery),
+    /// That this delivery is not claimed any more, whatever became of it.
+    Settled {
+        /// The delivery, of whichever queue. One that is not kept is settled.
+        delivery: DeliveryId,
+    },
 }

@@ -49,8 +49,8 @@ pub(super) fn places(roster: &Roster, awaited: &Awaited) -> Vec<Place> {
             });
             places.collect()
         }
-        // It may come from anywhere.
-        Awaited::Exists(_) => Vec::new(),
+        // The one may come from anywhere; and what the other is about is claimed, so that it waits for nobody.
+        Awaited::Exists(_) | Awaited::Settled { .. } => Vec::new(),
     }
 }
 
@@ -62,6 +62,9 @@ impl Bus {
     ) -> Result<Option<(Awaited, DeliveryId)>, StoreError> {
         let roster = self.shared.roster();
         for awaited in alternatives {
+            if let Awaited::Settled { delivery } = awaited {
+                return Ok(Some((awaited.clone(), *delivery)));
+            }
             for place in places(&roster, awaited) {
                 if let Some(delivery) = self.first_open_at(&roster, &place).await? {
                     return Ok(Some((awaited.clone(), delivery)));

@@ -18,6 +18,7 @@ pub(super) fn name_of(awaited: &Awaited) -> String {
             FoundBy::Guid(guid) => format!("{} {guid}", query.object_type),
             FoundBy::CodeName(code_name) => format!("{} `{code_name}`", query.object_type),
         },
+        Awaited::Settled { delivery } => format!("the outcome of delivery {delivery}"),
     }
 }
 
@@ -35,6 +36,9 @@ impl fmt::Display for Explanation {
             }
             match &step.obstacle {
                 Obstacle::BlockedBy(next) => write!(f, "is blocked by delivery {next}")?,
+                Obstacle::WaitsFor { awaited: awaited @ Awaited::Settled { .. }, .. } => {
+                    write!(f, "waits for {}", name_of(awaited))?;
+                }
                 Obstacle::WaitsFor { awaited, brought_by } => {
                     write!(f, "waits for {}, to be brought by delivery {brought_by}", name_of(awaited))?;
                 }

@@ -6,7 +6,7 @@ mod identified;
 mod matching;
 mod prepared;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
@@ -16,7 +16,7 @@ use bus_core::task::GONE;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError, StoreErrorKind,
+    StoreError,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -26,7 +26,7 @@ use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
 use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
-use crate::error::{BusError, BusErrorKind};
+use crate::error::BusError;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -108,14 +108,7 @@ impl Application<'_> {
             _ => None,
         };
         let mut is_matched = false;
-        let mut translator = Translator {
-            shared: self.shared,
-            enlisted: self.enlisted,
-            linked: self.linked,
-            instance: self.instance,
-            learned: Vec::new(),
-            found: HashMap::new(),
-        };
+        let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         for _ in 0..PREPARED_MAX {
             // Nothing but its key has come: there is nothing to prepare.
             let prepared = match claimed.content_type.as_str() {
@@ -187,7 +180,8 @@ impl Application<'_> {
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
         let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
-        record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
+        let read = |record| Stored::read(&self.shared.registry, record);
+        record.map(read).transpose().map_err(|error| unreadable(&error))
     }
 
     async fn write(
@@ -261,16 +255,12 @@ impl Application<'_> {
                 applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }
-            Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
-                let kind = match error.kind() {
-                    BusErrorKind::Stopped => StoreErrorKind::Closed,
-                    _ => StoreErrorKind::Unavailable,
-                };
-                return Err(NotApplied::Store(
-                    StoreError::new(kind, "log", error.to_string()).with_source(error),
-                ));
+            Err(error) => {
+                return Err(match error.into_store() {
+                    Ok(error) => NotApplied::Store(error),
+                    Err(error) => ended(claimed, error.to_string()),
+                });
             }
-            Err(error) => return Err(ended(claimed, error.to_string())),
         }
         Ok(applied)
     }

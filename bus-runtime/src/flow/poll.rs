@@ -121,7 +121,8 @@ impl Poller {
     async fn poll_for_ever(&self) {
         let polling = &self.enlisted().polling;
         let answered = *polling.asked.borrow();
-        let mut state = State { answered, failures: 0, failed_at: None, not_before: None, began: self.shared.now() };
+        let mut state =
+            State { answered, failures: 0, failed_at: None, not_before: None, began: self.shared.now() };
         let mut owner = polling.owner.subscribe();
         loop {
             let owned = owner.borrow_and_update().clone();

@@ -116,7 +116,7 @@ async fn poll(
     tasks: Vec<NewTask>,
 ) -> Result<(), StoreError> {
     let (ownership, cursor) = (Some(owner.clone()), Some(moved(cursor, expected)));
-    bench.store.commit(Commit { tasks, ownership, cursor, ..Commit::at(at(5)) }).await.map(|_| ())
+    bench.store.commit(Commit { ownership, tasks, cursor, ..Commit::at(at(5)) }).await.map(|_| ())
 }
 
 fn moved(cursor: &str, expected: i64) -> CursorMove {

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::Rig;
 use super::bench::{
-    Bench, at, binding, bound_to, by_code_name, by_guid, connector, known_as, outgoing, own, parked,
-    parked_aside, released_at_once, retry, save_new, save_over, settlement, task, user, user_key, waiting,
-    waiting_for,
+    Bench, aside, at, binding, bound_to, by_code_name, by_guid, connector, deferred, discarded, known_as,
+    outgoing, own, parked, parked_aside, released, released_at_once, retry, save_new, save_over, settlement,
+    task, user, user_key, waiting, waiting_for,
 };
 use crate::identity::Binding;
 use crate::objects::{ObjectQuery, ObjectRecord, ObjectWrite};
@@ -301,6 +301,72 @@ pub async fn who_waits_no_more_is_not_woken(rig: &dyn Rig) {
     bench.bind(binding(4, "003b")).await;
     assert_eq!(bench.claim(10, at(2)).await, []);
     assert_eq!(bench.state(waiter).await, DeliveryState::Retryable);
+}
+
+/// Who waits for the outcome of a delivery waits as long as that is claimed, and is woken by whatever becomes of it.
+pub async fn who_waits_for_an_outcome_is_woken_by_any_outcome(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let outcomes = [
+        Outcome::Completed,
+        retry(1_000),
+        released(1_000),
+        deferred(1_000),
+        waiting(1_000),
+        aside(1_000),
+        parked(),
+        parked_aside(),
+        discarded(),
+    ];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let [running] = bench.log([&format!("running {number}")]).await;
+        assert_eq!(bench.claim(1, at(0)).await, [running]);
+        let [other] = bench.log([&format!("other {number}")]).await;
+        assert_eq!(bench.claim(1, at(0)).await, [other]);
+        let waiter = wait_for(&bench, vec![Awaited::Settled { delivery: running }]).await;
+        bench.settle(other, Outcome::Completed).await;
+        assert_eq!(bench.claim(10, at(0)).await, [], "it runs still");
+        bench.settle(running, outcome.clone()).await;
+        assert_eq!(bench.state(waiter).await, DeliveryState::Available, "{outcome:?}");
+        assert_woken(&bench, waiter).await;
+    }
+}
+
+/// What waits in one queue for the outcome of what runs in another is woken there.
+pub async fn an_outcome_wakes_who_waits_in_another_queue(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let shop = outgoing("shop");
+    let owner = own(&*bench.store, &shop).await;
+    bench.commit(Commit { tasks: vec![task(&shop, "x")], ..Commit::at(at(0)) }).await;
+    let of_shop = bench.store.claim(&owner, Wanted::up_to(1), at(0)).await.unwrap().deliveries[0].delivery;
+    let waiter = wait_for(&bench, vec![Awaited::Settled { delivery: of_shop }]).await;
+    let before = bench.rings();
+    bench.try_settle(&owner, vec![settlement(of_shop, Outcome::Completed)], at(0)).await.unwrap();
+    assert!(bench.rings() > before);
+    assert_woken(&bench, waiter).await;
+}
+
+/// An outcome that came between the look-up and the settlement of who waits for it is not missed; nor does anybody wait
+/// for what was never claimed, or is not there.
+pub async fn an_outcome_before_the_wait_is_written_is_not_missed(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [settled, waiter] = bench.log(["x", "y"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [settled, waiter]);
+    bench.settle(settled, Outcome::Completed).await;
+    let [fresh] = bench.log(["z"]).await;
+    for delivery in [settled, fresh, DeliveryId(i64::MAX)] {
+        bench.settle(waiter, waiting_for(Awaited::Settled { delivery }, 1_000)).await;
+        assert_eq!(bench.claim(1, at(0)).await, [waiter], "it waits for {delivery}");
+    }
+}
+
+/// What is put back behind another one of its key is not claimed any more.
+pub async fn what_is_displaced_wakes_who_waits_for_its_outcome(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let [first, second] = bench.log(["x", "x"]).await;
+    assert_eq!(bench.claim(2, at(0)).await, [first, second]);
+    let waiter = wait_for(&bench, vec![Awaited::Settled { delivery: second }]).await;
+    assert_eq!(bench.settle(first, retry(1_000)).await, [second]);
+    assert_woken(&bench, waiter).await;
 }
 
 /// Logs and claims one delivery, and lets it wait, for long.

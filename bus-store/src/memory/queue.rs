@@ -16,6 +16,7 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 pub(super) use row::{LoggedTask, Row};
 
+use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::operate::{Counters, DELETED_REASON, INTERRUPTED_ERROR};
 use crate::queue::{Acquired, Awaited, Claim, Ownership, Queue, QueueId, Scope, Terms, Wanted};
@@ -31,11 +32,22 @@ impl Queue for MemoryStore {
             let acquired = self.with("acquire", move |state| {
                 let queue = state.queues.entry(id.clone()).or_default();
                 let interrupted = queue.acquire(terms.scope, now);
-                Ok((Ownership { queue: id, epoch: queue.epoch }, interrupted))
+                let ownership = Ownership { queue: id, epoch: queue.epoch };
+                let waiters = interrupted.iter().flat_map(|id| state.waiters_for_outcome(*id));
+                let waiters: BTreeSet<Waiter> = waiters.collect();
+                let mut rings: BTreeSet<QueueId> = waiters
+                    .into_iter()
+                    .filter(|waiter| state.wake_if_met(waiter))
+                    .map(|(queue, _)| queue)
+                    .collect();
+                if !interrupted.is_empty() {
+                    rings.insert(ownership.queue.clone());
+                }
+                Ok((ownership, rings))
             });
-            let (ownership, interrupted) = acquired.await?;
-            if interrupted {
-                self.0.doorbell.ring(&ownership.queue);
+            let (ownership, rings) = acquired.await?;
+            for queue in &rings {
+                self.0.doorbell.ring(queue);
             }
             Ok(Acquired::Owned(ownership))
         })
@@ -142,8 +154,8 @@ impl QueueState {
         self.end(id, DeliveryState::Discarded, now);
     }
 
-    /// Begins a new epoch; whether something was interrupted by that.
-    fn acquire(&mut self, scope: Scope, now: Timestamp) -> bool {
+    /// Begins a new epoch; what was interrupted by that.
+    fn acquire(&mut self, scope: Scope, now: Timestamp) -> BTreeSet<DeliveryId> {
         self.epoch += 1;
         self.scope = scope;
         let interrupted = mem::take(&mut self.claimed);
@@ -158,7 +170,7 @@ impl QueueState {
             }
             self.index(&key);
         }
-        !interrupted.is_empty()
+        interrupted
     }
 
     pub(super) fn lane(&self, key: &str) -> Option<&Lane> {

@@ -11,7 +11,7 @@ use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
-use crate::{ObjectWrite, StoreError, StoreErrorKind, StoreFuture};
+use crate::{ObjectWrite, PageWrite, StoreError, StoreErrorKind, StoreFuture};
 
 impl TaskLog for MemoryStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
@@ -38,14 +38,21 @@ impl State {
         self.check_bindings(&commit)?;
         self.check_sites(&commit)?;
         self.check_cursor(&commit)?;
-        // From here on nothing but the objects can fail, and they put back what they did.
+        // From here on nothing but the objects and the pages can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
             .iter()
             .filter_map(ObjectWrite::deleted)
             .map(|(key, was_gone)| (key.clone(), was_gone))
             .collect();
-        let objects = self.objects.write_all(commit.objects)?;
+        let pages_before = self.pages.write_all(commit.pages)?;
+        let objects = match self.objects.write_all(commit.objects) {
+            Ok(objects) => objects,
+            Err(refused) => {
+                self.pages.put_back(pages_before);
+                return Err(refused);
+            }
+        };
 
         let mut committed = Committed::default();
         let mut rings = BTreeSet::new();
@@ -64,7 +71,10 @@ impl State {
                 maybe_met.insert(waiter);
             }
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
-            committed.displaced.extend(queue.settle(delivery, outcome, commit.now));
+            let displaced = queue.settle(delivery, outcome, commit.now);
+            let unclaimed = displaced.iter().chain([&delivery]);
+            maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
+            committed.displaced.extend(displaced);
         }
         for binding in &commit.unbound {
             self.bindings.unbind_exactly(binding);
@@ -144,13 +154,18 @@ impl State {
         Ok(())
     }
 
-    /// Whether all sites are there that objects, assignments and new incoming tasks name.
+    /// Whether all sites are there that objects, pages, assignments and new incoming tasks name.
     fn check_sites(&self, commit: &Commit) -> Result<(), StoreError> {
         for write in &commit.objects {
             match write {
                 ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
                 ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
                 ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+            }
+        }
+        for write in &commit.pages {
+            if let PageWrite::Create { node, .. } = write {
+                self.check_site(Some(&node.site))?;
             }
         }
         let is_known = |task: &NewTask| {
@@ -244,7 +259,8 @@ impl State {
         claimed
     }
 
-    fn wake_if_met(&mut self, waiter: &Waiter) -> bool {
+    /// Makes a waiting delivery ready if anything that it waits for is there; whether it was.
+    pub(super) fn wake_if_met(&mut self, waiter: &Waiter) -> bool {
         let (queue, delivery) = waiter;
         let row = self.queues.get(queue).and_then(|queue| queue.rows.get(delivery));
         if !row.is_some_and(|row| row.awaited.iter().any(|awaited| self.is_met(awaited))) {

@@ -76,7 +76,16 @@ impl State {
                 object.is_some_and(|object| self.objects.get(&object).is_some())
             }
             Awaited::Exists(query) => self.objects.find(query).is_some(),
+            Awaited::Settled { delivery } => {
+                let queue = self.queue_of.get(delivery).and_then(|queue| self.queues.get(queue));
+                !queue.is_some_and(|queue| queue.is_claimed(*delivery))
+            }
         }
+    }
+
+    /// Who may be waiting for the outcome of a delivery.
+    pub(super) fn waiters_for_outcome(&self, delivery: DeliveryId) -> impl Iterator<Item = Waiter> {
+        self.waits.of(Awaited::Settled { delivery })
     }
 
     /// Who may be waiting for a binding that was written.

@@ -4,6 +4,7 @@
 mod asked;
 mod cursors;
 mod outbox;
+mod pages;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus_core::{
-    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, TaskId, Timestamp,
+    BoxFuture, ConnectorName, DeliveryId, DeliveryState, ObjectId, ObjectKey, ObjectType, SiteName, TaskId,
+    Timestamp,
 };
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
-    Identity, MemoryStore, NewTask, Objects, Outcome, Ownership, Queue, QueueId, Scope, Store, StoreFuture,
-    TaskLog, Terms, Wake, Wanted,
+    Identity, MemoryStore, NewTask, Objects, Operate, Outcome, Ownership, Queue, QueueId, Scope, Store,
+    StoreFuture, TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -122,6 +124,11 @@ impl Broken {
                         }
                     }
                 }
+                (Bug::WakesNobodyByAnOutcome, Outcome::Waiting { awaited, .. }) => {
+                    for awaited in awaited.iter_mut().filter(|one| matches!(one, Awaited::Settled { .. })) {
+                        *awaited = never();
+                    }
+                }
                 _ => {}
             }
         }
@@ -144,6 +151,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_pages(commit).await;
         self.spoil_cursor(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
@@ -191,6 +199,12 @@ impl Broken {
                 self.inner.host_ids(connector, &external).await.is_ok_and(|ids| ids[0].is_some())
             }
             Awaited::Exists(query) => self.inner.find_object(query).await.is_ok_and(|found| found.is_some()),
+            Awaited::Settled { delivery } => {
+                let found = self.inner.delivery(*delivery).await;
+                found.is_ok_and(|found| {
+                    found.is_none_or(|found| found.summary.state != DeliveryState::Running)
+                })
+            }
         }
     }
 }

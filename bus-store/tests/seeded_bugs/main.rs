@@ -151,6 +151,14 @@ enum Bug {
     AssignsWhateverIsThere,
     /// What was assigned once is assigned for good, to whatever object of that id.
     KeepsAssignmentsOfTheGone,
+    /// Who waits for an outcome is not woken by it.
+    WakesNobodyByAnOutcome,
+    /// A page is saved over whatever is there.
+    SavesPagesWhateverIsThere,
+    /// A path is found only as it is written.
+    FindsPathsAsWritten,
+    /// What is beneath a path is what its pattern says.
+    TakesAliasesForPatterns,
     /// A cursor moves, wherever it was.
     MovesTheCursorFromAnywhere,
     /// A cursor moves, whatever becomes of the rest of its commit.
@@ -261,6 +269,14 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::RaisesNoVersion, "an_assignment_raises_the_version_of_its_object"),
     (Bug::AssignsWhateverIsThere, "of_concurrent_assignments_one_wins"),
     (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
+    (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
+    (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
+    (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
+    (Bug::SavesPagesWhateverIsThere, "a_page_is_written_by_who_saw_it_as_it_is"),
+    (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
+    (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
+    (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
     (Bug::MovesTheCursorFromAnywhere, "a_cursor_that_moved_meanwhile_is_a_conflict"),
     (Bug::MovesTheCursorFromAnywhere, "a_forgotten_cursor_begins_anew"),
     (Bug::MovesTheCursorAlone, "a_cursor_and_its_tasks_become_true_together"),

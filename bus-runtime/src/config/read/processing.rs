@@ -117,7 +117,8 @@ fn schedules(section: &Section<'_>) -> [Option<Schedule>; 2] {
             Ok(schedule) => cron.map(|_| schedule),
             Err(error) => {
                 if let Some(fault) = error.cron {
-                    section.wrong(key, fault);
+                    // What is parsed calls itself by the name that it mostly has.
+                    section.wrong(key, fault.replace(&format!("`{SCHEDULE}`"), &format!("`{key}`")));
                 }
                 if let Some(fault) = error.time_zone.filter(|_| !is_zone_told) {
                     section.wrong(TIME_ZONE, fault);

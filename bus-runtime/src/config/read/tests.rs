@@ -484,10 +484,13 @@ fn the_documented_example_says_what_the_defaults_are() {
     let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| processing::KEYS.contains(&key));
     let lines =
         example.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
+    // Of the two that say when it polls, one.
+    let lines = lines.filter(|line| !line.starts_with("poll_every_ms"));
     let all = good(&lines.collect::<Vec<_>>().join("\n"));
     let processing = Processing {
         rate: Some(Rate::per_second(10)),
         schedule: Some(Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap()),
+        poll: Some(Schedule::parse("*/5 * * * *", "Europe/Berlin").unwrap()),
         ..Processing::default()
     };
     assert_eq!(all.connectors[0].processing, processing);

@@ -1,6 +1,6 @@
 //! Outgoing: what one delivery comes to. Many of them are settled together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_core::instance::Instance;
@@ -18,6 +18,7 @@ use crate::flow::delivery::{self, Addressed};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::{add_translation_records, object_of_key};
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
+use crate::flow::versions;
 use crate::identity::check_external_id;
 
 /// What became of one delivery.
@@ -39,7 +40,10 @@ impl Worker {
     ) -> Result<Vec<Read>, StoreError> {
         let payloads: Vec<Result<Payload, String>> = claimed
             .iter()
-            .map(|claimed| serde_json::from_slice(&claimed.data).map_err(|error| error.to_string()))
+            .map(|claimed| {
+                let read = versions::read(&self.shared.registry, &claimed.subject, &claimed.data);
+                read.map_err(|error| error.to_string())
+            })
             .collect();
         let mut objects: HashSet<ObjectKey> = HashSet::new();
         for (claimed, payload) in claimed.iter().zip(&payloads) {
@@ -104,14 +108,7 @@ impl Worker {
                 None => return Ok((superseded(by), None)),
             }
         }
-        let mut translator = Translator {
-            shared: &self.shared,
-            enlisted,
-            linked: self.linked,
-            instance,
-            learned: Vec::new(),
-            found: HashMap::new(),
-        };
+        let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
         let payload = payload.reduced_to(claimed.data_type);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
@@ -193,7 +190,7 @@ impl Worker {
         if claimed.operation == ObjectOperation::Delete {
             return Ok(None);
         }
-        let Ok(stored) = Stored::read(living) else { return Ok(Some(payload)) };
+        let Ok(stored) = Stored::read(&self.shared.registry, living) else { return Ok(Some(payload)) };
         let mut payload = stored.payload;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;

@@ -78,7 +78,9 @@ fn a_bad_schedule_is_refused_at_the_key_that_is_wrong() {
     assert_eq!(config.connectors[0].processing.schedule, Some(utc));
     check_processing(
         "time_zone = \"Europe/Berlin\"",
-        &["1:27: `time_zone` is of no use without `schedule` or `poll`; add `schedule = \"0 2 * * *\"`, or remove it"],
+        &[
+            "1:27: `time_zone` is of no use without `schedule` or `poll`; add `schedule = \"0 2 * * *\"`, or remove it",
+        ],
     );
     check_processing(
         "schedule = \"0 25 * * *\"\ntime_zone = \"Europe/Berlinn\"",
@@ -120,7 +122,7 @@ fn the_times_of_polls_are_said_once() {
     check_processing(
         "schedule = \"0 2 * * *\"\npoll = \"never\"\ntime_zone = \"Nowhere\"",
         &[
-            "2:27: `poll` has 1 fields, not five; write minute, hour, day of month, month and day of week, such as \
+            "2:27: `poll` has one field, not five; write minute, hour, day of month, month and day of week, such as \
              `0 2 * * *` for 02:00 every day",
             "3:27: `time_zone` is `Nowhere`, which is no time zone; write a name of the IANA database, such as `Europe/Berlin`",
         ],
