@@ -123,9 +123,9 @@ impl Poller {
         let answered = *polling.asked.borrow();
         let mut state =
             State { answered, failures: 0, failed_at: None, not_before: None, began: self.shared.now() };
-        let mut owner = polling.owner.subscribe();
+        let mut owners = polling.owner.subscribe();
         loop {
-            let owned = owner.borrow_and_update().clone();
+            let owned = owners.borrow_and_update().clone();
             let open = may_poll(&self.shared, self.enlisted());
             let (Some(owned), true) = (owned, open) else {
                 self.activity.send_replace(Activity::NotPolling);
@@ -135,13 +135,13 @@ impl Poller {
             };
             let is_stale = tokio::select! {
                 is_stale = self.work(&owned, &mut state) => is_stale,
-                _ = owner.changed() => false,
+                _ = owners.changed() => false,
             };
             if is_stale {
                 // The worker notices it, too, once it looks.
                 self.shared.store.ring(&self.queue());
                 self.activity.send_replace(Activity::NotPolling);
-                let _ended = owner.changed().await;
+                let _ended = owners.changed().await;
             }
         }
     }
@@ -210,13 +210,11 @@ impl Poller {
             return state.not_before;
         }
         let polled_at = cursor.polled_at;
-        match &self.processing().poll {
-            Some(schedule) => schedule.next_after(polled_at.unwrap_or(state.began)),
-            None => {
-                let every = Duration::from_millis(self.processing().poll_every_ms);
-                Some(polled_at.map_or(now, |at| at.plus(every)))
-            }
+        let processing = self.processing();
+        if let Some(schedule) = &processing.poll {
+            return schedule.next_after(polled_at.unwrap_or(state.began));
         }
+        Some(polled_at.map_or(now, |at| at.plus(Duration::from_millis(processing.poll_every_ms))))
     }
 
     fn failed(&self, state: &mut State, failure: &Failure) {

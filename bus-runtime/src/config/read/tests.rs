@@ -99,9 +99,6 @@ fn everything_that_can_be_said_is_read() {
         schedule = "*/15 8-17 * * MON-FRI"
         time_zone = "Europe/Berlin"
         history_retention_ms = 0
-        poll = "*/5 * * * *"
-        poll_backlog_max = 50
-        poll_delete_percent_max = 25
         [connectors.alpha]
         state = "disabled"
         "#,
@@ -110,8 +107,8 @@ fn everything_that_can_be_said_is_read() {
     assert!(config.strict);
     assert_eq!(config.switches, Switches { bus: false, log_incoming: false, ..Switches::default() });
     assert_eq!((config.limits.payload_bytes_max, config.limits.store_bytes_max), (4_096, Some(4 << 20)));
-    assert_eq!(config.limits.shutdown_grace, Duration::from_millis(2_500));
-    assert_eq!(config.limits.due_max, Duration::from_hours(24));
+    let Limits { shutdown_grace, due_max, .. } = config.limits;
+    assert_eq!((shutdown_grace, due_max), (Duration::from_millis(2_500), Duration::from_hours(24)));
     let name = |name: &str| ConnectorName::parse(name).unwrap();
     let settings = json!({
         "base_url": "https://crm.example.com",
@@ -142,13 +139,9 @@ fn everything_that_can_be_said_is_read() {
         rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
         schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
         history_retention_ms: 0,
-        poll: Some(Schedule::parse("*/5 * * * *", "Europe/Berlin").unwrap()),
-        poll_every_ms: 60_000,
-        poll_backlog_max: 50,
-        poll_delete_percent_max: 25,
+        ..Processing::default()
     };
-    assert_eq!(processing.check(), Ok(()));
-    // As the store keeps it.
+    assert_eq!(processing.check(), Ok(())); // as the store keeps it
     let kept = serde_json::to_value(&processing).unwrap();
     assert_eq!(serde_json::from_value::<Processing>(kept).unwrap(), processing);
     let mut crm = ConnectorConfig::new(name("crm-eu")).uses("crm").settings(settings).processing(processing);

@@ -115,6 +115,16 @@ fn the_times_of_polls_are_said_once() {
     let config = good("[connectors.crm.processing]\npoll = \"0 2 * * *\"\ntime_zone = \"Europe/Berlin\"");
     let berlin = Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap();
     assert_eq!(config.connectors[0].processing.poll, Some(berlin));
+    let config = good(
+        "[connectors.crm.processing]\npoll_every_ms = 5_000\npoll_backlog_max = 50\npoll_delete_percent_max = 25",
+    );
+    let expected = Processing {
+        poll_every_ms: 5_000,
+        poll_backlog_max: 50,
+        poll_delete_percent_max: 25,
+        ..Processing::default()
+    };
+    assert_eq!(config.connectors[0].processing, expected);
     check_processing(
         "poll = \"0 2 * * *\"\npoll_every_ms = 60_000",
         &["2:27: `poll_every_ms` and `poll` say two things; remove one of them"],
