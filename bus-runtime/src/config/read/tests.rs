@@ -141,9 +141,8 @@ fn everything_that_can_be_said_is_read() {
         history_retention_ms: 0,
         ..Processing::default()
     };
-    assert_eq!(processing.check(), Ok(())); // as the store keeps it
-    let kept = serde_json::to_value(&processing).unwrap();
-    assert_eq!(serde_json::from_value::<Processing>(kept).unwrap(), processing);
+    assert_eq!(processing.check(), Ok(()));
+    assert_eq!(as_kept(&processing), processing);
     let mut crm = ConnectorConfig::new(name("crm-eu")).uses("crm").settings(settings).processing(processing);
     crm.display_name = "CRM (Europe)".to_owned();
     let expected = [
@@ -152,6 +151,11 @@ fn everything_that_can_be_said_is_read() {
         ConnectorConfig::new(name("alpha")).state(ConnectorState::Disabled),
     ];
     assert_eq!(config.connectors, expected, "in the order of the file");
+}
+
+/// As the store keeps it.
+fn as_kept(processing: &Processing) -> Processing {
+    serde_json::from_value(serde_json::to_value(processing).unwrap()).unwrap()
 }
 
 #[test]

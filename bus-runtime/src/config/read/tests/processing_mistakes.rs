@@ -115,6 +115,7 @@ fn the_times_of_polls_are_said_once() {
     let config = good("[connectors.crm.processing]\npoll = \"0 2 * * *\"\ntime_zone = \"Europe/Berlin\"");
     let berlin = Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap();
     assert_eq!(config.connectors[0].processing.poll, Some(berlin));
+    assert_eq!(as_kept(&config.connectors[0].processing), config.connectors[0].processing);
     let config = good(
         "[connectors.crm.processing]\npoll_every_ms = 5_000\npoll_backlog_max = 50\npoll_delete_percent_max = 25",
     );
