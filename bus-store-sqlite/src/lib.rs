@@ -28,6 +28,7 @@ mod code;
 mod connectors;
 mod cursors;
 mod error;
+mod exchange;
 mod failpoint;
 mod identity;
 mod objects;

@@ -15,6 +15,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //! | [`Cursors`] | how far a connector that asks its external system has come |
 //!
 //! Time comes in as a parameter; a store reads no clock.
@@ -25,6 +26,7 @@ pub mod conformance;
 pub mod connectors;
 pub mod cursors;
 pub mod error;
+pub mod exchange;
 pub mod identity;
 pub mod memory;
 pub mod objects;
@@ -42,6 +44,7 @@ pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use cursors::{Cursor, CursorMove, Cursors};
 pub use error::{StoreError, StoreErrorKind};
+pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity, Missing};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
@@ -73,6 +76,7 @@ pub trait Store:
     + Operate
     + Wake
     + Outbox
+    + Exchange
     + Pages
     + Cursors
     + Send

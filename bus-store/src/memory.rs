@@ -5,6 +5,7 @@
 
 mod connectors;
 mod cursors;
+mod exchange;
 mod identity;
 mod objects;
 mod operate;
@@ -53,6 +54,7 @@ struct State {
     objects: objects::ObjectTable,
     pages: pages::PageTable,
     bindings: identity::BindingTable,
+    exchanged: exchange::ExchangeTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.

@@ -6,7 +6,7 @@ use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
 use bus_core::task::GONE;
 use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
-use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
+use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind, Travel};
 
 pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
@@ -126,6 +126,7 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<NewTask, Bu
         logged_at: now,
         redelivers: None,
         idempotency,
+        travel: Travel { echo: task.echo, ..Travel::default() },
         deliveries: vec![delivery],
     })
 }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod cursors;
+mod exchange;
 mod outbox;
 mod pages;
 mod sites;
@@ -151,6 +152,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_exchange(commit);
         self.spoil_pages(commit).await;
         self.spoil_cursor(commit).await;
         for task in &mut commit.tasks {
