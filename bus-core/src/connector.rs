@@ -13,6 +13,7 @@ use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, ObjectOperation};
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
+use crate::poll::Poll;
 use crate::reference::TranslationRecord;
 use crate::settings::Settings;
 
@@ -64,6 +65,19 @@ pub trait Connector: Sized + Send + Sync + 'static {
     fn flush(&self, cx: &Cx) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = cx;
         ready(Ok(()))
+    }
+
+    /// Asks the external system what has changed since `since`, for one that does not call by itself. `None` is the first
+    /// time: bring all there is. Asked at the times of `poll`, or every `poll_every_ms` (60 s unless set), by one process
+    /// at a time, while the connector is enabled and its incoming tasks are logged and processed; not while more than
+    /// `poll_backlog_max` of them are open. A connector without `#[incoming]` lines is not asked.
+    ///
+    /// What it answers is logged as if it had been sent, together with the cursor: [`Poll`] says what that means. After a
+    /// failure it is asked again from the same cursor, later each time; a failure that is *disconnected* counts as any
+    /// other lost connection. One call may take as long as the call time-out: answer in pages, with [`Poll::more`].
+    fn poll(&self, since: Option<&str>, cx: &Cx) -> impl Future<Output = Result<Poll, Failure>> + Send {
+        let _ = (since, cx);
+        ready(Err(Failure::not_answered()))
     }
 
     /// What an error that came through `?` means: *disconnected*, *retry*, *step aside*, *defer*, *reject*.

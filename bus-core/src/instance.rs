@@ -8,6 +8,7 @@ use crate::connector::{Connector, ObjectParams, ReferencedObject};
 use crate::context::Cx;
 use crate::failure::Failure;
 use crate::name::ObjectType;
+use crate::poll::Poll;
 
 /// A connected connector, whatever its Rust type.
 pub struct Instance(Box<dyn AnyConnector>);
@@ -43,6 +44,10 @@ impl Instance {
     pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
         self.0.flush(cx).await
     }
+
+    pub async fn poll(&self, since: Option<&str>, cx: &Cx) -> Result<Poll, Failure> {
+        self.0.poll(since, cx).await
+    }
 }
 
 impl fmt::Debug for Instance {
@@ -66,6 +71,7 @@ trait AnyConnector: Send + Sync {
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
+    fn poll<'a>(&'a self, since: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Poll, Failure>>;
 }
 
 impl<C: Connector> AnyConnector for C {
@@ -98,5 +104,9 @@ impl<C: Connector> AnyConnector for C {
 
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move { Connector::flush(self, cx).await.map_err(|f| f.classified(C::classify)) })
+    }
+
+    fn poll<'a>(&'a self, since: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Poll, Failure>> {
+        Box::pin(async move { Connector::poll(self, since, cx).await.map_err(|f| f.classified(C::classify)) })
     }
 }

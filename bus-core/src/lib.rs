@@ -11,6 +11,7 @@
 //! | *subscription* | what a connector asks to be told ([`Subscription`]) |
 //! | *task* | a change (outgoing) or an external object (incoming) written down ([`ExternalTask`]) |
 //! | *delivery* | one task for one connector: the real queue entry ([`DeliveryId`], [`DeliveryState`]) |
+//! | *poll* | asking an external system that does not call ([`Connector::poll`], [`Poll`]) |
 //! | *attempt* | one try at a delivery |
 //! | *key* | what order is kept for: registered connector, direction, object type, immutable id |
 //! | *connector* | a struct that knows one external system ([`Connector`], [`Outgoing`], [`Incoming`], [`blocking`]) |
@@ -43,6 +44,7 @@ pub mod page;
 #[doc(hidden)]
 pub mod parts;
 pub mod payload;
+pub mod poll;
 pub mod reference;
 mod register;
 pub mod settings;
@@ -70,6 +72,7 @@ pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteN
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
 pub use operation::{DataType, Direction, Echo, ErrorPolicy, ObjectOperation};
 pub use page::PageState;
+pub use poll::Poll;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};
 pub use site::Site;

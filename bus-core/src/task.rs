@@ -6,6 +6,9 @@ use crate::connector::Connector;
 use crate::declared::Accepts;
 use crate::operation::{DataType, Echo, ErrorPolicy, ObjectOperation};
 
+/// What the bytes of an external object are of which nothing is known but that it is gone: none.
+pub const GONE: &str = "application/vnd.bus.gone";
+
 /// An external object to be logged as an incoming task (`process_external_task`).
 ///
 /// ```no_run
@@ -93,6 +96,13 @@ impl ExternalTask {
             idempotency_key: None,
             echo: Echo::Others,
         }
+    }
+
+    /// An external object of which nothing is known but that it is gone. The connector is not asked: the host's object that
+    /// is bound to `key` is deleted, if there is one. Only for a kind that becomes one type of object.
+    pub fn gone(connector: impl Into<String>, kind: impl Into<String>, key: impl Into<String>) -> Self {
+        let task = Self::received(connector, kind, Vec::new()).content_type(GONE);
+        task.operation(ObjectOperation::Delete).key(key)
     }
 
     fn typed<C: Connector + Accepts<E>, E: Serialize>(

@@ -1,7 +1,7 @@
 //! The way of a change, a file for each step; each step's output is the next one's input.
 //!
 //! Outgoing: `change` → `subscription` → `task_log` → (store) → `queue` → `worker` → `translation` → `delivery` →
-//! `settlement`. Incoming: `ingest` → (store) → `queue` → `worker` → `apply` (which prepares, translates, and starts
+//! `settlement`. Incoming: `poll` or whoever else logs → `ingest` → (store) → `queue` → `worker` → `apply` (which prepares, translates, and starts
 //! the outgoing way for what it changed) → `settlement`.
 
 pub(crate) mod again;
@@ -17,6 +17,7 @@ pub(crate) mod express;
 pub(crate) mod ingest;
 pub(crate) mod keys;
 pub(crate) mod numbers;
+pub(crate) mod poll;
 pub(crate) mod queue;
 pub(crate) mod recall;
 pub(crate) mod settlement;

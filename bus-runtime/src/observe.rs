@@ -21,6 +21,20 @@ pub struct ConnectorStatus {
     pub owner: RecordOwner,
     /// Whether it can.
     pub health: Health,
+    /// How its polls go; `None` where it does not poll, or not in this process.
+    pub poll: Option<PollStatus>,
+}
+
+/// How the polls of a connector go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PollStatus {
+    /// When the last one that ended well began, since this process polls.
+    pub polled_at: Option<Timestamp>,
+    /// Why the last one did not end well, with the remedy where there is one.
+    pub error: Option<String>,
+    /// How often in a row that was so.
+    pub failures: u32,
 }
 
 /// Whether a registered connector can do its work.
@@ -58,13 +72,18 @@ impl ConnectorStatus {
             state: *enlisted.state.borrow(),
             owner: enlisted.record.owner,
             health,
+            poll: enlisted.polling.status(),
         }
     }
 
     /// Cause and remedy, where something is wrong.
     pub fn warning(&self) -> Option<String> {
         match &self.health {
-            Health::Well => None,
+            Health::Well => {
+                let PollStatus { error, failures, .. } = self.poll.as_ref()?;
+                let error = error.as_ref()?;
+                Some(format!("connector {} cannot be polled ({failures} times in a row): {error}", self.name))
+            }
             Health::Problem(problem) => {
                 Some(format!("connector {} does not work: {problem}; {}", self.name, problem.remedy()))
             }

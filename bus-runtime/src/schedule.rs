@@ -5,6 +5,7 @@ mod parse;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bus_core::Timestamp;
 use croner::Cron;
@@ -28,7 +29,7 @@ pub(crate) use parse::EXAMPLE;
 #[serde(try_from = "Texts", into = "Texts")]
 pub struct Schedule {
     texts: Texts,
-    cron: Cron,
+    cron: Arc<Cron>,
     zone: TimeZone,
 }
 
@@ -60,7 +61,7 @@ impl Schedule {
     pub fn parse(cron: &str, time_zone: &str) -> Result<Self, ScheduleError> {
         match (parse::cron(cron), parse::time_zone(time_zone)) {
             (Ok((cron, parsed)), Ok((time_zone, zone))) => {
-                Ok(Self { texts: Texts { cron, time_zone }, cron: parsed, zone })
+                Ok(Self { texts: Texts { cron, time_zone }, cron: Arc::new(parsed), zone })
             }
             (cron, time_zone) => Err(ScheduleError { cron: cron.err(), time_zone: time_zone.err() }),
         }

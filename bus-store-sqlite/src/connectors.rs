@@ -221,6 +221,7 @@ impl Write for DeleteConnector {
         session.prepare("DELETE FROM bus_resync WHERE connector = ?1")?.execute([name])?;
         forget_sent_to(session, name)?;
         late::forget(session, &self.name)?;
+        session.prepare("DELETE FROM bus_cursor WHERE connector = ?1")?.execute([name])?;
         session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
         session.deletions_changed();
         session.connectors_changed();

@@ -1,7 +1,9 @@
 //! Which external id belongs to which object of the host.
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
-use bus_store::{Binding, ExternalId, Identity, StoreErrorKind, StoreFuture};
+use std::collections::BTreeSet;
+
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
+use bus_store::{Binding, ExternalId, Identity, Missing, StoreErrorKind, StoreFuture};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::SqliteStore;
@@ -76,6 +78,31 @@ impl Identity for SqliteStore {
             Ok(bindings)
         })
     }
+
+    fn missing(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        present: BTreeSet<String>,
+        before: Timestamp,
+    ) -> StoreFuture<'_, Missing> {
+        let (connector, object_type) = (connector.clone(), object_type.clone());
+        self.read("missing", move |db| {
+            let sql = "SELECT external_id FROM bus_binding
+                       WHERE connector = ?1 AND object_type = ?2 AND ended IS NULL AND made_at < ?3
+                       ORDER BY external_id";
+            let mut bound = db.prepare_cached(sql)?;
+            let mut rows =
+                bound.query(params![connector.as_str(), object_type.as_str(), before.as_micros()])?;
+            let mut found = Missing::default();
+            while let Some(row) = rows.next()? {
+                found.bound += 1;
+                let external_id: String = row.get(0)?;
+                found.missing.extend((!present.contains(&external_id)).then_some(external_id));
+            }
+            Ok(found)
+        })
+    }
 }
 
 /// The object that an external id is bound to, if it exists.
@@ -83,40 +110,57 @@ pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
     JOIN bus_object o ON o.object_type = b.object_type AND o.object_id = b.object_id
     WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL";
 
-/// Ends a binding; answers until which task the id was a former object's, if it ever was.
+/// What was known of an object before it is bound anew.
+struct Former {
+    external_id: String,
+    /// Until which task the id was a former object's, if it ever was.
+    since: Option<i64>,
+    made_at: i64,
+    has_ended: bool,
+}
+
+/// Ends a binding; answers what it said.
 fn unbind(
     session: &Session<'_>,
     connector: &ConnectorName,
     object: &ObjectKey,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<Former>, Fault> {
     let parameters = params![object.object_type.as_str(), id_text(&object.id), connector.as_str()];
-    let sql = "SELECT coalesce(ended, since) FROM bus_binding
+    let sql = "SELECT external_id, coalesce(ended, since), made_at, ended IS NOT NULL FROM bus_binding
                WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
-    let former: Option<Option<i64>> =
-        session.prepare(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+    let read = |row: &Row<'_>| {
+        let (since, made_at, has_ended) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(Former { external_id: row.get(0)?, since, made_at, has_ended })
+    };
+    let former = session.prepare(sql)?.query_row(parameters, read).optional()?;
     if former.is_some() {
         let sql = "DELETE FROM bus_binding WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3";
         session.prepare(sql)?.execute(parameters)?;
     }
-    Ok(former.flatten())
+    Ok(former)
 }
 
 /// Writes a binding in the place of whatever contradicts it.
-pub(crate) fn bind(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
+pub(crate) fn bind(session: &Session<'_>, binding: &Binding, now: Timestamp) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
-    let since = unbind(session, connector, object)?;
-    let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id, since)
-               VALUES (?1, ?2, ?3, ?4, ?5)
+    let former = unbind(session, connector, object)?;
+    // What says the same as before is as old as it was.
+    let known = former.as_ref().filter(|former| !former.has_ended && former.external_id == *external_id);
+    let made_at = known.map_or(now.as_micros(), |known| known.made_at);
+    let since = former.and_then(|former| former.since);
+    let sql = "INSERT INTO bus_binding (connector, object_type, external_id, object_id, since, made_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                ON CONFLICT (connector, object_type, external_id)
-               DO UPDATE SET object_id = excluded.object_id, ended = NULL, since = excluded.since";
-    let parameters =
-        params![connector.as_str(), object.object_type.as_str(), external_id, id_text(&object.id), since];
+               DO UPDATE SET object_id = excluded.object_id, ended = NULL, since = excluded.since,
+                             made_at = excluded.made_at";
+    let (object_type, object_id) = (object.object_type.as_str(), id_text(&object.id));
+    let parameters = params![connector.as_str(), object_type, external_id, object_id, since, made_at];
     session.prepare(sql)?.execute(parameters)?;
     Ok(())
 }
 
 /// Writes a binding, unless it contradicts one of an object that is not gone.
-pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding) -> Result<(), Fault> {
+pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding, now: Timestamp) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
     let sql = "SELECT object_id, external_id FROM bus_binding b
                WHERE ended IS NULL
@@ -129,7 +173,7 @@ pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding) -> Result<(
         params![connector.as_str(), object.object_type.as_str(), id_text(&object.id), external_id];
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let known: Option<(String, String)> = session.prepare(sql)?.query_row(parameters, read).optional()?;
-    let Some((id, external_id)) = known else { return bind(session, binding) };
+    let Some((id, external_id)) = known else { return bind(session, binding, now) };
     let object = ObjectKey { object_type: object.object_type.clone(), id: id_from_text(id) };
     let known = Binding { connector: connector.clone(), object, external_id };
     Err(refusal(StoreErrorKind::Conflict, known.refusal_of(binding)))

@@ -26,6 +26,7 @@
 mod checkpoint;
 mod code;
 mod connectors;
+mod cursors;
 mod error;
 mod exchange;
 mod failpoint;

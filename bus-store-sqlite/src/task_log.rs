@@ -18,6 +18,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::SqliteStore;
 use crate::code::{Code, End, redelivery_text};
+use crate::cursors::move_cursor;
 use crate::error::{Fault, refusal};
 use crate::exchange::write_exchange;
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
@@ -52,7 +53,7 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, pages, relayed, .. } = &self.0;
+        let Commit { tasks, objects, pages, relayed, cursor, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
@@ -68,13 +69,16 @@ impl Write for CommitWrite {
             PageWrite::Delete { .. } => 0,
         });
         // Without data, too, they are something new. What is left to be told belongs to its outcome, which must be written.
-        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).chain(pages).sum()
+        let cursor = cursor.iter().map(|moved| moved.cursor.len());
+        let tasks = tasks.iter().chain(relayed).map(|task| 1 + task.data.len());
+        tasks.chain(objects).chain(pages).chain(cursor).sum()
     }
 
     fn can_be_refused(&self) -> bool {
         let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
         let Commit { pages, resynced, told_again, .. } = &self.0;
-        // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
+        // New tasks alone contradict nothing, unless their senders have a name for them, or name a site. A cursor moves
+        // for an owner only.
         ownership.is_some()
             || !objects.is_empty()
             || !pages.is_empty()
@@ -89,8 +93,8 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, exchanged, pages, resynced, late, told_again, now, .. } =
-            &self.0;
+        let Commit { tasks, relayed, claim_for, exchanged, pages, resynced, late, told_again, .. } = &self.0;
+        let Commit { cursor, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -120,10 +124,13 @@ impl Write for CommitWrite {
             unbind_exactly(session, binding)?;
         }
         for binding in bindings_if_free {
-            bind_if_free(session, binding)?;
+            bind_if_free(session, binding, *now)?;
         }
         for binding in bindings {
-            bind(session, binding)?;
+            bind(session, binding, *now)?;
+        }
+        if let Some(moved) = cursor {
+            move_cursor(session, moved, *now)?;
         }
         let mut logged = Vec::new();
         for task in tasks {

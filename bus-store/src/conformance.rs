@@ -34,6 +34,7 @@ pub mod aside;
 mod bench;
 pub mod claim_for;
 pub mod connectors;
+pub mod cursors;
 pub mod deferral;
 pub mod deleted;
 pub mod due;
@@ -338,6 +339,7 @@ macro_rules! for_every_law {
             identity::a_binding_if_free_contradicts_nothing
             identity::pages_of_bindings_are_stable_under_writes
             identity::ids_of_every_kind_can_be_bound
+            identity::what_a_whole_list_lacks_was_bound_before_it
             objects::an_object_comes_back_as_it_was_saved
             objects::one_commit_can_write_an_object_several_times
             objects::a_deleted_object_is_gone
@@ -382,6 +384,13 @@ macro_rules! for_every_law {
             connectors::a_connector_without_open_deliveries_can_be_deleted
             connectors::a_connector_with_open_deliveries_is_not_deleted
             connectors::open_circuits_are_kept
+            cursors::a_cursor_and_its_tasks_become_true_together
+            cursors::a_cursor_that_moved_meanwhile_is_a_conflict
+            cursors::a_former_owner_moves_no_cursor
+            cursors::a_cursor_moves_for_the_owner_of_its_incoming_queue_only
+            cursors::a_forgotten_cursor_begins_anew
+            cursors::a_cursor_ends_with_its_connector
+            cursors::a_cursor_survives_reopening
             deleted::what_is_logged_for_a_deleted_connector_is_discarded
             deleted::what_is_logged_for_others_too_stays_open_for_them
             deleted::nothing_is_claimed_for_a_deleted_connector
@@ -553,6 +562,7 @@ mod tests {
             include_str!("conformance/aside.rs"),
             include_str!("conformance/claim_for.rs"),
             include_str!("conformance/connectors.rs"),
+            include_str!("conformance/cursors.rs"),
             include_str!("conformance/deferral.rs"),
             include_str!("conformance/deleted.rs"),
             include_str!("conformance/due.rs"),

@@ -1,6 +1,8 @@
 //! Which external id belongs to which object of the host.
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
+use std::collections::BTreeSet;
+
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreFuture;
@@ -31,6 +33,26 @@ pub trait Identity {
         after: Option<(ObjectType, String)>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<Binding>>;
+
+    /// Which of the objects of a type that have been bound since before this time have none of these external ids: of a
+    /// list that is known to be whole, those that are missing from it. Objects that are gone do not count, nor do those
+    /// that were bound, or bound to something else, at that time or later: they may have been made since the list was.
+    fn missing(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        present: BTreeSet<String>,
+        before: Timestamp,
+    ) -> StoreFuture<'_, Missing>;
+}
+
+/// What a list that is whole lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// How many objects could have been on the list.
+    pub bound: u64,
+    /// The external ids of those that are not, in ascending order.
+    pub missing: Vec<String>,
 }
 
 /// What an external system calls an object.

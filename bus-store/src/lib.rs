@@ -18,6 +18,7 @@
 //! | [`Resyncs`] | which connectors are told of all objects once more |
 //! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //! | [`Late`] | what connectors were told of without all that it refers to |
+//! | [`Cursors`] | how far a connector that asks its external system has come |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -25,6 +26,7 @@ pub mod capability;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod connectors;
+pub mod cursors;
 pub mod error;
 pub mod exchange;
 pub mod identity;
@@ -44,9 +46,10 @@ use bus_core::BoxFuture;
 
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
+pub use cursors::{Cursor, CursorMove, Cursors};
 pub use error::{StoreError, StoreErrorKind};
 pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
-pub use identity::{Binding, ExternalId, Identity};
+pub use identity::{Binding, ExternalId, Identity, Missing};
 pub use late::{Late, LateReferences};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
@@ -83,6 +86,7 @@ pub trait Store:
     + Pages
     + Resyncs
     + Late
+    + Cursors
     + Send
     + Sync
     + 'static

@@ -4,6 +4,7 @@
 //! checks everything that can fail before it changes anything that it cannot put back.
 
 mod connectors;
+mod cursors;
 mod exchange;
 mod identity;
 mod late;
@@ -24,6 +25,7 @@ use bus_core::{BoxFuture, ConnectorName, DeliveryId, Site, SiteName};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
+use crate::cursors::Cursor;
 use crate::queue::QueueId;
 use crate::wake::Doorbell;
 use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};
@@ -65,6 +67,7 @@ struct State {
     circuits: BTreeMap<ConnectorName, Circuit>,
     resyncs: resync::ResyncTable,
     switches: Option<Switches>,
+    cursors: BTreeMap<ConnectorName, Cursor>,
     /// How often any of the above was set.
     revision: u64,
 }

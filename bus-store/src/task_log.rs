@@ -7,6 +7,7 @@ use bus_core::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::cursors::CursorMove;
 use crate::exchange::{ExchangeWrite, Travel};
 use crate::identity::Binding;
 use crate::late::LateReferences;
@@ -21,18 +22,18 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, what was exchanged, relayed entries, late references. Then
-    /// whoever waits for one of the written objects or bindings is made ready, and the doorbell of each queue that got
-    /// something to do is rung. What is logged for a connector that was deleted is counted, discarded, and kept as history,
-    /// within the same commit.
+    /// In this order: settlements, objects, pages, ended bindings, bindings, the cursor, tasks, what was exchanged, relayed
+    /// entries, late references. Then whoever waits for one of the written objects or bindings is made ready, and the doorbell
+    /// of each queue that got something to do is rung. What is logged for a connector that was deleted is counted, discarded,
+    /// and kept as history, within the same commit.
     ///
     /// # Errors
     ///
     /// `Conflict` when an object, or a node of a page, is not as expected, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
     /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is
-    /// deleted; when the relayed entries are not the first of the outbox; when a resync is not where it is said to be; or when
-    /// what is told again is not resolved.
+    /// deleted; when the relayed entries are not the first of the outbox; when a resync is not where it is said to be; when
+    /// what is told again is not resolved; or when the cursor is of another version.
     /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -84,6 +85,8 @@ pub struct Commit {
     pub told_again: Vec<(ConnectorName, ObjectKey)>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
+    /// How far a connector has come that asks its external system: that of `ownership`, an incoming queue.
+    pub cursor: Option<CursorMove>,
 }
 
 /// What became of a commit.
@@ -182,6 +185,9 @@ impl Commit {
         let refuse = |message: String| Err(StoreError::new(StoreErrorKind::Unsupported, "commit", message));
         if self.ownership.is_none() && !self.settlements.is_empty() {
             return refuse("settlements without an owner; claim the queue and pass its ownership".to_owned());
+        }
+        if let Some(cursor) = &self.cursor {
+            cursor.check(self)?;
         }
         let relayed = self.relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),

@@ -171,6 +171,16 @@ impl Identity for Spoilt {
     ) -> StoreFuture<'_, Vec<Binding>> {
         self.inner.bindings(connector, after, limit)
     }
+
+    fn missing(
+        &self,
+        connector: &bus_core::ConnectorName,
+        object_type: &bus_core::ObjectType,
+        present: std::collections::BTreeSet<String>,
+        before: Timestamp,
+    ) -> StoreFuture<'_, bus_store::Missing> {
+        self.inner.missing(connector, object_type, present, before)
+    }
 }
 
 impl Objects for Spoilt {
@@ -322,6 +332,16 @@ impl Wake for Spoilt {
 
     fn ring(&self, queue: &QueueId) {
         self.inner.ring(queue);
+    }
+}
+
+impl bus_store::Cursors for Spoilt {
+    fn cursor(&self, connector: &bus_core::ConnectorName) -> StoreFuture<'_, bus_store::Cursor> {
+        self.inner.cursor(connector)
+    }
+
+    fn forget_cursor(&self, connector: &bus_core::ConnectorName) -> StoreFuture<'_, ()> {
+        self.inner.forget_cursor(connector)
     }
 }
 

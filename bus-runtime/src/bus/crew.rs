@@ -14,10 +14,11 @@ use super::Bus;
 use crate::Result;
 use crate::connection::{Asked, Connection};
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::poll::Poller;
 use crate::flow::worker::{Activity, Worker};
 use crate::registry::Enlisted;
 
-/// The workers of one registered connector.
+/// The workers of one registered connector, and its poller.
 pub(super) struct Crew {
     pub(super) connection: Arc<Connection>,
     pub(super) stopping: CancellationToken,
@@ -41,6 +42,12 @@ impl Bus {
             let worker =
                 Worker::new(&self.shared, &connection, linked, direction, activity, &stopping, &keeps_queues);
             workers.push((queue, watched, self.shared.workers.spawn(worker.run())));
+        }
+        if enlisted.has(Direction::Incoming) {
+            let queue = QueueId::new(enlisted.record.name.clone(), Direction::Incoming);
+            let (activity, watched) = watch::channel(Activity::Busy);
+            let poller = Poller::new(&self.shared, &connection, activity, &stopping);
+            workers.push((queue, watched, self.shared.workers.spawn(poller.run())));
         }
         let crew = Crew { connection, stopping, keeps_queues, workers };
         self.crews.lock().await.insert(enlisted.record.name.clone(), crew);

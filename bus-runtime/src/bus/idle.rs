@@ -6,6 +6,7 @@ use bus_store::QueueId;
 use tokio::sync::watch;
 
 use super::Bus;
+use crate::flow::poll::may_poll;
 use crate::flow::worker::{Activity, is_open};
 use crate::registry::Enlisted;
 
@@ -75,6 +76,12 @@ impl Bus {
             Activity::Closed => !is_open(&self.shared, &watched.enlisted, watched.queue.direction),
             Activity::CutOff { until } | Activity::Limited { until } => until > now,
             Activity::StandingBy => true,
+            Activity::NotPolling => !may_poll(&self.shared, &watched.enlisted),
+            Activity::Polls { until, asked } => {
+                may_poll(&self.shared, &watched.enlisted)
+                    && until.is_none_or(|until| until > now)
+                    && *watched.enlisted.polling.asked.borrow() == asked
+            }
             Activity::Scheduled { until, asked } => {
                 until.is_none_or(|until| until > now) && *watched.enlisted.asked.borrow() == asked
             }

@@ -65,6 +65,15 @@ pub struct Processing {
     /// How often in a row an object may go to the external system and come back changed, each soon after the other, before
     /// what comes next is parked as a loop. 5 unless set; 1 to 1,000.
     pub loop_after: u32,
+    /// When a connector that polls does so. Every `poll_every_ms` unless set.
+    pub poll: Option<Schedule>,
+    /// How long after a poll the next one begins, in milliseconds. 60,000 unless set; 1 s to 24 h.
+    pub poll_every_ms: u64,
+    /// How many incoming deliveries may be open while it is polled for more. 1,000 unless set; 1 to 1,000,000.
+    pub poll_backlog_max: u32,
+    /// How many objects may be missing from a complete pull and be deleted, in percent of those that are bound; 10 objects
+    /// in any case. 10 unless set; 1 to 100.
+    pub poll_delete_percent_max: u32,
 }
 
 impl Default for Processing {
@@ -90,6 +99,10 @@ impl Default for Processing {
             history_retention_ms: 7 * DAY_MS,
             hop_limit: 8,
             loop_after: 5,
+            poll: None,
+            poll_every_ms: MINUTE_MS,
+            poll_backlog_max: 1_000,
+            poll_delete_percent_max: 10,
         }
     }
 }

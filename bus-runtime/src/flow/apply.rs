@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
+use bus_core::task::GONE;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
@@ -110,7 +111,11 @@ impl Application<'_> {
         let mut is_matched = false;
         let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         for _ in 0..PREPARED_MAX {
-            let prepared = self.prepare(route, claimed, existing.as_ref(), key.clone()).await?;
+            // Nothing but its key has come: there is nothing to prepare.
+            let prepared = match claimed.content_type.as_str() {
+                GONE => PreparedObject::Existing,
+                _ => self.prepare(route, claimed, existing.as_ref(), key.clone()).await?,
+            };
             let (mut parts, named) = match prepared {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {

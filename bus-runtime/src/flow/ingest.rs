@@ -1,15 +1,17 @@
 //! Takes external objects in: stored as received, or refused with the reason. Nothing is dropped in silence.
 
-mod heard;
+pub(crate) mod heard;
 mod idempotency;
 
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
+use bus_core::task::GONE;
 use bus_core::{
     ConnectorName, Direction, ExternalSummary, ExternalTask, Failure, ObjectOperation, SiteName, TaskId,
 };
 use bus_store::{Commit, Committed, NewDelivery, NewTask, StoreErrorKind, Travel};
 
+use self::heard::Refusal;
 pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
 use super::task_log::{check_size, is_unordered, shorten_title, words};
@@ -19,8 +21,57 @@ use crate::registry::Enlisted;
 use crate::shared::Shared;
 use crate::sites;
 
+const JSON: &str = "application/json";
+
+/// An external object that can be logged.
+pub(crate) struct Checked {
+    pub(crate) task: NewTask,
+    /// What listeners are told of it.
+    pub(crate) external: ExternalSummary,
+}
+
 /// Logs an external object; it is durable when this returns.
 pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -> Result<TaskId, BusError> {
+    let given = task.idempotency_key.clone();
+    let Checked { task, external } = checked(shared, task)?;
+    let site = task.site.clone();
+    let what = named(&task.subject, Some(&external.connector));
+    heard::ask(shared, &external, &what).map_err(Refusal::into_error)?;
+    let mut commit = Commit::at(task.logged_at);
+    commit.tasks.push(task);
+    let committed = match shared.store.commit(commit).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            return Err(match (error.kind(), &given, &site) {
+                (StoreErrorKind::KeyReused, Some(given), _) => {
+                    idempotency::reused(&external.connector, given)
+                }
+                (StoreErrorKind::NotFound, _, Some(site)) => {
+                    sites::unknown(shared, &format!("log {what}"), site).await
+                }
+                _ => BusError::store(&format!("log {what}"), error),
+            });
+        }
+    };
+    let Some(task) = committed.tasks.first().copied() else {
+        let message = format!("the store accepted {what} without giving it an id; report this");
+        return Err(BusError::new(BusErrorKind::Store, message));
+    };
+    tell(shared, &committed, &[external]);
+    Ok(task)
+}
+
+/// Tells listeners of what was logged, in the order of the commit, but for what had been logged before.
+pub(crate) fn tell(shared: &Shared, committed: &Committed, logged: &[ExternalSummary]) {
+    for (external, task) in logged.iter().zip(&committed.tasks) {
+        if !committed.repeated.contains(task) {
+            heard::tell(shared, external, *task);
+        }
+    }
+}
+
+/// An external object as the task that it becomes, or why it is none.
+pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<Checked, BusError> {
     let switches = *shared.switches.borrow();
     if !(switches.bus && switches.log_incoming) {
         return Err(BusError::new(
@@ -45,13 +96,16 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         ));
     };
     let route = route_of(enlisted, &task.kind)?;
-    let what = format!("the {} for connector {name}", task.kind);
+    let what = named(&task.kind, Some(&name));
     let site = site_of(task.site.as_deref(), task.operation, &what)?;
+    if task.content_type == GONE {
+        check_gone(&task, route, &what)?;
+    }
     let body = task.body.map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{what} cannot be written as JSON: {error}"))
     })?;
     check_size(shared, &what, body.len())?;
-    if task.content_type == "application/json" {
+    if task.content_type == JSON {
         check_json(&body)
             .map_err(|fault| BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))?;
     }
@@ -74,7 +128,6 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     external.key.clone_from(&key);
     external.site.clone_from(&site);
     external.content_type.clone_from(&task.content_type);
-    heard::ask(shared, &external, &what)?;
     let now = shared.now();
     let delivery = NewDelivery {
         connector: name.clone(),
@@ -85,8 +138,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let named = key.as_deref().unwrap_or("without a key");
     // One without a key, or of a connector that keeps no order, keeps nobody waiting.
     let own = (key.is_none() || is_unordered(enlisted)).then_some(delivery.idempotency_key);
-    let mut commit = Commit::at(now);
-    commit.tasks.push(NewTask {
+    let task = NewTask {
         direction: Direction::Incoming,
         title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
@@ -101,38 +153,37 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         idempotency,
         travel: Travel { echo: task.echo, ..Travel::default() },
         deliveries: vec![delivery],
-    });
-    let committed = shared.store.commit(commit).await;
-    let committed = match committed {
-        Ok(committed) => committed,
-        Err(error) => {
-            return Err(match (error.kind(), &task.idempotency_key, &site) {
-                (StoreErrorKind::KeyReused, Some(given), _) => idempotency::reused(&name, given),
-                (StoreErrorKind::NotFound, _, Some(site)) => {
-                    sites::unknown(shared, &format!("log {what}"), site).await
-                }
-                _ => BusError::store(&format!("log {what}"), error),
-            });
-        }
     };
-    logged(shared, &committed, &external, &what)
+    Ok(Checked { task, external })
 }
 
-/// The task that was logged, or had been before; listeners are told of what is new.
-fn logged(
-    shared: &Shared,
-    committed: &Committed,
-    external: &ExternalSummary,
-    what: &str,
-) -> Result<TaskId, BusError> {
-    let Some(task) = committed.tasks.first().copied() else {
-        let message = format!("the store accepted {what} without giving it an id; report this");
-        return Err(BusError::new(BusErrorKind::Store, message));
-    };
-    if !committed.repeated.contains(&task) {
-        heard::tell(shared, external, task);
+/// What people call it.
+pub(crate) fn named(kind: &str, connector: Option<&ConnectorName>) -> String {
+    let connector = connector.map(|name| format!(" for connector {name}")).unwrap_or_default();
+    format!("the {kind}{connector}")
+}
+
+/// What is said to be JSON and is none, as the bytes that it is: to be kept, and parked when its turn comes.
+pub(crate) fn kept_as_bytes(mut task: ExternalTask) -> ExternalTask {
+    let is_json = task.content_type == JSON;
+    if is_json && task.body.as_deref().is_ok_and(|body| check_json(body).is_err()) {
+        task.content_type = "application/octet-stream".to_owned();
     }
-    Ok(task)
+    task
+}
+
+/// What is gone needs a key by which it is found, and a type that it is found in.
+fn check_gone(task: &ExternalTask, route: &IncomingRoute, what: &str) -> Result<(), BusError> {
+    let fault = if task.operation != ObjectOperation::Delete {
+        "is said to be gone, and not to be deleted; make it with `ExternalTask::gone`"
+    } else if task.key.is_none() {
+        "is said to be gone, without a key; say which it is"
+    } else if route.object_type.is_none() {
+        "may become any object, so nobody knows which is gone; send a delete with the object"
+    } else {
+        return Ok(());
+    };
+    Err(BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))
 }
 
 /// The site that it names; what is to be added to one, or removed from one, has to.

@@ -18,7 +18,8 @@ use std::time::Duration;
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
 use bus_store::{
-    Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind,
+    Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, Ownership, QueueId, StoreError,
+    StoreErrorKind,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +57,10 @@ pub(crate) enum Activity {
     Limited { until: Timestamp },
     /// It runs by a schedule, and not before then.
     Scheduled { until: Option<Timestamp>, asked: u64 },
+    /// It polls, and not before then, unless it is asked.
+    Polls { until: Option<Timestamp>, asked: u64 },
+    /// It is not to poll here and now.
+    NotPolling,
 }
 
 /// Works on one queue.
@@ -115,7 +120,9 @@ impl Worker {
                 async move { worker.work().await }
             });
             let queue = &worker.queue;
-            match working.await {
+            let ended = working.await;
+            worker.show_owner(None);
+            match ended {
                 Ok(Err(error)) if error.kind() == StoreErrorKind::Closed => {
                     if !stopping.is_cancelled() {
                         tracing::error!(%queue, error = %report(&error), "the store has stopped");
@@ -151,6 +158,7 @@ impl Worker {
         let acquiring = OwnedQueue::acquire(shared, &self.queue, processing, &self.stopping, standing_by);
         let Some(mut queue) = acquiring.await? else { return Ok(()) };
         self.activity.send_replace(Activity::Busy);
+        self.show_owner(Some(&queue.ownership));
         let mut left = Left::new(self);
         let mut asked = self.connection.enlisted.asked.subscribe();
         let mut is_time = self.connection.enlisted.processing.schedule.is_none();
@@ -203,6 +211,13 @@ impl Worker {
             return Ok(());
         }
         self.shared.store.release(&queue.ownership).await
+    }
+
+    /// Says to the poller whose incoming queue it is.
+    fn show_owner(&self, owner: Option<&Ownership>) {
+        if self.queue.direction == Direction::Incoming {
+            self.connection.enlisted.polling.owner.send_replace(owner.cloned());
+        }
     }
 
     /// Waits until the schedule, or somebody, says that it is time; whether it is, and not something else has changed.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Registry, published, settings};
 use crate::config::{Processing, resolve_secrets};
+use crate::flow::poll::Polling;
 use crate::suggest::nearest;
 
 /// A registered connector, as far as it could be brought to life.
@@ -37,6 +38,8 @@ pub(crate) struct Enlisted {
     aborting: Mutex<CancellationToken>,
     /// Grows when somebody asks for its tasks to be processed, whatever its schedule says.
     pub(crate) asked: watch::Sender<u64>,
+    /// What its poller shares.
+    pub(crate) polling: Polling,
     filter_settings: Option<ParsedSettings>,
     /// Whether it logs and processes, changeable while it works.
     pub(crate) state: watch::Sender<ConnectorState>,
@@ -171,6 +174,7 @@ pub(crate) fn enlist(
         calls_on_threads: Arc::default(),
         aborting: Mutex::default(),
         asked: watch::Sender::new(0),
+        polling: Polling::default(),
         filter_settings,
         trouble: Mutex::new(None),
     }

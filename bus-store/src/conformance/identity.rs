@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::Rig;
 use super::bench::{Bench, at, binding, connector, task, user, user_key, user_type};
 use crate::StoreErrorKind;
-use crate::identity::{Binding, ExternalId};
+use crate::identity::{Binding, ExternalId, Missing};
 use crate::objects::{Expected, ObjectWrite};
 use crate::task_log::Commit;
 
@@ -261,4 +261,39 @@ pub async fn ids_of_every_kind_can_be_bound(rig: &dyn Rig) {
 
 async fn all_of(bench: &Bench) -> Vec<Binding> {
     bench.store.bindings(&connector("crm"), None, 1_000).await.unwrap()
+}
+
+/// Of the objects of a type that are there, those that were bound before a list was made are missing from it if they are
+/// not on it. What says again what was known is as old as that; what says something else is new.
+pub async fn what_a_whole_list_lacks_was_bound_before_it(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.save([user(1), user(2), user(3), user(4), user(5), user(6)]).await;
+    let bind = async |binding: Binding, seconds: i64| {
+        bench.commit(Commit { bindings: vec![binding], ..Commit::at(at(seconds)) }).await;
+    };
+    let lacks = async |present: &[&str], seconds: i64| {
+        let present = present.iter().map(|id| (*id).to_owned()).collect();
+        bench.store.missing(&connector("crm"), &user_type(), present, at(seconds)).await.unwrap()
+    };
+    let found = |bound: u64, missing: &[&str]| Missing {
+        bound,
+        missing: missing.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    assert_eq!(lacks(&["a"], 0).await, Missing::default());
+    for (number, external_id, seconds) in [(1, "b", 1), (2, "a", 2), (3, "c", 3), (4, "d", 9), (5, "gone", 1)]
+    {
+        bind(binding(number, external_id), seconds).await;
+    }
+    bind(Binding { connector: connector("shop"), ..binding(6, "other") }, 1).await;
+    bench.delete(&user_key(5), 1).await;
+    assert_eq!(lacks(&[], 9).await, found(3, &["a", "b", "c"]));
+    assert_eq!(lacks(&["c", "a", "x", "d"], 9).await, found(3, &["b"]));
+    assert_eq!(lacks(&["a", "b", "c"], 9).await, found(3, &[]));
+    assert_eq!(lacks(&[], 10).await, found(4, &["a", "b", "c", "d"]));
+    assert_eq!(lacks(&[], 1).await, Missing::default(), "at that time is not before it");
+    bind(binding(1, "b"), 9).await;
+    bind(binding(2, "A"), 9).await;
+    bind(binding(6, "c"), 9).await;
+    assert_eq!(lacks(&[], 9).await, found(1, &["b"]), "b is as old as it was");
+    assert_eq!(lacks(&[], 10).await, found(4, &["A", "b", "c", "d"]));
 }

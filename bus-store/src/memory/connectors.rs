@@ -58,6 +58,7 @@ impl Connectors for MemoryStore {
             state.resyncs.forget(&name);
             state.exchanged.forget_sent_to(&name);
             state.late.forget(&name);
+            state.cursors.remove(&name);
             let was_there = state.connectors.remove(&name).is_some();
             state.deleted.insert(name);
             state.revision += 1;

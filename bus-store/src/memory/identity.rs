@@ -1,13 +1,13 @@
 //! The identity map, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
+use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId, Timestamp};
 
 use super::MemoryStore;
 use crate::StoreFuture;
-use crate::identity::{Binding, ExternalId, Identity};
+use crate::identity::{Binding, ExternalId, Identity, Missing};
 
 impl Identity for MemoryStore {
     fn external_ids(
@@ -57,6 +57,30 @@ impl Identity for MemoryStore {
             Ok(bindings.collect())
         })
     }
+
+    fn missing(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        present: BTreeSet<String>,
+        before: Timestamp,
+    ) -> StoreFuture<'_, Missing> {
+        let (connector, object_type) = (connector.clone(), object_type.clone());
+        self.with("missing", move |state| {
+            let mut found = Missing::default();
+            let all = state.bindings.by_external.get(&connector).into_iter().flatten();
+            for ((_, external_id), _) in all.filter(|((of_type, _), _)| *of_type == object_type) {
+                let external = (object_type.clone(), external_id.clone());
+                let is_living = state.bindings.living(&connector, &external).is_some();
+                let made_at = state.bindings.made_at.get(&(connector.clone(), external));
+                if is_living && made_at.is_some_and(|at| *at < before) {
+                    found.bound += 1;
+                    found.missing.extend((!present.contains(external_id)).then(|| external_id.clone()));
+                }
+            }
+            Ok(found)
+        })
+    }
 }
 
 /// The bindings, from both sides. The two maps always say the same.
@@ -64,14 +88,20 @@ impl Identity for MemoryStore {
 pub(super) struct BindingTable {
     by_object: BTreeMap<ObjectKey, BTreeMap<ConnectorName, ExternalId>>,
     by_external: BTreeMap<ConnectorName, BTreeMap<(ObjectType, String), ObjectId>>,
+    /// Since when each of them says what it says.
+    made_at: BTreeMap<(ConnectorName, (ObjectType, String)), Timestamp>,
 }
 
 impl BindingTable {
     /// Writes a binding in the place of whatever contradicts it.
-    pub(super) fn bind(&mut self, binding: Binding) {
+    pub(super) fn bind(&mut self, binding: Binding, now: Timestamp) {
         let Binding { connector, object, external_id } = binding;
         let former = self.external_id(&connector, &object);
+        let is_known = former.is_some_and(|former| former.ended.is_none() && former.id == external_id);
+        let place = (connector.clone(), (object.object_type.clone(), external_id.clone()));
         let since = former.and_then(|former| former.ended.or(former.since));
+        let made_at = self.made_at.get(&place).filter(|_| is_known).copied().unwrap_or(now);
+        self.made_at.insert(place, made_at);
         self.unbind(&connector, &object);
         let external = (object.object_type.clone(), external_id.clone());
         if let Some(former) = self.object(&connector, &external) {

@@ -91,8 +91,9 @@ impl State {
             }
         }
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
-            self.bindings.bind(binding.clone());
+            self.bindings.bind(binding.clone(), commit.now);
         }
+        self.move_cursor(commit.cursor, commit.now);
         let logged = self.log_all(commit.tasks, commit.now, &mut committed);
         for (object, was_gone) in &deleted {
             self.bindings.end(object, TaskId(self.tasks_logged), *was_gone);
@@ -154,6 +155,7 @@ impl State {
         self.check_bindings(commit)?;
         self.check_sites(commit)?;
         self.check_resynced(commit.resynced.as_ref())?;
+        self.check_cursor(commit)?;
         self.late.check_resolved(&commit.told_again)
     }
 

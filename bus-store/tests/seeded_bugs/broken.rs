@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod cursors;
 mod exchange;
 mod late;
 mod outbox;
@@ -160,6 +161,7 @@ impl Broken {
         self.spoil_pages(commit).await;
         self.spoil_resync(commit).await;
         self.spoil_late(commit).await;
+        self.spoil_cursor(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -179,6 +179,12 @@ enum Bug {
     LooksForTheLateBeforehand,
     /// What is told again is told again by whoever says so.
     TellsAgainTwice,
+    /// A cursor moves, wherever it was.
+    MovesTheCursorFromAnywhere,
+    /// A cursor moves, whatever becomes of the rest of its commit.
+    MovesTheCursorAlone,
+    /// What was bound after a list was made is missing from it.
+    MissesWhatIsNew,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -301,6 +307,11 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::KeepsWhatWasLeftToBeTold, "what_is_left_to_be_told_takes_the_place_of_what_was_left"),
     (Bug::TellsAgainTwice, "what_is_resolved_is_told_again_once"),
     (Bug::LooksForTheLateBeforehand, "what_is_bound_by_then_is_resolved_at_once"),
+    (Bug::MovesTheCursorFromAnywhere, "a_cursor_that_moved_meanwhile_is_a_conflict"),
+    (Bug::MovesTheCursorFromAnywhere, "a_forgotten_cursor_begins_anew"),
+    (Bug::MovesTheCursorAlone, "a_cursor_and_its_tasks_become_true_together"),
+    (Bug::ForgetsFencing, "a_former_owner_moves_no_cursor"),
+    (Bug::MissesWhatIsNew, "what_a_whole_list_lacks_was_bound_before_it"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

@@ -8,6 +8,7 @@ use crate::schedule::{self, Schedule};
 
 const ORDERING: &str = "ordering";
 const SCHEDULE: &str = "schedule";
+const POLL: &str = "poll";
 const TIME_ZONE: &str = "time_zone";
 
 pub(super) const KEYS: &[&str] = &[
@@ -33,6 +34,10 @@ pub(super) const KEYS: &[&str] = &[
     range::HISTORY_RETENTION_MS.key,
     range::HOP_LIMIT.key,
     range::LOOP_AFTER.key,
+    POLL,
+    range::POLL_EVERY_MS.key,
+    range::POLL_BACKLOG_MAX.key,
+    range::POLL_DELETE_PERCENT_MAX.key,
 ];
 
 pub(super) fn processing(section: &Section<'_>, connector: &str) -> Processing {
@@ -44,6 +49,7 @@ pub(super) fn processing(section: &Section<'_>, connector: &str) -> Processing {
     let orderings = [Ordering::Object, Ordering::Connector, Ordering::None];
     let orderings = orderings.map(|ordering| (ordering.as_str(), ordering));
     let multiplier = section.number(range::RETRY_MULTIPLIER, range::multiplier_fault);
+    let [schedule, poll] = schedules(section);
     let processing = Processing {
         ordering: section.choice(ORDERING, &orderings).unwrap_or_default(),
         concurrency: short(&range::CONCURRENCY, default.concurrency),
@@ -61,10 +67,14 @@ pub(super) fn processing(section: &Section<'_>, connector: &str) -> Processing {
         circuit_probe_ms: long(&range::CIRCUIT_PROBE_MS, default.circuit_probe_ms),
         disconnected_max: short(&range::DISCONNECTED_MAX, default.disconnected_max),
         rate: rate(section),
-        schedule: schedule(section),
+        schedule,
         history_retention_ms: long(&range::HISTORY_RETENTION_MS, default.history_retention_ms),
         hop_limit: short(&range::HOP_LIMIT, default.hop_limit),
         loop_after: short(&range::LOOP_AFTER, default.loop_after),
+        poll,
+        poll_every_ms: long(&range::POLL_EVERY_MS, default.poll_every_ms),
+        poll_backlog_max: short(&range::POLL_BACKLOG_MAX, default.poll_backlog_max),
+        poll_delete_percent_max: short(&range::POLL_DELETE_PERCENT_MAX, default.poll_delete_percent_max),
     };
     // What is still wrong now is wrong only together; beside a wrong value it would be a second report of that.
     if section.mistakes() == before {
@@ -88,28 +98,40 @@ fn rate(section: &Section<'_>) -> Option<Rate> {
     Some(Rate { interval_ms: interval_ms.unwrap_or(rate.interval_ms), ..rate })
 }
 
-fn schedule(section: &Section<'_>) -> Option<Schedule> {
-    let (cron, time_zone) = (section.text(SCHEDULE), section.text(TIME_ZONE));
-    if !section.has(SCHEDULE) && section.has(TIME_ZONE) {
+/// When the queues run, and when the connector polls: in one time zone.
+fn schedules(section: &Section<'_>) -> [Option<Schedule>; 2] {
+    let time_zone = section.text(TIME_ZONE);
+    if !section.has(SCHEDULE) && !section.has(POLL) && section.has(TIME_ZONE) {
         let example = schedule::EXAMPLE;
         let fault = format!(
-            "`{TIME_ZONE}` is of no use without `{SCHEDULE}`; add `{SCHEDULE} = \"{example}\"`, or remove it"
+            "`{TIME_ZONE}` is of no use without `{SCHEDULE}` or `{POLL}`; add `{SCHEDULE} = \"{example}\"`, or remove it"
         );
         section.wrong(TIME_ZONE, fault);
     }
-    // A zone is looked at beside a wrong schedule, too: all mistakes at once.
-    let cron_or_example = cron.unwrap_or(schedule::EXAMPLE);
-    match Schedule::parse(cron_or_example, time_zone.unwrap_or(Schedule::TIME_ZONE_DEFAULT)) {
-        Ok(schedule) => cron.map(|_| schedule),
-        Err(error) => {
-            for (key, fault) in [(SCHEDULE, error.cron), (TIME_ZONE, error.time_zone)] {
-                if let Some(fault) = fault {
-                    section.wrong(key, fault);
-                }
-            }
-            None
-        }
+    if section.has(POLL) && section.has(range::POLL_EVERY_MS.key) {
+        let every = range::POLL_EVERY_MS.key;
+        section.wrong(every, format!("`{every}` and `{POLL}` say two things; remove one of them"));
     }
+    let mut is_zone_told = false;
+    [SCHEDULE, POLL].map(|key| {
+        let cron = section.text(key);
+        // A zone is looked at beside a wrong schedule, too: all mistakes at once.
+        let cron_or_example = cron.unwrap_or(schedule::EXAMPLE);
+        match Schedule::parse(cron_or_example, time_zone.unwrap_or(Schedule::TIME_ZONE_DEFAULT)) {
+            Ok(schedule) => cron.map(|_| schedule),
+            Err(error) => {
+                if let Some(fault) = error.cron {
+                    // What is parsed calls itself by the name that it mostly has.
+                    section.wrong(key, fault.replace(&format!("`{SCHEDULE}`"), &format!("`{key}`")));
+                }
+                if let Some(fault) = error.time_zone.filter(|_| !is_zone_told) {
+                    section.wrong(TIME_ZONE, fault);
+                    is_zone_told = true;
+                }
+                None
+            }
+        }
+    })
 }
 
 fn short(section: &Section<'_>, range: &Range) -> Option<u32> {

@@ -57,6 +57,13 @@ pub(super) const HISTORY_RETENTION_MS: Range =
 pub(super) const HOP_LIMIT: Range = Range { key: "hop_limit", min: 1, max: 100, max_reads: "" };
 pub(super) const LOOP_AFTER: Range = Range { key: "loop_after", min: 1, max: 1_000, max_reads: "" };
 
+pub(super) const POLL_EVERY_MS: Range =
+    Range { key: "poll_every_ms", min: SECOND_MS, max: DAY_MS, max_reads: "24 h" };
+pub(super) const POLL_BACKLOG_MAX: Range =
+    Range { key: "poll_backlog_max", min: 1, max: 1_000_000, max_reads: "" };
+pub(super) const POLL_DELETE_PERCENT_MAX: Range =
+    Range { key: "poll_delete_percent_max", min: 1, max: 100, max_reads: "" };
+
 /// The one number that need not be whole: 1 to 10.
 pub(super) const RETRY_MULTIPLIER: &str = "retry_multiplier";
 
@@ -107,6 +114,9 @@ impl Processing {
             (&HISTORY_RETENTION_MS, self.history_retention_ms),
             (&HOP_LIMIT, u64::from(self.hop_limit)),
             (&LOOP_AFTER, u64::from(self.loop_after)),
+            (&POLL_EVERY_MS, self.poll_every_ms),
+            (&POLL_BACKLOG_MAX, u64::from(self.poll_backlog_max)),
+            (&POLL_DELETE_PERCENT_MAX, u64::from(self.poll_delete_percent_max)),
         ];
         let rate = self.rate.map(|rate| {
             [(&RATE_CALLS_MAX, u64::from(rate.calls_max)), (&RATE_INTERVAL_MS, rate.interval_ms)]

@@ -72,6 +72,7 @@ fn all_of_it() -> Processing {
         history_retention_ms: 0,
         hop_limit: 12,
         loop_after: 3,
+        ..Processing::default()
     }
 }
 
@@ -135,8 +136,8 @@ fn everything_that_can_be_said_is_read() {
     assert!(config.strict);
     assert_eq!(config.switches, Switches { bus: false, log_incoming: false, ..Switches::default() });
     assert_eq!((config.limits.payload_bytes_max, config.limits.store_bytes_max), (4_096, Some(4 << 20)));
-    assert_eq!(config.limits.shutdown_grace, Duration::from_millis(2_500));
-    assert_eq!(config.limits.due_max, Duration::from_hours(24));
+    let Limits { shutdown_grace, due_max, .. } = config.limits;
+    assert_eq!((shutdown_grace, due_max), (Duration::from_millis(2_500), Duration::from_hours(24)));
     let name = |name: &str| ConnectorName::parse(name).unwrap();
     let settings = json!({
         "base_url": "https://crm.example.com",
@@ -150,9 +151,7 @@ fn everything_that_can_be_said_is_read() {
     });
     let processing = all_of_it();
     assert_eq!(processing.check(), Ok(()));
-    // As the store keeps it.
-    let kept = serde_json::to_value(&processing).unwrap();
-    assert_eq!(serde_json::from_value::<Processing>(kept).unwrap(), processing);
+    assert_eq!(as_kept(&processing), processing);
     let mut crm = ConnectorConfig::new(name("crm-eu")).uses("crm").settings(settings).processing(processing);
     crm.display_name = "CRM (Europe)".to_owned();
     let expected = [
@@ -161,6 +160,11 @@ fn everything_that_can_be_said_is_read() {
         ConnectorConfig::new(name("alpha")).state(ConnectorState::Disabled),
     ];
     assert_eq!(config.connectors, expected, "in the order of the file");
+}
+
+/// As the store keeps it.
+fn as_kept(processing: &Processing) -> Processing {
+    serde_json::from_value(serde_json::to_value(processing).unwrap()).unwrap()
 }
 
 #[test]
@@ -332,6 +336,9 @@ fn numbers_outside_their_limits_are_refused_with_the_limit() {
         ("disconnected_max",     1,     1_000,                &[("0", "0"), ("1001", "1,001")], "1 to 1,000"),
         ("rate_calls_max",       1,     1_000_000,            &[("0", "0"), ("1000001", "1,000,001"), ("-5", "-5")], "1 to 1,000,000"),
         ("history_retention_ms", 0,     315_360_000_000,      &[("-1", "-1"), ("315360000001", "315,360,000,001")], "0 to 315,360,000,000 (3,650 days)"),
+        ("poll_every_ms",        1_000, 86_400_000,           &[("999", "999"), ("86400001", "86,400,001")], "1,000 to 86,400,000 (24 h)"),
+        ("poll_backlog_max",     1,     1_000_000,            &[("0", "0"), ("1000001", "1,000,001")], "1 to 1,000,000"),
+        ("poll_delete_percent_max", 1,  100,                  &[("0", "0"), ("101", "101")], "1 to 100"),
     ];
     for (key, least, most, outside, would_do) in rows {
         for inside in [least, most] {
@@ -483,10 +490,13 @@ fn the_documented_example_says_what_the_defaults_are() {
     let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| processing::KEYS.contains(&key));
     let lines =
         example.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
+    // Of the two that say when it polls, one.
+    let lines = lines.filter(|line| !line.starts_with("poll_every_ms"));
     let all = good(&lines.collect::<Vec<_>>().join("\n"));
     let processing = Processing {
         rate: Some(Rate::per_second(10)),
         schedule: Some(Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap()),
+        poll: Some(Schedule::parse("*/5 * * * *", "Europe/Berlin").unwrap()),
         ..Processing::default()
     };
     assert_eq!(all.connectors[0].processing, processing);

@@ -2,20 +2,43 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bus_core::{ExternalSummary, TaskId, Veto};
+use bus_core::{ExternalSummary, TaskId};
 
 use crate::error::{BusError, BusErrorKind};
 use crate::shared::Shared;
 
+/// Why something is not to be logged.
+pub(crate) enum Refusal {
+    /// A listener does not want it.
+    Vetoed(BusError),
+    /// A listener cannot say whether it wants it.
+    Panicked(BusError),
+}
+
+impl Refusal {
+    pub(super) fn into_error(self) -> BusError {
+        let (Self::Vetoed(error) | Self::Panicked(error)) = self;
+        error
+    }
+}
+
 /// Asks each listener; the first that says no is the error.
-pub(super) fn ask(shared: &Shared, external: &ExternalSummary, what: &str) -> Result<(), BusError> {
+pub(crate) fn ask(shared: &Shared, external: &ExternalSummary, what: &str) -> Result<(), Refusal> {
     for listener in &shared.listeners {
         let said = catch_unwind(AssertUnwindSafe(|| listener.before_logging_incoming(external)));
-        let said = said.unwrap_or_else(|_| Err(Veto::because("it panicked; mend it, then send it again")));
-        said.map_err(|veto| {
-            let message = format!("a listener of the application refuses {what}: {veto}");
-            BusError::new(BusErrorKind::Vetoed, message)
-        })?;
+        match said {
+            Ok(Ok(())) => {}
+            Ok(Err(veto)) => {
+                let message = format!("a listener of the application refuses {what}: {veto}");
+                return Err(Refusal::Vetoed(BusError::new(BusErrorKind::Vetoed, message)));
+            }
+            Err(_) => {
+                let message = format!(
+                    "a listener of the application refuses {what}: it panicked; mend it, then send it again"
+                );
+                return Err(Refusal::Panicked(BusError::new(BusErrorKind::Vetoed, message)));
+            }
+        }
     }
     Ok(())
 }

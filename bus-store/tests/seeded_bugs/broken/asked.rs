@@ -1,12 +1,14 @@
 //! What is asked of a broken store, beside its tasks and queues.
 
+use std::collections::BTreeSet;
+
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use bus_store::operate::INTERVENTION_ITEMS_MAX;
 use bus_store::{
     Audit, Binding, Capabilities, Circuit, Commit, ConnectorRecord, ConnectorState, Connectors, Counters,
-    DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, ObjectQuery,
-    ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store, StoreFuture,
-    Switches, TaskLog, Verb, Verdict, Waiting, Wake,
+    DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId, Identity, Intervention, Missing,
+    ObjectQuery, ObjectRecord, Objects, Operate, Outcome, QueueCounts, QueueId, Selected, Settlement, Store,
+    StoreFuture, Switches, TaskLog, Verb, Verdict, Waiting, Wake,
 };
 
 use super::{Broken, lock};
@@ -56,6 +58,18 @@ impl Identity for Broken {
         limit: usize,
     ) -> StoreFuture<'_, Vec<Binding>> {
         self.inner.bindings(connector, after, limit)
+    }
+
+    fn missing(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        present: BTreeSet<String>,
+        before: Timestamp,
+    ) -> StoreFuture<'_, Missing> {
+        let always = Timestamp::from_micros(i64::MAX);
+        let before = if self.bug == Bug::MissesWhatIsNew { always } else { before };
+        self.inner.missing(connector, object_type, present, before)
     }
 }
 

@@ -27,7 +27,8 @@ fn an_ordering_that_there_is_not_is_answered_with_those_there_are() {
              `max_attempts`, `retry_initial_ms`, `retry_multiplier`, `retry_max_ms`, `retry_after_max_ms`, \
              `call_timeout_ms`, `lease_ms`, `wait_deadline_ms`, `defer_min_ms`, `defer_total_ms`, `circuit_failures`, \
              `circuit_probe_ms`, `disconnected_max`, `rate_calls_max`, `rate_interval_ms`, `schedule`, `time_zone`, \
-             `history_retention_ms`, `hop_limit` or `loop_after`",
+             `history_retention_ms`, `hop_limit`, `loop_after`, `poll`, `poll_every_ms`, `poll_backlog_max` or \
+             `poll_delete_percent_max`",
             "2:27: unknown key `concurency` in [connectors.crm.processing]; did you mean `concurrency`?",
         ],
     );
@@ -78,7 +79,9 @@ fn a_bad_schedule_is_refused_at_the_key_that_is_wrong() {
     assert_eq!(config.connectors[0].processing.schedule, Some(utc));
     check_processing(
         "time_zone = \"Europe/Berlin\"",
-        &["1:27: `time_zone` is of no use without `schedule`; add `schedule = \"0 2 * * *\"`, or remove it"],
+        &[
+            "1:27: `time_zone` is of no use without `schedule` or `poll`; add `schedule = \"0 2 * * *\"`, or remove it",
+        ],
     );
     check_processing(
         "schedule = \"0 25 * * *\"\ntime_zone = \"Europe/Berlinn\"",
@@ -109,6 +112,36 @@ fn a_bad_schedule_is_refused_at_the_key_that_is_wrong() {
 }
 
 #[test]
+fn the_times_of_polls_are_said_once() {
+    let config = good("[connectors.crm.processing]\npoll = \"0 2 * * *\"\ntime_zone = \"Europe/Berlin\"");
+    let berlin = Schedule::parse("0 2 * * *", "Europe/Berlin").unwrap();
+    assert_eq!(config.connectors[0].processing.poll, Some(berlin));
+    assert_eq!(as_kept(&config.connectors[0].processing), config.connectors[0].processing);
+    let config = good(
+        "[connectors.crm.processing]\npoll_every_ms = 5_000\npoll_backlog_max = 50\npoll_delete_percent_max = 25",
+    );
+    let expected = Processing {
+        poll_every_ms: 5_000,
+        poll_backlog_max: 50,
+        poll_delete_percent_max: 25,
+        ..Processing::default()
+    };
+    assert_eq!(config.connectors[0].processing, expected);
+    check_processing(
+        "poll = \"0 2 * * *\"\npoll_every_ms = 60_000",
+        &["2:27: `poll_every_ms` and `poll` say two things; remove one of them"],
+    );
+    check_processing(
+        "schedule = \"0 2 * * *\"\npoll = \"never\"\ntime_zone = \"Nowhere\"",
+        &[
+            "2:27: `poll` has one field, not five; write minute, hour, day of month, month and day of week, such as \
+             `0 2 * * *` for 02:00 every day",
+            "3:27: `time_zone` is `Nowhere`, which is no time zone; write a name of the IANA database, such as `Europe/Berlin`",
+        ],
+    );
+}
+
+#[test]
 fn processing_is_checked_alone_too() {
     assert_eq!(Processing::default().check(), Ok(()));
     let wrong = Processing {
@@ -132,6 +165,10 @@ fn processing_is_checked_alone_too() {
         history_retention_ms: u64::MAX,
         hop_limit: 101,
         loop_after: 0,
+        poll: None,
+        poll_every_ms: 0,
+        poll_backlog_max: 0,
+        poll_delete_percent_max: 0,
     };
     let endless = "18,446,744,073,709,551,615";
     assert_eq!(
@@ -153,6 +190,9 @@ fn processing_is_checked_alone_too() {
             &format!("`history_retention_ms` is {endless}; write 0 to 315,360,000,000 (3,650 days)"),
             "`hop_limit` is 101; write 1 to 100",
             "`loop_after` is 0; write 1 to 1,000",
+            "`poll_every_ms` is 0; write 1,000 to 86,400,000 (24 h)",
+            "`poll_backlog_max` is 0; write 1 to 1,000,000",
+            "`poll_delete_percent_max` is 0; write 1 to 100",
             "`rate_calls_max` is 0; write 1 to 1,000,000",
             "`rate_interval_ms` is 0; write 1 to 86,400,000 (24 h)",
             "`retry_multiplier` is NaN; write 1 to 10",

@@ -1,0 +1,29 @@
+//! What the application knows.
+
+use bus_core::BusObject;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
+#[object(type = "app.person", display = "Person")]
+pub(crate) struct Person {
+    /// Given by the bus.
+    #[object(id)]
+    pub(crate) id: i64,
+    /// Given by the bus.
+    #[object(guid)]
+    pub(crate) guid: Uuid,
+    #[object(display_name)]
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) phone: Option<String>,
+    /// What only the application knows.
+    pub(crate) note: Option<String>,
+}
+
+impl Person {
+    pub(crate) fn new(name: &str, phone: &str) -> Self {
+        Self { name: name.to_owned(), phone: Some(phone.to_owned()), ..Self::default() }
+    }
+}
