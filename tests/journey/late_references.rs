@@ -32,7 +32,7 @@ stories!(
 
 /// Somebody in a club.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
-#[object(type = "app.member", display = "Member")]
+#[object(type = "app.employee", display = "Member")]
 struct Member {
     #[object(id)]
     id: i64,
