@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::name::ObjectType;
 use crate::object::{AnyObject, ObjectId};
 use crate::operation::DataType;
+use crate::page::PageNode;
 use crate::reference::{Reference, ReferenceTarget};
 
 mod clean;
@@ -35,6 +36,9 @@ pub struct Payload {
     /// Where lists of children stand, as JSON pointers, sorted: what holds a list comes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
+    /// Where it stands, if it is a page on its way: the field of the node is not among the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Box<PageNode>>,
 }
 
 impl Payload {
@@ -73,8 +77,13 @@ impl Payload {
 
     /// Takes an object without a Rust type apart.
     pub fn of_any(object: &AnyObject) -> Self {
-        Self { object: object.fields.clone(), references: object.references.clone(), children: Vec::new() }
-            .with_targets_written()
+        Self {
+            object: object.fields.clone(),
+            references: object.references.clone(),
+            children: Vec::new(),
+            page: None,
+        }
+        .with_targets_written()
     }
 
     /// As much of it as this data type carries: without children unless it is a snapshot.

@@ -1,7 +1,7 @@
 //! Everything that becomes true together.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, Operation, SiteName, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -97,7 +97,7 @@ pub struct NewTask {
     /// What order is kept for, within connector and direction: `app.user 17`, `contact 003xx`.
     pub key: String,
     /// What happened.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// For people.
     pub title: String,
     /// The object: a payload in JSON (outgoing), the bytes as received (incoming).

@@ -15,7 +15,7 @@ pub(super) fn payload(mut object: Map<String, Value>, marked: Marked) -> Result<
     let Marked { key, references } = marked;
     let mut walk = Walk { key: &key, marked: references, references: Vec::new(), children: Vec::new() };
     walk.clean_map(&mut object, &mut String::new(), 0)?;
-    Ok(Payload { object, references: walk.references, children: walk.children }.sorted())
+    Ok(Payload { object, references: walk.references, children: walk.children, page: None }.sorted())
 }
 
 struct Walk<'k> {

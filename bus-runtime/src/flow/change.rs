@@ -69,7 +69,7 @@ impl Stored {
         ChangeSummary {
             object_type: self.record.key.object_type.clone(),
             id: self.record.key.id.clone(),
-            operation,
+            operation: operation.into(),
             code_name: self.record.code_name.clone(),
             display_name: self.record.display_name.clone(),
             site: self.record.site.clone(),
@@ -196,6 +196,11 @@ impl HostChange {
     ) -> Self {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
         Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
+    }
+
+    /// Something happened to a page, which is this now, or, after a delete, was.
+    pub(crate) fn of_page(summary: ChangeSummary, payload: Payload) -> Self {
+        Self { before: None, summary, payload, fields_changed: true }
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

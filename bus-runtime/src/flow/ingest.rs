@@ -58,7 +58,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         &what,
         &idempotency::Sent {
             kind: &task.kind,
-            operation: task.operation,
+            operation: task.operation.into(),
             content_type: &task.content_type,
             site: site.as_ref(),
             data_type: task.data_type,
@@ -80,10 +80,10 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
     let mut commit = Commit::at(now);
     commit.tasks.push(NewTask {
         direction: Direction::Incoming,
-        title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
+        title: shorten_title(&format!("{} {} {named}", words(task.operation.into()), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
         subject: task.kind,
-        operation: task.operation,
+        operation: task.operation.into(),
         data: body,
         content_type: task.content_type,
         site: site.clone(),

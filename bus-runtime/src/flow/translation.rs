@@ -14,8 +14,8 @@ use bus_core::instance::Instance;
 use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
-    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
-    ObjectType, ReferenceTarget, ReferencedObject, SiteName,
+    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectParams, ObjectType, Operation,
+    ReferenceTarget, ReferencedObject, SiteName, Subject,
 };
 use bus_store::{Awaited, Binding, Claimed, FoundBy, ObjectQuery, StoreError};
 
@@ -134,7 +134,7 @@ impl<'a> Translator<'a> {
             match asked.get(&key).cloned().flatten() {
                 Some(external_id) => reference.target = ReferenceTarget::External(external_id),
                 // What is being deleted need not have its references in order.
-                None if operation == ObjectOperation::Delete => {}
+                None if operation.is_delete() => {}
                 None => missing.add(
                     format!(
                         "{key} ({}), which connector {} does not know yet",
@@ -155,7 +155,7 @@ impl<'a> Translator<'a> {
     async fn ask_external_id(
         &mut self,
         object: ReferencedObject,
-        operation: ObjectOperation,
+        operation: Operation,
     ) -> Result<Option<String>, Untranslated> {
         let instance = Arc::clone(self.instance);
         let cx = self.shared.cx(self.connector());
@@ -180,7 +180,7 @@ impl<'a> Translator<'a> {
             }
             Ok(None) => Ok(None),
             Err(failure) if failure.kind() == FailureKind::NotAnswered => {
-                if operation == ObjectOperation::Delete || self.could_learn_of(&key.object_type) {
+                if operation.is_delete() || self.could_learn_of(&key.object_type) {
                     return Ok(None);
                 }
                 Err(Untranslated::Unanswerable(format!(
@@ -198,6 +198,7 @@ impl<'a> Translator<'a> {
     fn could_learn_of(&self, object_type: &ObjectType) -> bool {
         self.linked
             .outgoing()
+            .filter(|route| route.subscription.of == Subject::Objects)
             .any(|route| matches_pattern(route.subscription.object_type, object_type.as_str()))
             || self.accepts(object_type)
     }

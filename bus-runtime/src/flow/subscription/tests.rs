@@ -267,7 +267,8 @@ fn naive_state(subscription: &Subscription, state: &ChangeSummary) -> bool {
 fn naive_matches(subscription: &Subscription, before: Option<&ChangeSummary>, after: &ChangeSummary) -> bool {
     let was = after.operation == Update && before.is_some_and(|before| naive_state(subscription, before));
     naive_text(subscription.object_type, after.object_type.as_str())
-        && (subscription.operations.is_empty() || subscription.operations.contains(&after.operation))
+        && (subscription.operations.is_empty()
+            || subscription.operations.iter().any(|operation| after.operation == *operation))
         && (was || naive_state(subscription, after))
 }
 
