@@ -35,6 +35,7 @@ mod operator_verbs;
 mod other_processes;
 mod outage;
 mod outgoing_references;
+mod pages;
 mod rate;
 mod redeliver;
 mod restart;
