@@ -1,16 +1,17 @@
 //! Pages: saved, published and deleted by the application, and told by class, path, culture and site.
 
 use bus_core::{
-    AnyPage, Change, Connector, Cx, DataType, Direction, Failure, NoSettings, Outgoing, Page, PageNode,
+    AnyPage, Change, Connector, Cx, DataType, DeliveryState, Direction, Failure, NoSettings, Outgoing, Page, PageNode,
     PageOperation, PageState, Ref, connector,
 };
-use bus_runtime::BusErrorKind;
+use bus_runtime::{BusErrorKind, DeliveryFilter, QueueId};
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Company, Crm, Directory, EventLog, User};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::gates::{Answer, Gates};
+use crate::told::ops;
 
 stories!(
     each_page_operation_is_told,
@@ -25,6 +26,7 @@ stories!(
     a_page_line_is_told_before_the_call_returns,
     what_was_overtaken_carries_the_page_as_it_is,
     what_is_not_so_any_more_is_not_told,
+    a_page_is_delivered_again_as_it_is,
     bad_pages_are_refused_and_leave_nothing_behind
 );
 
@@ -100,7 +102,12 @@ impl Connector for Lines {
 impl Outgoing<Article> for Lines {
     async fn deliver(&self, change: Change<Article>, cx: &Cx) -> Result<(), Failure> {
         let node = &change.object.node;
-        cx.handle::<FakePeer>()?.say(format!("{} article {} {}", change.operation(), node.path(), node.culture))
+        cx.handle::<FakePeer>()?.say(format!(
+            "{} article {} {}",
+            change.operation(),
+            node.path(),
+            node.culture
+        ))
     }
 }
 
@@ -169,7 +176,10 @@ async fn each_page_operation_is_told(bus: TestBus) {
     let node = launch.node.guid;
     assert_eq!(saved.key.to_string(), format!("page {node}/en-us"));
     assert_eq!((launch.node.path(), launch.node.state()), ("/Launch", PageState::Draft));
-    assert_eq!((launch.node.class_name(), launch.node.cultures()), ("app.article", &["en-US".to_owned()][..]));
+    assert_eq!(
+        (launch.node.class_name(), launch.node.cultures()),
+        ("app.article", &["en-US".to_owned()][..])
+    );
     launch.title.push('!');
     bus.pages().save(&mut launch).await.unwrap();
     bus.pages().publish(node, "en-US").await.unwrap().unwrap();
@@ -302,7 +312,11 @@ async fn what_is_as_it_was_is_not_told(bus: TestBus) {
     bus.pages().publish(node, "en-US").await.unwrap();
     let version = bus.pages().node(node).await.unwrap().unwrap().version;
     bus.pages().save(&mut launch).await.unwrap();
-    assert_eq!(launch.node.state(), PageState::Published, "a save does not change how far it has come, and says so");
+    assert_eq!(
+        launch.node.state(),
+        PageState::Published,
+        "a save does not change how far it has come, and says so"
+    );
     assert!(bus.pages().publish(node, "en-US").await.unwrap().is_none());
     assert!(bus.pages().delete(node, "de-DE").await.unwrap().is_none());
     assert!(bus.pages().delete_all(Uuid::max()).await.unwrap().is_none());
@@ -319,9 +333,13 @@ async fn a_page_is_found_where_it_stands(bus: TestBus) {
     let mut launch = article("en-US", "Launch", "launch");
     launch.node = launch.node.beneath(news.node.guid);
     pages.save(&mut launch).await.unwrap();
-    let mut sock = Product { stands_at: PageNode::new("corp", "en-US", "Sock").beneath(news.node.guid), price: 7 };
+    let mut sock =
+        Product { stands_at: PageNode::new("corp", "en-US", "Sock").beneath(news.node.guid), price: 7 };
     pages.save(&mut sock).await.unwrap();
-    assert_eq!(pages.find_at::<Article>("corp", "/news/LAUNCH", "EN-us").await.unwrap(), Some(launch.clone()));
+    assert_eq!(
+        pages.find_at::<Article>("corp", "/news/LAUNCH", "EN-us").await.unwrap(),
+        Some(launch.clone())
+    );
     assert_eq!(pages.find_at::<Article>("corp", "/News/Launch", "de-DE").await.unwrap(), None);
     assert_eq!(pages.find_at::<Article>("branch", "/News/Launch", "en-US").await.unwrap(), None);
     assert_eq!(pages.load::<Article>(launch.node.guid, "en-US").await.unwrap(), Some(launch.clone()));
@@ -423,7 +441,11 @@ async fn what_was_overtaken_carries_the_page_as_it_is(bus: TestBus) {
     bus.clock().advance(std::time::Duration::from_secs(60));
     bus.until_idle().await;
     let create = "create /Launch en-US draft 1";
-    assert_eq!(gates.take_calls(), [create, "create /Launch de-DE draft 1", create], "another culture is another page");
+    assert_eq!(
+        gates.take_calls(),
+        [create, "create /Launch de-DE draft 1", create],
+        "another culture is another page"
+    );
 
     // An update that a publish of the same page has overtaken carries the page as it is published.
     gates.fail("en-US", [ASIDE]);
@@ -456,6 +478,50 @@ async fn what_is_not_so_any_more_is_not_told(bus: TestBus) {
     assert_eq!(bus.counters("reader", Direction::Outgoing).await.discarded, 1);
 }
 
+async fn a_page_is_delivered_again_as_it_is(bus: TestBus) {
+    let (bus, gates) = with_reader(bus).await;
+    let mut launch = article("en-US", "Launch", "1");
+    bus.pages().save(&mut launch).await.unwrap();
+    bus.pages().publish(launch.node.guid, "en-US").await.unwrap();
+    launch.title = "2".to_owned();
+    bus.pages().save(&mut launch).await.unwrap();
+    bus.until_idle().await;
+    gates.take_calls();
+    let ended = async || {
+        let queue = QueueId::new("reader".parse().unwrap(), Direction::Outgoing);
+        let state = Some(DeliveryState::Completed);
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        let mut ended = bus.deliveries(&queue, &filter).await.unwrap();
+        ended.sort_by_key(|row| row.delivery);
+        ended.into_iter().map(|row| row.delivery).collect::<Vec<_>>()
+    };
+    let [create, publish, _] = ended().await[..] else { panic!("three have ended") };
+    for old in [create, publish] {
+        bus.redeliver(old, &ops()).await.unwrap();
+        bus.until_idle().await;
+    }
+    bus.pages().archive(launch.node.guid, "en-US").await.unwrap();
+    bus.redeliver(publish, &ops()).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(
+        gates.take_calls(),
+        [
+            "update /Launch en-US published 2",
+            "publish /Launch en-US published 2",
+            "archive /Launch en-US archived 2",
+            "update /Launch en-US archived 2",
+        ]
+    );
+    bus.pages().delete_all(launch.node.guid).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(bus.redeliver(create, &ops()).await.unwrap_err().kind(), BusErrorKind::NotFound);
+    let deleted = *ended().await.last().unwrap();
+    bus.redeliver(deleted, &ops()).await.unwrap();
+    bus.until_idle().await;
+    let delete = "delete_all /Launch en-US archived 2";
+    assert_eq!(gates.calls(), [delete, delete]);
+}
+
 async fn bad_pages_are_refused_and_leave_nothing_behind(bus: TestBus) {
     let (bus, gates) = with_reader(bus).await;
     let pages = bus.pages();
@@ -476,7 +542,11 @@ async fn bad_pages_are_refused_and_leave_nothing_behind(bus: TestBus) {
     let refused = [
         (node("crop", "en-US", "x"), BusErrorKind::UnknownSite, "did you mean `corp`?"),
         (node("c/d", "en-US", "x"), BusErrorKind::BadName, "`c/d` is not a site name"),
-        (node("corp", "fr-FR", "x"), BusErrorKind::NoSuchCulture, "has no culture `fr-FR`; add it to the site, or write one of en-US, de-DE"),
+        (
+            node("corp", "fr-FR", "x"),
+            BusErrorKind::NoSuchCulture,
+            "has no culture `fr-FR`; add it to the site, or write one of en-US, de-DE",
+        ),
         (node("silent", "en-US", "x"), BusErrorKind::NoSuchCulture, "it has none yet"),
         (node("corp", "en_US", "x"), BusErrorKind::BadName, "`en_US` is not a culture"),
         (node("corp", "en-US", "a/b"), BusErrorKind::BadName, "`a/b` is not an alias"),
@@ -495,7 +565,8 @@ async fn bad_pages_are_refused_and_leave_nothing_behind(bus: TestBus) {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(said), "{error}");
     }
-    let other_class = pages.save(&mut Product { stands_at: launch.node.clone(), price: 1 }).await.unwrap_err();
+    let other_class =
+        pages.save(&mut Product { stands_at: launch.node.clone(), price: 1 }).await.unwrap_err();
     assert_eq!(other_class.kind(), BusErrorKind::Malformed);
     assert!(other_class.to_string().contains("is of class app.article, not shop.product"), "{other_class}");
     let unknown = pages.save(&mut Unknown { node: node("corp", "en-US", "x") }).await.unwrap_err();
@@ -526,5 +597,8 @@ fn a_page_line_carries_a_simple_snapshot() {
         descriptor.outgoing().map(|route| route.subscription.data_type).collect::<Vec<_>>()
     };
     assert_eq!(data(Prompt::DESCRIPTOR), [DataType::SimpleSnapshot]);
-    assert_eq!(data(Lines::DESCRIPTOR), [DataType::SimpleSnapshot, DataType::Simple, DataType::SimpleSnapshot]);
+    assert_eq!(
+        data(Lines::DESCRIPTOR),
+        [DataType::SimpleSnapshot, DataType::Simple, DataType::SimpleSnapshot]
+    );
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bus_core::{
-    AnyObject, BusObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings, ObjectOperation, Outgoing,
-    Ref, connector,
+    AnyObject, BusObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings,
+    ObjectOperation, Outgoing, Ref, connector,
 };
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Account, Address, Company, Contact, Crm, Directory, User};

@@ -81,13 +81,16 @@ fn it_is_not_generic(read: &Read<'_>, errors: &mut Errors) {
 fn it_has_a_class(read: &Read<'_>, errors: &mut Errors) -> Option<LitStr> {
     let suggestion = format!("app.{}", names::words(&read.input.ident.to_string()).join("_"));
     if read.object.lacks("class", PAGE_KEYS) {
-        errors.refuse(
-            &read.input.ident,
-            format!(
-                "`{}` has no class: write `#[page(class = \"{suggestion}\")]` below the derive",
-                read.input.ident
-            ),
-        );
+        // Whoever calls it `type` is told so there.
+        if read.object.get("type").is_none() {
+            errors.refuse(
+                &read.input.ident,
+                format!(
+                    "`{}` has no class: write `#[page(class = \"{suggestion}\")]` below the derive",
+                    read.input.ident
+                ),
+            );
+        }
         return None;
     }
     let class_name = read.object.text("class", &suggestion, errors)?;
