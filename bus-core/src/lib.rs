@@ -69,7 +69,9 @@ pub use event::{Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
-pub use operation::{DataType, Direction, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject};
+pub use operation::{
+    DataType, Direction, Echo, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject,
+};
 pub use page::{AnyPage, Page, PageNode, PageState};
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};

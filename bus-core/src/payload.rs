@@ -25,6 +25,9 @@ use place::{is_beneath, place_in, remove_at};
 /// The deepest JSON that is written, read or accepted: levels of arrays and objects within each other.
 pub const JSON_DEPTH_MAX: usize = 64;
 
+/// The version of a struct that names none.
+pub const FIRST_VERSION: u32 = 1;
+
 /// An object as the bus stores it: clean JSON, its references, and where its children stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Payload {
@@ -39,6 +42,18 @@ pub struct Payload {
     /// Where it stands, if it is a page on its way: the field of the node is not among the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Box<PageNode>>,
+    /// Which version of its type's struct it was written from; left out of the JSON while that is the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub version: u32,
+}
+
+const fn first() -> u32 {
+    FIRST_VERSION
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_first(version: &u32) -> bool {
+    *version == FIRST_VERSION
 }
 
 impl Payload {
@@ -77,13 +92,9 @@ impl Payload {
 
     /// Takes an object without a Rust type apart.
     pub fn of_any(object: &AnyObject) -> Self {
-        Self {
-            object: object.fields.clone(),
-            references: object.references.clone(),
-            children: Vec::new(),
-            page: None,
-        }
-        .with_targets_written()
+        let (object, references) = (object.fields.clone(), object.references.clone());
+        Self { object, references, children: Vec::new(), page: None, version: FIRST_VERSION }
+            .with_targets_written()
     }
 
     /// As much of it as this data type carries: without children unless it is a snapshot.
@@ -130,6 +141,12 @@ impl PayloadError {
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
     fn json(error: serde_json::Error) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for PayloadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::json(error)
     }
 }
 

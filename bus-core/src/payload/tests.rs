@@ -18,6 +18,7 @@ pub(super) fn payload(object: Value, references: &[&str], children: &[&str]) -> 
         references: references.iter().map(reference).collect(),
         children: children.iter().map(|at| (*at).to_owned()).collect(),
         page: None,
+        version: 1,
     }
 }
 

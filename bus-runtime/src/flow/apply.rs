@@ -2,6 +2,7 @@
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
 mod assigned;
+mod exchange;
 mod identified;
 mod matching;
 mod prepared;
@@ -15,7 +16,7 @@ use bus_core::parts::ObjectParts;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError,
+    StoreError, Travel,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -175,7 +176,8 @@ impl Application<'_> {
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
         let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
-        record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
+        let read = |record| Stored::read(&self.shared.registry, record);
+        record.map(read).transpose().map_err(|error| unreadable(&error))
     }
 
     async fn write(
@@ -187,10 +189,16 @@ impl Application<'_> {
         learned: Vec<Binding>,
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
-        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let conversation = self.conversation(claimed, existing.as_ref(), own.as_ref()).await?;
+        let mut after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let judged = self.judged(claimed, existing.as_ref(), conversation.as_ref(), &after, own.as_ref())?;
+        if let Some(stored) = existing.as_ref().filter(|_| judged.is_echo) {
+            after = stored.clone();
+        }
         let origin = Some(&self.enlisted.record.name);
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
+        applied.commit.exchanged = judged.said;
         if let Some((_, external_id)) = &own {
             // Two external objects that become one of the host's: the second starts over, and finds the first.
             applied.commit.bindings_if_free.push(Binding {
@@ -209,8 +217,10 @@ impl Application<'_> {
             change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
         match (saved, assigned) {
             (None, None) => Ok(applied),
-            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set).await,
-            (Some(saved), Some(assigned)) => self.logged(claimed, applied, saved.and(assigned)).await,
+            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set, judged.travel).await,
+            (Some(saved), Some(assigned)) => {
+                self.logged(claimed, applied, saved.and(assigned), judged.travel).await
+            }
         }
     }
 
@@ -231,16 +241,18 @@ impl Application<'_> {
             external_id,
         }));
         let change = HostChange::deleted(stored, Some(connector));
-        self.logged(claimed, applied, ChangeSet::of(write, change)).await
+        self.logged(claimed, applied, ChangeSet::of(write, change), travel_of(claimed)).await
     }
 
     async fn logged(
         &self,
         claimed: &Claimed,
         mut applied: Applied,
-        set: ChangeSet,
+        mut set: ChangeSet,
+        travel: Travel,
     ) -> Result<Applied, NotApplied> {
         applied.commit.objects.extend(set.writes);
+        set.changes.iter_mut().for_each(|change| change.travel = travel);
         match task_log::record(self.shared, &set.changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
             // by the way of the queue.
@@ -292,6 +304,11 @@ impl Application<'_> {
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+/// Where what a task does by itself stands on its way.
+fn travel_of(claimed: &Claimed) -> Travel {
+    Travel { cause: Some(claimed.task), ..claimed.travel }
 }
 
 fn parse_type(claimed: &Claimed, object_type: &str) -> Result<ObjectType, NotApplied> {

@@ -6,9 +6,11 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType,
     ReferenceTarget, SiteName,
 };
-use bus_store::{ObjectRecord, ObjectWrite};
+use bus_store::{ObjectRecord, ObjectWrite, Travel};
 
+use super::versions;
 use crate::error::{BusError, BusErrorKind};
+use crate::registry::Registry;
 
 /// An object as it is stored, taken apart.
 #[derive(Debug, Clone)]
@@ -19,17 +21,17 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Reads a record of the built-in object store.
-    pub(crate) fn read(record: ObjectRecord) -> Result<Self, BusError> {
-        let payload = serde_json::from_slice(&record.data).map_err(|error| {
-            let message =
-                format!("the stored object {} cannot be read; look at its record in the store", record.key);
-            BusError::new(BusErrorKind::Malformed, message).with_source(error)
+    pub(crate) fn read(registry: &Registry, record: ObjectRecord) -> Result<Self, BusError> {
+        let object_type = record.key.object_type.as_str();
+        let payload = versions::read(registry, object_type, &record.data).map_err(|error| {
+            let message = format!("the stored object {} cannot be read: {error}", record.key);
+            BusError::new(BusErrorKind::Malformed, message)
         })?;
         Ok(Self { record, payload })
     }
 
     /// The record of an object that has its identity.
-    pub(crate) fn of(parts: ObjectParts) -> Result<Self, BusError> {
+    pub(crate) fn of(registry: &Registry, parts: ObjectParts) -> Result<Self, BusError> {
         let object_type = parts.object_type;
         let malformed = |what: &str, error: String| {
             BusError::new(
@@ -37,6 +39,8 @@ impl Stored {
                 format!("an object of type {object_type} has {what}: {error}"),
             )
         };
+        versions::check(registry, object_type, parts.payload.version)
+            .map_err(|error| malformed("a former version", error))?;
         let id = parts
             .id
             .ok_or_else(|| malformed("no id", "save it through the bus, or give it one".to_owned()))?;
@@ -148,6 +152,8 @@ pub(crate) struct HostChange {
     /// The object as it is, or, after a delete, was.
     pub(crate) payload: Payload,
     fields_changed: bool,
+    /// Where it stands on its way through several systems; what the host does by itself begins one.
+    pub(crate) travel: Travel,
 }
 
 impl HostChange {
@@ -163,6 +169,7 @@ impl HostChange {
                 summary: after.summary(ObjectOperation::Create, origin),
                 payload: after.payload.clone(),
                 fields_changed: true,
+                travel: Travel::default(),
             });
         };
         if before.payload == after.payload {
@@ -174,6 +181,7 @@ impl HostChange {
             summary: after.summary(ObjectOperation::Update, origin),
             payload: after.payload.clone(),
             fields_changed: own_fields(before) != own_fields(after),
+            travel: Travel::default(),
         })
     }
 
@@ -184,6 +192,7 @@ impl HostChange {
             summary: before.summary(ObjectOperation::Delete, origin),
             payload: before.payload.clone(),
             fields_changed: true,
+            travel: Travel::default(),
         }
     }
 
@@ -195,12 +204,18 @@ impl HostChange {
         origin: Option<&ConnectorName>,
     ) -> Self {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
-        Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
+        Self {
+            before: None,
+            summary,
+            payload: stored.payload.clone(),
+            fields_changed: true,
+            travel: Travel::default(),
+        }
     }
 
     /// Something happened to a page, which is this now, or, after a delete, was.
     pub(crate) fn of_page(summary: ChangeSummary, payload: Payload) -> Self {
-        Self { before: None, summary, payload, fields_changed: true }
+        Self { before: None, summary, payload, fields_changed: true, travel: Travel::default() }
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

@@ -205,7 +205,7 @@ pub(crate) mod tests {
             task: TaskId(1),
             key: "contact=1".to_owned(),
             subject: "contact".to_owned(),
-            operation: ObjectOperation::Create,
+            operation: ObjectOperation::Create.into(),
             data_type: DataType::SimpleSnapshot,
             policy,
             data: Vec::new(),
@@ -221,6 +221,8 @@ pub(crate) mod tests {
             aside: false,
             superseded_by: None,
             logged_at: Timestamp::EPOCH,
+            travel: bus_store::Travel::default(),
+            is_redelivered: false,
         }
     }
 

@@ -5,7 +5,7 @@ mod page;
 use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, Operation, TaskId};
 use bus_store::{
     Commit, DeliveryDetail, Expected, ExternalId, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
-    StoreErrorKind,
+    StoreErrorKind, Travel,
 };
 
 use super::Operator;
@@ -133,7 +133,7 @@ impl Bus {
         let mut commit = Commit::at(shared.now());
         let found = shared.store.object(&key).await.map_err(|error| failed(delivery, error))?;
         let task = if let Some(record) = found {
-            let live = Stored::read(record)?;
+            let live = Stored::read(&shared.registry, record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
             let mut change = live.summary(operation, ended.origin.as_ref());
             if operation.is_of_site() {
@@ -205,6 +205,7 @@ impl Bus {
             logged_at: self.shared.now(),
             redelivers: None,
             idempotency: None,
+            travel: Travel::default(),
             deliveries: vec![self.again(ended)],
         }
     }

@@ -19,6 +19,7 @@ use crate::flow::page::{self, identities};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::add_translation_records;
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
+use crate::flow::versions;
 use crate::identity::check_external_id;
 
 /// What became of one delivery.
@@ -40,7 +41,10 @@ impl Worker {
     ) -> Result<Vec<Read>, StoreError> {
         let payloads: Vec<Result<Payload, String>> = claimed
             .iter()
-            .map(|claimed| serde_json::from_slice(&claimed.data).map_err(|error| error.to_string()))
+            .map(|claimed| {
+                let read = versions::read(&self.shared.registry, &claimed.subject, &claimed.data);
+                read.map_err(|error| error.to_string())
+            })
             .collect();
         let mut objects: HashSet<ObjectKey> = HashSet::new();
         for (claimed, payload) in claimed.iter().zip(&payloads) {
@@ -109,6 +113,7 @@ impl Worker {
         }
         let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
         let payload = payload.reduced_to(claimed.data_type);
+        let told = self.told(claimed, &key, &payload);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         effects.extend(translator.learned.into_iter().map(Effect::Bound));
@@ -128,8 +133,9 @@ impl Worker {
             Some(Binding { connector: connector.clone(), object, external_id })
         });
         let bound: Vec<Binding> = bound.filter(|_| claimed.operation.is_delete()).collect();
-        let addressed = Addressed { claimed, route, external_id, key: key.clone() };
+        let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
+        let named = delivered.bound.clone().or_else(|| external_id.clone());
         if let Some(external_id) = delivered.bound {
             if let Err((_, fault)) = check_external_id(&external_id) {
                 let error =
@@ -149,7 +155,7 @@ impl Worker {
             CallEnd::Answered(Ok(())) => true,
             CallEnd::Aborted => false,
         };
-        Ok(match delivered.end {
+        let (outcome, lost) = match delivered.end {
             CallEnd::Answered(Ok(())) => {
                 for binding in &bound {
                     known.forget(binding.object.clone());
@@ -159,7 +165,12 @@ impl Worker {
             }
             CallEnd::Answered(Err(failure)) => self.failed(claimed, failure),
             CallEnd::Aborted => (self.rules().aborted(enlisted.blocks()), None),
-        })
+        };
+        if let (Some(told), Some(external_id)) = (told, named) {
+            let binding = Binding { connector: connector.clone(), object: key, external_id };
+            effects.extend(self.after_telling(told, &binding, claimed, &outcome));
+        }
+        Ok((outcome, lost))
     }
 
     /// What a delivery that was overtaken while it stood aside is about by now: an update has nothing left to do, nor
@@ -197,7 +208,7 @@ impl Worker {
         if operation == ObjectOperation::Delete {
             return Ok(None);
         }
-        let Ok(stored) = Stored::read(living) else { return Ok(Some(payload)) };
+        let Ok(stored) = Stored::read(&self.shared.registry, living) else { return Ok(Some(payload)) };
         let mut payload = stored.payload;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;
