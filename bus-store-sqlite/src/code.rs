@@ -1,8 +1,8 @@
 //! How words and ids are written into columns: small integers for what is chosen from a list, text for ids.
 
 use bus_core::{
-    Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, Echo, ErrorPolicy, NameError, ObjectId,
-    ObjectOperation, ObjectType, Operation, PageOperation, PageState, SiteName,
+    Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, Echo, ErrorPolicy, NameError,
+    ObjectId, ObjectOperation, ObjectType, Operation, PageOperation, PageState, SiteName,
 };
 use bus_store::{ConnectorState, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;

@@ -1,8 +1,8 @@
 //! Pages: saved, published and deleted by the application, and told by class, path, culture and site.
 
 use bus_core::{
-    AnyPage, Change, Connector, Cx, DataType, DeliveryState, Direction, Failure, NoSettings, Outgoing, Page, PageNode,
-    PageOperation, PageState, Ref, connector,
+    AnyPage, Change, Connector, Cx, DataType, DeliveryState, Direction, Failure, NoSettings, Outgoing, Page,
+    PageNode, PageOperation, PageState, Ref, connector,
 };
 use bus_runtime::{BusErrorKind, DeliveryFilter, QueueId};
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
@@ -299,7 +299,7 @@ async fn cultures_share_a_key_and_keep_order(bus: TestBus) {
     bus.until_idle().await;
     let first = ["create /Launch en-US draft 1", "create /Other de-DE draft 2"];
     assert_eq!(gates.take_calls(), first, "the German one waits for the English one of its node");
-    bus.clock().advance(std::time::Duration::from_secs(60));
+    bus.clock().advance(std::time::Duration::from_mins(1));
     bus.until_idle().await;
     assert_eq!(gates.calls(), ["create /Launch en-US draft 1", "create /Launch de-DE draft 1"]);
 }
@@ -438,7 +438,7 @@ async fn what_was_overtaken_carries_the_page_as_it_is(bus: TestBus) {
     let mut german = Article { node: launch.node.clone().in_culture("de-DE"), ..launch.clone() };
     bus.pages().save(&mut german).await.unwrap();
     bus.until_idle().await;
-    bus.clock().advance(std::time::Duration::from_secs(60));
+    bus.clock().advance(std::time::Duration::from_mins(1));
     bus.until_idle().await;
     let create = "create /Launch en-US draft 1";
     assert_eq!(
@@ -454,7 +454,7 @@ async fn what_was_overtaken_carries_the_page_as_it_is(bus: TestBus) {
     bus.until_idle().await;
     bus.pages().publish(launch.node.guid, "en-US").await.unwrap();
     bus.until_idle().await;
-    bus.clock().advance(std::time::Duration::from_secs(60));
+    bus.clock().advance(std::time::Duration::from_mins(1));
     bus.until_idle().await;
     let published = ["publish /Launch en-US published 2", "update /Launch en-US published 2"];
     assert_eq!(gates.calls()[1..], published);
@@ -470,7 +470,7 @@ async fn what_is_not_so_any_more_is_not_told(bus: TestBus) {
     bus.until_idle().await;
     bus.pages().archive(launch.node.guid, "en-US").await.unwrap();
     bus.until_idle().await;
-    bus.clock().advance(std::time::Duration::from_secs(60));
+    bus.clock().advance(std::time::Duration::from_mins(1));
     bus.until_idle().await;
     let archived = "archive /Launch en-US archived 1";
     assert_eq!(gates.calls().last().map(String::as_str), Some(archived), "it is not shown any more");

@@ -58,7 +58,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         &what,
         &idempotency::Sent {
             kind: &task.kind,
-            operation: task.operation.into(),
+            operation: task.operation,
             content_type: &task.content_type,
             site: site.as_ref(),
             data_type: task.data_type,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation, PageOperation,
-    ReferenceTarget, TaskId, TranslationRecord,
+    ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
+    PageOperation, ReferenceTarget, TaskId, TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError, Travel};
 

@@ -305,10 +305,19 @@ fn subscription() -> impl Strategy<Value = Subscription> {
         pattern().prop_map(SiteCriterion::Named)
     ];
     let few = || prop::option::weighted(0.3, pattern());
-    let page_operations = prop_oneof![Just(&[][..]), Just(&[PageOperation::Publish, PageOperation::Update][..])];
+    let page_operations =
+        prop_oneof![Just(&[][..]), Just(&[PageOperation::Publish, PageOperation::Update][..])];
     let of = (prop::sample::select(vec![Subject::Objects, Subject::Pages]), operations(), page_operations);
     (object_type, of, site, few(), few(), few(), few()).prop_map(
-        |(object_type, (of, operations, page_operations), site, code_name, class_name, alias_path, culture)| Subscription {
+        |(
+            object_type,
+            (of, operations, page_operations),
+            site,
+            code_name,
+            class_name,
+            alias_path,
+            culture,
+        )| Subscription {
             of,
             page_operations,
             site,
