@@ -242,7 +242,7 @@ mod tests {
             delivery: DeliveryId(1),
             task: TaskId(1),
             key: key(),
-            operation: ObjectOperation::Update,
+            operation: ObjectOperation::Update.into(),
             data_type: DataType::Snapshot,
             attempt: 1,
             idempotency_key: Uuid::nil(),

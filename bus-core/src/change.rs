@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::delivery::{DeliveryId, TaskId};
+use crate::descriptor::Subscribable;
 use crate::name::{ConnectorName, ObjectType, SiteName};
 use crate::object::{ObjectId, ObjectKey};
-use crate::operation::{DataType, ObjectOperation};
+use crate::operation::{DataType, Operation};
 
 /// One change of one host object, on its way to one external system.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct ChangeFacts {
     pub delivery: DeliveryId,
     pub task: TaskId,
     pub key: ObjectKey,
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     pub data_type: DataType,
     pub attempt: u32,
     pub idempotency_key: Uuid,
@@ -53,18 +54,20 @@ impl Bound {
     }
 }
 
+impl<T: Subscribable> Change<T> {
+    /// What happened to it: an `ObjectOperation`, or, to a page, a `PageOperation`.
+    pub fn operation(&self) -> T::Operation {
+        T::Operation::from(self.facts.operation)
+    }
+}
+
 impl<T> Change<T> {
     #[doc(hidden)]
     pub fn new(object: T, facts: ChangeFacts) -> Self {
         Self { object, facts }
     }
 
-    /// What happened to the object.
-    pub fn operation(&self) -> ObjectOperation {
-        self.facts.operation
-    }
-
-    /// Which of the host's objects it is.
+    /// Which of the host's objects it is. Of a page the type is `page`, and the id its node's GUID and its culture.
     pub fn key(&self) -> &ObjectKey {
         &self.facts.key
     }
@@ -134,12 +137,12 @@ impl<T> Change<T> {
 /// A change as filters and listeners see it: everything but the object's fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeSummary {
-    /// The object's type.
+    /// The object's type; the class of a page.
     pub object_type: ObjectType,
-    /// Its id.
+    /// Its id; of a page the GUID of its node.
     pub id: ObjectId,
     /// What happened to it.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// Its code name, if it has one.
     pub code_name: Option<String>,
     /// What people call it.
@@ -167,13 +170,14 @@ pub struct PagePlace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::ObjectOperation;
 
     fn change(delivery: i64, attempt: u32) -> Change<()> {
         let facts = ChangeFacts {
             delivery: DeliveryId(delivery),
             task: TaskId(1),
             key: ObjectKey { object_type: ObjectType::parse("app.user").unwrap(), id: ObjectId::Number(7) },
-            operation: ObjectOperation::Update,
+            operation: ObjectOperation::Update.into(),
             data_type: DataType::SimpleSnapshot,
             attempt,
             idempotency_key: Uuid::nil(),

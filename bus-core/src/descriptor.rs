@@ -37,6 +37,7 @@ use crate::context::Cx;
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::object::BusObject;
+use crate::page::Page;
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::reference::ReferenceField;
@@ -206,6 +207,45 @@ pub trait DescribedConnector {
 pub trait DescribedObject {
     /// Its descriptor, the same that the linker finds.
     const DESCRIPTOR: &'static ObjectDescriptor;
+}
+
+/// A class of pages that knows its own descriptor: written by `#[derive(Page)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no descriptor",
+    label = "not described",
+    note = "add `#[derive(Page)]` to it, or build a `PageDescriptor` by hand"
+)]
+pub trait DescribedPage {
+    /// Its descriptor, the same that the linker finds.
+    const DESCRIPTOR: &'static PageDescriptor;
+}
+
+/// A linked class of pages: what the bus knows of it without its Rust type.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct PageDescriptor {
+    /// Its name.
+    pub class_name: &'static str,
+    /// What people call the class.
+    pub display: &'static str,
+    /// Its references, as declared.
+    pub references: &'static [ReferenceField],
+    /// Where it stands in the source.
+    pub place: Place,
+}
+
+impl PageDescriptor {
+    /// The class that `T` stands for.
+    pub const fn new<T: Page>() -> Self {
+        Self { class_name: T::CLASS, display: T::DISPLAY, references: T::REFERENCES, place: Place::unknown() }
+    }
+
+    /// Standing here.
+    #[must_use]
+    pub const fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
 }
 
 /// Where something stands in the source.

@@ -5,6 +5,7 @@
 //! | Word | Meaning |
 //! |---|---|
 //! | *object* | a typed record of the host application ([`BusObject`]): object type, id, GUID, code name, display name |
+//! | *page* | a node of a site's content tree in one culture ([`Page`], [`PageNode`]): class, alias path, state |
 //! | *site* | a tenant of the host ([`Site`]); an object belongs to one, or is global |
 //! | *reference* | a typed foreign key that translation can see ([`Ref`]) |
 //! | *change* | one operation on one object, with its data and its origin ([`Change`]) |
@@ -56,7 +57,7 @@ pub mod task;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use bus_macros::{BusObject, Settings, connector, incoming, outgoing};
+pub use bus_macros::{BusObject, Page, Settings, connector, incoming, outgoing};
 
 pub use change::{Change, ChangeSummary, PagePlace};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
@@ -70,8 +71,10 @@ pub use event::{ExternalSummary, Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
-pub use operation::{DataType, Direction, Echo, ErrorPolicy, ObjectOperation};
-pub use page::PageState;
+pub use operation::{
+    DataType, Direction, Echo, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject,
+};
+pub use page::{AnyPage, Page, PageNode, PageState};
 pub use poll::Poll;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};

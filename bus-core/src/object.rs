@@ -50,6 +50,12 @@ impl ObjectId {
     }
 }
 
+impl From<Uuid> for ObjectId {
+    fn from(guid: Uuid) -> Self {
+        Self::Guid(guid)
+    }
+}
+
 impl<'de> Deserialize<'de> for ObjectId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(IdVisitor)

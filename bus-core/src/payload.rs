@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::name::ObjectType;
 use crate::object::{AnyObject, ObjectId};
 use crate::operation::DataType;
+use crate::page::PageNode;
 use crate::reference::{Reference, ReferenceTarget};
 
 mod clean;
@@ -39,6 +40,9 @@ pub struct Payload {
     /// Where lists of children stand, as JSON pointers, sorted: what holds a list comes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
+    /// Where it stands, if it is a page on its way: the field of the node is not among the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Box<PageNode>>,
     /// Which version of its type's struct it was written from; left out of the JSON while that is the first.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub version: u32,
@@ -100,7 +104,8 @@ impl Payload {
             }
         }
         let object = object.fields.clone();
-        Self { object, references, children: Vec::new(), version: FIRST_VERSION }.with_targets_written()
+        Self { object, references, children: Vec::new(), page: None, version: FIRST_VERSION }
+            .with_targets_written()
     }
 
     /// As much of it as this data type carries: without children unless it is a snapshot.

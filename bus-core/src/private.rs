@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::change::ChangeSummary;
 use crate::connector::{Applicable, Connector};
-use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, Place};
+use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, PageDescriptor, Place};
 use crate::failure::Failure;
 use crate::object::BusObject;
 use crate::reference::{Ref, ReferenceTarget};
@@ -24,6 +24,10 @@ inventory::collect!(LinkedConnector);
 /// An object type that the linker found.
 pub struct LinkedObject(pub &'static ObjectDescriptor);
 inventory::collect!(LinkedObject);
+
+/// A class of pages that the linker found.
+pub struct LinkedPage(pub &'static PageDescriptor);
+inventory::collect!(LinkedPage);
 
 /// The descriptor of a connector that the application registers, standing where it does so.
 #[track_caller]

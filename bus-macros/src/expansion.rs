@@ -4,7 +4,7 @@
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use quote::quote;
 
-use crate::{connector, object, settings};
+use crate::{connector, object, page, settings};
 
 #[test]
 fn a_connector_that_is_told_of_changes() {
@@ -68,6 +68,50 @@ fn a_connector_that_is_told_of_any_object() {
                 struct Audit;
             },
         ),
+    );
+}
+
+#[test]
+fn a_connector_that_is_told_of_pages() {
+    check(
+        "pages",
+        connector::connector(
+            quote!(name = "site"),
+            quote! {
+                #[outgoing(Article, on(publish, delete), path = "/News/%", culture = "de-%")]
+                #[outgoing(AnyPage, class = "app.%")]
+                struct Web;
+            },
+        ),
+    );
+}
+
+#[test]
+fn a_page() {
+    check(
+        "page",
+        page::page(quote! {
+            #[page(class = "app.article", display = "Article")]
+            #[serde(rename_all = "camelCase")]
+            struct Article {
+                #[page(node)]
+                stands_at: PageNode,
+                written_by: Option<Ref<User>>,
+            }
+        }),
+    );
+}
+
+#[test]
+fn a_page_with_a_mistake() {
+    check(
+        "page_mistake",
+        page::page(quote! {
+            struct Article {
+                #[page(node)]
+                node: PageNode,
+            }
+        }),
     );
 }
 

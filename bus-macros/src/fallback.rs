@@ -33,6 +33,49 @@ pub(crate) fn bus_object(core: &CorePath, input: &DeriveInput, id: Option<&syn::
     }
 }
 
+/// `Page`, for a struct that is generic, too.
+pub(crate) fn page(core: &CorePath, input: &DeriveInput) -> TokenStream {
+    let name = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let bounds = bounds_on_self(core, input, bounds, &quote!(#core::__private::serde::Serialize));
+    let subscribable = subscribable(core, &quote!(impl #generics), &quote!(#name #arguments #bounds));
+    quote! {
+        #[automatically_derived]
+        impl #generics #core::Page for #name #arguments #bounds {
+            const CLASS: &'static ::core::primitive::str = "";
+            const DISPLAY: &'static ::core::primitive::str = "";
+            const REFERENCES: &'static [#core::reference::ReferenceField] = &[];
+            const NODE: &'static ::core::primitive::str = "";
+            fn node(&self) -> &#core::PageNode {
+                ::core::unreachable!()
+            }
+            fn node_mut(&mut self) -> &mut #core::PageNode {
+                ::core::unreachable!()
+            }
+        }
+        #subscribable
+    }
+}
+
+/// That outgoing lines can name a page. It is no blanket impl, because there is one for objects already.
+pub(crate) fn subscribable(core: &CorePath, begin: &TokenStream, named: &TokenStream) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        #begin #core::descriptor::Subscribable for #named {
+            type Operation = #core::PageOperation;
+            const OF: #core::Subject = #core::Subject::Pages;
+            const EXACT_TYPE: ::core::option::Option<&'static ::core::primitive::str> =
+                ::core::option::Option::Some(<Self as #core::Page>::CLASS);
+            fn read(
+                payload: #core::payload::Payload,
+                _key: &#core::ObjectKey,
+            ) -> ::core::result::Result<Self, #core::payload::PayloadError> {
+                #core::page::read(payload)
+            }
+        }
+    }
+}
+
 /// `Settings` and `SettingType`.
 pub(crate) fn settings(core: &CorePath, input: &DeriveInput) -> TokenStream {
     let name = &input.ident;

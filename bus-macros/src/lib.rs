@@ -21,6 +21,7 @@ mod expansion;
 mod fallback;
 mod names;
 mod object;
+mod page;
 mod paths;
 mod serde_names;
 mod settings;
@@ -377,6 +378,47 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(BusObject, attributes(object))]
 pub fn bus_object(item: TokenStream) -> TokenStream {
     object::bus_object(item.into()).into()
+}
+
+/// Makes a struct with named fields a page: a node of a site's content tree in one culture. serde's `Serialize` and
+/// `Deserialize` stand beside it.
+///
+/// Keys on the struct:
+///
+/// | Key | Meaning | Default |
+/// |---|---|---|
+/// | `class = "app.article"` | its class: lowercase words joined by `.`. It is stored; keep it when the struct is renamed | none: it must be given |
+/// | `display = "Article"` | what people call the class | the struct's name in words |
+/// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
+///
+/// One field has `#[page(node)]` and is a `PageNode`: where the page stands. A `Ref<T>` needs no key. Pages hold no
+/// `Children<T>`: their children are pages.
+///
+/// ```
+/// use bus_core::{BusObject, Page, PageNode, Ref};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.user", display = "User")]
+/// struct User {
+///     #[object(id)]
+///     id: i64,
+/// }
+///
+/// #[derive(Serialize, Deserialize, Page)]
+/// #[page(class = "app.article", display = "Article")]
+/// struct Article {
+///     #[page(node)]
+///     node: PageNode,
+///     title: String,
+///     author: Option<Ref<User>>,
+/// }
+///
+/// assert_eq!((Article::CLASS, Article::REFERENCES[0].field), ("app.article", "author"));
+/// ```
+#[proc_macro_derive(Page, attributes(page))]
+pub fn page(item: TokenStream) -> TokenStream {
+    page::page(item.into()).into()
 }
 
 /// Makes a struct the settings of a connector: its fields become the operator's form, as JSON Schema.

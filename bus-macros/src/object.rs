@@ -8,7 +8,7 @@ use crate::errors::Errors;
 mod check;
 mod expand;
 mod model;
-mod parse;
+pub(crate) mod parse;
 
 /// Expands `#[derive(BusObject)]`.
 pub(crate) fn bus_object(item: TokenStream) -> TokenStream {
@@ -18,7 +18,7 @@ pub(crate) fn bus_object(item: TokenStream) -> TokenStream {
         Err(_) => return TokenStream::new(),
     };
     let mut errors = Errors::default();
-    let read = parse::parse(&input, &mut errors);
+    let read = parse::parse(&input, "object", &mut errors);
     let object = check::check(&read, &mut errors);
     expand::expand(&input, &read, object.as_ref(), errors)
 }

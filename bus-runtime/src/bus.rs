@@ -25,6 +25,7 @@ use crate::error::{BusError, BusErrorKind};
 use crate::flow::ingest;
 use crate::objects::ObjectStore;
 use crate::observe::{ConnectorStatus, QueueStatus};
+use crate::pages::PageStore;
 use crate::registry::{Registry, enlist};
 use crate::resync::Advice;
 use crate::shared::Shared;
@@ -58,6 +59,11 @@ impl Bus {
     /// The built-in object store.
     pub fn objects(&self) -> ObjectStore {
         ObjectStore::new(Arc::clone(&self.shared))
+    }
+
+    /// The built-in trees of pages.
+    pub fn pages(&self) -> PageStore {
+        PageStore::new(Arc::clone(&self.shared))
     }
 
     /// Logs an external object as an incoming task; it is durable when this returns, and processed as soon as its

@@ -57,11 +57,13 @@ pub enum BusErrorKind {
     KeyReused,
     /// No site of this name is registered.
     UnknownSite,
+    /// The site does not speak this culture.
+    NoSuchCulture,
 }
 
 impl BusErrorKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Config,
         Self::StoreOpen,
         Self::Discovery,
@@ -81,6 +83,7 @@ impl BusErrorKind {
         Self::WrongState,
         Self::KeyReused,
         Self::UnknownSite,
+        Self::NoSuchCulture,
     ];
 
     /// The stable code: `BUS0001`.
@@ -105,6 +108,7 @@ impl BusErrorKind {
             Self::WrongState => "BUS0017",
             Self::KeyReused => "BUS0018",
             Self::UnknownSite => "BUS0019",
+            Self::NoSuchCulture => "BUS0020",
         }
     }
 }

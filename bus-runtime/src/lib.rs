@@ -32,6 +32,7 @@ mod logged;
 mod objects;
 mod observe;
 mod operate;
+mod pages;
 mod polling;
 mod registry;
 mod relay;
@@ -48,8 +49,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner, Redelivery,
-    ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
+    DeliverySummary, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner,
+    Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -63,6 +64,7 @@ pub use logged::{Logged, Statement};
 pub use objects::{ObjectStore, Saved};
 pub use observe::{ConnectorStatus, Health, PollStatus, QueueStatus};
 pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
+pub use pages::PageStore;
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;
 pub use resync::{Advice, Resync};

@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use bus_core::parts::{Identified, ObjectParts, set_identity};
 use bus_core::{BusObject, ConnectorName, HostId, ObjectId, ObjectKey, ObjectType};
-use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, StoreErrorKind};
+use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite};
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::change::{ChangeSet, HostChange, Stored, has_external_reference};
-use crate::flow::express::{self, SyncEnd};
+use crate::flow::express::SyncEnd;
 use crate::flow::numbers::new_number;
-use crate::flow::task_log;
+use crate::flow::saving;
 use crate::flow::versions;
 use crate::shared::Shared;
-use crate::sites;
 
 /// How often a save starts over when somebody else changed the same object in between.
 const CONFLICTS_MAX: usize = 10;
@@ -179,26 +178,11 @@ impl ObjectStore {
 
     /// Writes what is about this object.
     async fn write(&self, key: ObjectKey, set: ChangeSet) -> Result<Saved> {
-        let mut commit = Commit::at(self.shared.now());
         let operation = set.changes.first().map_or("save", |change| change.summary.operation.as_str());
         let what = format!("{operation} {key}");
         let site = set.site().cloned();
-        commit.objects = set.writes;
-        let recorded = task_log::record(&self.shared, &set.changes).await?;
-        commit.claim_for = express::owners(&self.shared, &recorded.tasks, &recorded.synchronous);
-        commit.tasks = recorded.tasks;
-        let committed = express::commit(&self.shared, commit, recorded.synchronous).await;
-        let (committed, synchronous) = match (committed, site) {
-            (Ok(committed), _) => committed,
-            (Err(error), Some(site)) if error.kind() == StoreErrorKind::NotFound => {
-                return Err(sites::unknown(&self.shared, &what, &site).await);
-            }
-            (Err(error), _) if error.kind() == StoreErrorKind::Conflict => {
-                return Err(BusError::store(&format!("{what}: {error}"), error));
-            }
-            (Err(error), _) => return Err(BusError::store(&what, error)),
-        };
-        task_log::announce(&self.shared, &recorded.announced, &committed.tasks);
+        let commit = Commit { objects: set.writes, ..Commit::at(self.shared.now()) };
+        let synchronous = saving::commit(&self.shared, &what, site.as_ref(), commit, &set.changes).await?;
         Ok(Saved { key, synchronous })
     }
 }

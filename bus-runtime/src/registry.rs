@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor};
+use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor, PageDescriptor};
 use bus_core::{ConnectorName, Direction};
 
 use crate::flow::subscription::Matcher;
@@ -22,6 +22,7 @@ pub(crate) use enlist::{Enlisted, enlist};
 pub struct Registry {
     connectors: BTreeMap<&'static str, &'static ConnectorDescriptor>,
     objects: BTreeMap<&'static str, &'static ObjectDescriptor>,
+    pages: BTreeMap<&'static str, &'static PageDescriptor>,
 }
 
 impl Registry {
@@ -48,6 +49,11 @@ impl Registry {
     /// The linked object type of this name.
     pub fn object_type(&self, object_type: &str) -> Option<&'static ObjectDescriptor> {
         self.objects.get(object_type).copied()
+    }
+
+    /// The linked class of pages of this name.
+    pub fn page_class(&self, class_name: &str) -> Option<&'static PageDescriptor> {
+        self.pages.get(class_name).copied()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bus_core::{
     Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, Echo, ErrorPolicy, NameError,
-    ObjectId, ObjectOperation, ObjectType, PageState, SiteName,
+    ObjectId, ObjectOperation, ObjectType, Operation, PageOperation, PageState, SiteName,
 };
 use bus_store::{ConnectorState, RecordOwner, Redelivery, ResyncState, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
@@ -39,8 +39,9 @@ macro_rules! codes {
 }
 
 codes! {
+    ObjectOperation, "an operation on objects": [Create, Update, Delete, AddToSite, RemoveFromSite];
+    PageOperation, "an operation on pages": [Create, Update, Delete, DeleteAll, Publish, Archive, Reject, Move];
     Direction, "a direction": [Outgoing, Incoming];
-    ObjectOperation, "an operation": [Create, Update, Delete, AddToSite, RemoveFromSite];
     DataType, "a data type": [Simple, SimpleSnapshot, Snapshot];
     ErrorPolicy, "an error policy": [Default, SkipOnce, SkipOnError, DeleteOnError];
     ConnectorState, "a connector's state": [Enabled, Paused, Stopped, Disabled];
@@ -53,6 +54,28 @@ codes! {
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
     PageState, "a page's state": [Draft, Published, Archived, Rejected];
     ResyncState, "a resync's state": [Running, Done, Cancelled];
+}
+
+/// What those of pages begin with, so that more operations on objects have room before them.
+const PAGE_CODES: i64 = 10;
+
+impl Code for Operation {
+    const ALL: &'static [Self] = &[];
+    const NAME: &'static str = "an operation";
+
+    fn to_code(self) -> i64 {
+        match self {
+            Self::Object(operation) => operation.to_code(),
+            Self::Page(operation) => PAGE_CODES + operation.to_code(),
+        }
+    }
+
+    fn from_code(code: i64) -> Result<Self, Fault> {
+        if code < PAGE_CODES {
+            return ObjectOperation::from_code(code).map(Self::Object);
+        }
+        PageOperation::from_code(code - PAGE_CODES).map(Self::Page)
+    }
 }
 
 /// Where a delivery of a key with an exception stands.
@@ -223,5 +246,12 @@ mod tests {
         assert!(SideState::from_code(7).is_err());
         assert_eq!(SideState::Running.to_code(), 1, "the migration names these numbers");
         assert_eq!(LaneKind::Held.to_code(), 2, "the migration names these numbers");
+        for operation in Operation::all() {
+            assert!(Operation::from_code(operation.to_code()).is_ok_and(|read| read == operation));
+        }
+        assert_eq!(Operation::from(PageOperation::Move).to_code(), 17, "the migration names these numbers");
+        for none in [-1, 5, 9, 18] {
+            assert!(Operation::from_code(none).is_err(), "{none}");
+        }
     }
 }

@@ -34,7 +34,7 @@ fn task() -> NewTask {
         direction: Direction::Outgoing,
         subject: "app.user".to_owned(),
         key: "app.user=1".to_owned(),
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         title: String::new(),
         data: b"{}".to_vec(),
         content_type: "application/json".to_owned(),

@@ -3,8 +3,7 @@
 mod intervene;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, DeliveryState, ErrorPolicy, ObjectOperation, SiteName, TaskId,
-    Timestamp,
+    ConnectorName, DataType, DeliveryId, DeliveryState, ErrorPolicy, Operation, SiteName, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -234,7 +233,7 @@ pub struct DeliveryDetail {
     /// The object type of an outgoing task, the kind of an incoming one.
     pub subject: String,
     /// What happened.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// How much it carries.
     pub data_type: DataType,
     /// What happens when it fails.

@@ -19,8 +19,8 @@
 use std::fmt;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectOperation, ObjectType,
-    SiteName, TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectType, Operation, SiteName,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -198,7 +198,7 @@ pub struct Claimed {
     /// The object type of an outgoing task, the kind of an incoming one.
     pub subject: String,
     /// What happened.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// How much it carries.
     pub data_type: DataType,
     /// What happens when it fails.

@@ -1,8 +1,8 @@
 //! Everything that becomes true together.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, ObjectOperation, SiteName,
-    TaskId, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectKey, Operation, SiteName, TaskId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -116,7 +116,7 @@ pub struct NewTask {
     /// What order is kept for, within connector and direction: `app.user 17`, `contact 003xx`.
     pub key: String,
     /// What happened.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// For people.
     pub title: String,
     /// The object: a payload in JSON (outgoing), the bytes as received (incoming).

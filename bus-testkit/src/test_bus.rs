@@ -5,7 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, ObjectDescriptor};
+use bus_core::descriptor::{
+    ConnectorDescriptor, DescribedConnector, DescribedObject, DescribedPage, ObjectDescriptor, PageDescriptor,
+};
 use bus_core::{ConnectorName, Direction, Listener, Site};
 use bus_runtime::{
     AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, ShutdownReport,
@@ -29,6 +31,7 @@ pub struct TestBus {
     config: Config,
     connectors: Vec<&'static ConnectorDescriptor>,
     objects: Vec<&'static ObjectDescriptor>,
+    pages: Vec<&'static PageDescriptor>,
     dress: Vec<Box<dyn FnOnce(Builder) -> Builder>>,
     clock: ManualClock,
     folder: Option<TempDir>,
@@ -49,6 +52,7 @@ impl TestBus {
             config: Config::new(StoreConfig::Memory),
             connectors: Vec::new(),
             objects: Vec::new(),
+            pages: Vec::new(),
             dress: Vec::new(),
             clock: ManualClock::new(),
             folder: None,
@@ -111,6 +115,23 @@ impl TestBus {
         self
     }
 
+    /// Registers a site of this name, which speaks these cultures.
+    ///
+    /// # Panics
+    ///
+    /// When one of them is no name.
+    pub fn site_with<const N: usize>(mut self, name: &str, cultures: [&str; N]) -> Self {
+        let site = Site::new(name).and_then(|site| site.cultures(cultures));
+        self.config = self.config.site(site.unwrap_or_else(|error| panic!("{error}")));
+        self
+    }
+
+    /// Links the class of pages that `T` stands for.
+    pub fn page<T: DescribedPage>(mut self) -> Self {
+        self.pages.push(T::DESCRIPTOR);
+        self
+    }
+
     /// Links object type `T`.
     pub fn object<T: DescribedObject>(mut self) -> Self {
         self.objects.push(T::DESCRIPTOR);
@@ -149,7 +170,7 @@ impl TestBus {
 
     /// Starts, or says why not.
     pub async fn try_start(self) -> Result<RunningTestBus, BusError> {
-        let registry = Registry::of(self.connectors, self.objects)?;
+        let registry = Registry::of(self.connectors, self.objects)?.with_pages(self.pages)?;
         let builder = Bus::builder(self.config)
             .registry(registry)
             .clock(Arc::new(self.clock.clone()))

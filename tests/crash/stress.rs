@@ -54,7 +54,7 @@ fn task(change: &str, key: String, dice: &mut Dice) -> NewTask {
         direction: Direction::Outgoing,
         subject: "crash.item".to_owned(),
         key,
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         title: change.to_owned(),
         data: change.as_bytes().to_vec(),
         content_type: String::new(),

@@ -273,7 +273,7 @@ impl Listener for Guard {
     }
 
     fn after_logging(&self, change: &ChangeSummary, task: TaskId) {
-        self.0.lock().unwrap().push((change.operation, task));
+        self.0.lock().unwrap().push((change.operation.into(), task));
     }
 }
 

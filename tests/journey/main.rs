@@ -38,6 +38,7 @@ mod operator_verbs;
 mod other_processes;
 mod outage;
 mod outgoing_references;
+mod pages;
 mod payload_versions;
 mod polled;
 mod polling;

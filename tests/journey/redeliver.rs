@@ -56,7 +56,10 @@ async fn an_outgoing_one_carries_what_the_object_is_now(bus: TestBus) {
     assert_eq!(new.summary.redelivers, Some(by_jane(old.summary.delivery)));
     assert_ne!(new.idempotency_key, old.idempotency_key);
     // The external system knows her by now.
-    assert_eq!((old.operation, new.operation), (ObjectOperation::Create, ObjectOperation::Update));
+    assert_eq!(
+        (old.operation, new.operation),
+        (ObjectOperation::Create.into(), ObjectOperation::Update.into())
+    );
     assert_eq!(old.summary.state, DeliveryState::Completed, "final is final");
 }
 

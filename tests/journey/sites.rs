@@ -276,7 +276,10 @@ async fn a_site_task_is_redelivered_as_long_as_it_is_so(bus: TestBus) {
     bus.until_idle().await;
     let again = bus.deliveries(&queue, &completed).await.unwrap()[2].delivery;
     let again = bus.delivery(again).await.unwrap();
-    assert_eq!((again.operation, again.site), (ObjectOperation::AddToSite, Some("corp".parse().unwrap())));
+    assert_eq!(
+        (again.operation, again.site),
+        (ObjectOperation::AddToSite.into(), Some("corp".parse().unwrap()))
+    );
     bus.objects().remove_from_site::<User>(&ada.id, "corp").await.unwrap();
     bus.redeliver(added, &ops()).await.unwrap();
     bus.until_idle().await;

@@ -243,7 +243,7 @@ fn a_filter_is_asked_with_the_settings() {
     let summary = |login: &str| ChangeSummary {
         object_type: ObjectType::parse("app.user").unwrap(),
         id: ObjectId::Number(1),
-        operation: ObjectOperation::Create,
+        operation: ObjectOperation::Create.into(),
         code_name: Some(login.to_owned()),
         display_name: None,
         site: None,
@@ -401,7 +401,7 @@ fn facts(bound: Bound) -> ChangeFacts {
         delivery: DeliveryId(1),
         task: TaskId(1),
         key: user_key(),
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         data_type: DataType::SimpleSnapshot,
         attempt: 1,
         idempotency_key: uuid::Uuid::nil(),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bus_core::{
-    AnyObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings, ObjectOperation, Outgoing,
-    Ref, connector,
+    AnyObject, BusObject, Change, Connector, Cx, DataType, ExternalTask, Failure, NoSettings,
+    ObjectOperation, Outgoing, Ref, connector,
 };
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Account, Address, Company, Contact, Crm, Directory, User};
@@ -53,7 +53,7 @@ viewers! {
     SnapshotViewer, "snapshot-viewer", snapshot;
 }
 
-fn view<T: serde::Serialize>(change: &Change<T>, cx: &Cx) -> Result<(), Failure> {
+fn view<T: BusObject>(change: &Change<T>, cx: &Cx) -> Result<(), Failure> {
     let seen = json!({
         "operation": change.operation(),
         "data_type": change.data_type(),

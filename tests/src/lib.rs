@@ -190,7 +190,7 @@ impl Outgoing<Company> for Crm {
 }
 
 /// Puts the object where the external system keeps it, or takes it away.
-fn keep<T: Serialize>(change: &Change<T>, cx: &Cx) -> Result<(), Failure> {
+fn keep<T: BusObject>(change: &Change<T>, cx: &Cx) -> Result<(), Failure> {
     let peer = cx.handle::<FakePeer>()?;
     if change.operation() == ObjectOperation::Delete {
         return peer.remove(change.external_id());

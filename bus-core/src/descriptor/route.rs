@@ -12,10 +12,11 @@ use crate::declared::Accepts;
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::object::{AnyObject, BusObject, ObjectKey};
-use crate::operation::DataType;
+use crate::operation::{DataType, ObjectOperation, Operation, PageOperation, Subject};
+use crate::page::AnyPage;
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
-use crate::subscription::Subscription;
+use crate::subscription::{SiteCriterion, Subscription};
 
 /// One line of a connector: something it is told of, or something it accepts.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +30,13 @@ pub enum Route {
 impl Route {
     /// Changes of `T` that match this subscription (and that the filter, if any, lets through) go to `C`.
     ///
-    /// The object type is that of `T`, whatever the subscription says; only for `AnyObject` its pattern counts. A
-    /// synchronous subscription carries a snapshot, whatever else it says.
+    /// The object type is that of `T`, whatever the subscription says; only for `AnyObject` and `AnyPage` its pattern counts.
+    /// A synchronous subscription carries a snapshot, whatever else it says; one of a page a simple snapshot.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, where objects are asked for what only pages have, or pages for what only objects have.
+    #[track_caller]
     pub const fn outgoing<C: Outgoing<T>, T: Subscribable>(
         subscription: Subscription,
         filter: Option<Filter>,
@@ -45,6 +51,7 @@ impl Route {
     }
 
     /// As `outgoing`, for code that blocks its thread.
+    #[track_caller]
     pub const fn outgoing_blocking<C: blocking::Outgoing<T>, T: Subscribable>(
         subscription: Subscription,
         filter: Option<Filter>,
@@ -159,6 +166,7 @@ pub struct OutgoingRoute {
 }
 
 impl OutgoingRoute {
+    #[track_caller]
     const fn of<T: Subscribable>(
         mut subscription: Subscription,
         filter: Option<Filter>,
@@ -167,8 +175,13 @@ impl OutgoingRoute {
         if let Some(exact_type) = T::EXACT_TYPE {
             subscription.object_type = exact_type;
         }
+        subscription.of = T::OF;
+        check(&subscription);
         if subscription.sync {
-            subscription.data_type = DataType::Snapshot;
+            subscription.data_type = match T::OF {
+                Subject::Objects => DataType::Snapshot,
+                Subject::Pages => DataType::SimpleSnapshot,
+            };
         }
         Self {
             subscription,
@@ -177,6 +190,45 @@ impl OutgoingRoute {
             blocking: false,
             rust_type: TypeId::of::<T>,
             deliver,
+        }
+    }
+}
+
+/// A criterion that nothing can meet would be a subscription to silence.
+#[track_caller]
+const fn check(subscription: &Subscription) {
+    let Subscription { of, operations, page_operations, data_type, sync, site, .. } = subscription;
+    match of {
+        Subject::Objects => {
+            assert!(
+                subscription.class_name.is_none()
+                    && subscription.alias_path.is_none()
+                    && subscription.culture.is_none(),
+                "`class`, `path` and `culture` are criteria of pages, and this line is about objects: take them away, or name \
+                 a struct with `#[derive(Page)]`, or `AnyPage`"
+            );
+            assert!(
+                page_operations.len() <= operations.len(),
+                "`on(...)` names an operation on pages, and this line is about objects: write `create`, `update`, `delete`, \
+                 `add_to_site` or `remove_from_site`"
+            );
+        }
+        Subject::Pages => {
+            assert!(
+                *sync || !data_type.has_children(),
+                "`data = snapshot` is asked of pages, which have no children to carry: write `simple_snapshot`, or take `data` \
+                 away"
+            );
+            assert!(
+                operations.len() <= page_operations.len(),
+                "`on(...)` names an operation on objects and sites, and this line is about pages: write `create`, `update`, \
+                 `delete`, `delete_all`, `publish`, `archive`, `reject` or `move`"
+            );
+            assert!(
+                subscription.code_name.is_none() && !matches!(site, SiteCriterion::Global),
+                "`code_name` and `global` are criteria of objects, and this line is about pages, which all stand on a site: \
+                 take them away, or write `path`"
+            );
         }
     }
 }
@@ -269,14 +321,21 @@ impl PreparedObject {
     }
 }
 
-/// What an outgoing line can name: an object's type, or `AnyObject`.
+/// What an outgoing line can name: an object's type, `AnyObject`, a page's type, or `AnyPage`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a bus object",
     label = "not a bus object",
-    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it, or name `AnyObject`"
+    note = "add `#[derive(Serialize, Deserialize, BusObject)]` and `#[object(type = \"...\")]` to it, or name `AnyObject`",
+    note = "a page has `#[derive(Serialize, Deserialize, Page)]` and `#[page(class = \"...\")]`"
 )]
 pub trait Subscribable: Sized + Send + 'static {
-    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    /// What can happen to it.
+    type Operation: From<Operation> + Into<Operation> + Copy + Eq + fmt::Debug + fmt::Display + Send + 'static;
+
+    /// Whether it is an object or a page.
+    const OF: Subject;
+
+    /// The one type, or class, that the Rust type stands for; `None` for `AnyObject` and `AnyPage`.
     const EXACT_TYPE: Option<&'static str>;
 
     #[doc(hidden)]
@@ -284,6 +343,8 @@ pub trait Subscribable: Sized + Send + 'static {
 }
 
 impl<T: BusObject> Subscribable for T {
+    type Operation = ObjectOperation;
+    const OF: Subject = Subject::Objects;
     const EXACT_TYPE: Option<&'static str> = Some(T::TYPE);
 
     fn read(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
@@ -291,7 +352,19 @@ impl<T: BusObject> Subscribable for T {
     }
 }
 
+impl Subscribable for AnyPage {
+    type Operation = PageOperation;
+    const OF: Subject = Subject::Pages;
+    const EXACT_TYPE: Option<&'static str> = None;
+
+    fn read(payload: Payload, _key: &ObjectKey) -> Result<Self, PayloadError> {
+        Self::of(payload)
+    }
+}
+
 impl Subscribable for AnyObject {
+    type Operation = ObjectOperation;
+    const OF: Subject = Subject::Objects;
     const EXACT_TYPE: Option<&'static str> = None;
 
     fn read(payload: Payload, key: &ObjectKey) -> Result<Self, PayloadError> {

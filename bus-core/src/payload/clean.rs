@@ -16,7 +16,7 @@ pub(super) fn payload(mut object: Map<String, Value>, marked: Marked) -> Result<
     let mut walk = Walk { key: &key, marked: references, references: Vec::new(), children: Vec::new() };
     walk.clean_map(&mut object, &mut String::new(), 0)?;
     let Walk { references, children, .. } = walk;
-    Ok(Payload { object, references, children, version: FIRST_VERSION }.sorted())
+    Ok(Payload { object, references, children, page: None, version: FIRST_VERSION }.sorted())
 }
 
 struct Walk<'k> {

@@ -162,12 +162,14 @@ pub(crate) fn place(core: &CorePath) -> TokenStream {
 fn outgoing_route(item: &ItemStruct, connector: &Connector, line: &OutgoingLine) -> TokenStream {
     let Connector { core, blocking, .. } = connector;
     let route = if *blocking { quote!(outgoing_blocking) } else { quote!(outgoing) };
-    let OutgoingLine { object, code_name, .. } = line;
+    let OutgoingLine { object, code_name, class_name, alias_path, culture, .. } = line;
     let subscription =
         if let Some(pattern) = &line.type_pattern { quote!(to(#pattern)) } else { quote!(everything()) };
     let operations: Vec<_> = line.operations.iter().map(|name| format_ident!("{name}")).collect();
     let operations =
         (!operations.is_empty()).then(|| quote!(.on(&[#(#core::ObjectOperation::#operations),*])));
+    let on_pages: Vec<_> = line.page_operations.iter().map(|name| format_ident!("{name}")).collect();
+    let on_pages = (!on_pages.is_empty()).then(|| quote!(.on_pages(&[#(#core::PageOperation::#on_pages),*])));
     let data = line.data.map(|name| format_ident!("{name}"));
     let data = data.map(|name| quote!(.data(#core::DataType::#name)));
     let sync = line.sync.then(|| quote!(.synchronous()));
@@ -177,6 +179,9 @@ fn outgoing_route(item: &ItemStruct, connector: &Connector, line: &OutgoingLine)
         Site::Named(site) => Some(quote!(.site(#site))),
     };
     let code_name = code_name.as_ref().map(|code_name| quote!(.code_name(#code_name)));
+    let class_name = class_name.as_ref().map(|class_name| quote!(.class_name(#class_name)));
+    let alias_path = alias_path.as_ref().map(|alias_path| quote!(.alias_path(#alias_path)));
+    let culture = culture.as_ref().map(|culture| quote!(.culture(#culture)));
     let connector = type_at(item, object);
     let filter = if let Some(filter) = &line.filter {
         quote! {
@@ -188,12 +193,12 @@ fn outgoing_route(item: &ItemStruct, connector: &Connector, line: &OutgoingLine)
         quote!(::core::option::Option::None)
     };
 
-    quote! {
-        #core::descriptor::Route::#route::<#connector, #object>(
-            #core::Subscription::#subscription #operations #data #sync #site #code_name,
-            #filter,
-        )
-    }
+    let subscription = quote! {
+        #core::Subscription::#subscription #operations #on_pages #data #sync #site #code_name #class_name #alias_path #culture
+    };
+    // It stands at the line's type, so that a criterion that this type does not have is refused there.
+    let route = at(quote!(#core::descriptor::Route::#route), object.span());
+    quote_spanned!(object.span()=> #route::<#connector, #object>(#subscription, #filter,))
 }
 
 fn incoming_route(item: &ItemStruct, connector: &Connector, line: &IncomingLine) -> TokenStream {

@@ -20,17 +20,22 @@ pub(super) struct Connector {
 
 /// One `#[outgoing(...)]` line.
 pub(super) struct OutgoingLine {
-    /// The object's type, or `AnyObject`.
+    /// The object's or the page's type, `AnyObject`, or `AnyPage`.
     pub(super) object: Type,
     /// `type = "cms.%"`, with `AnyObject` only.
     pub(super) type_pattern: Option<LitStr>,
     /// The variants of `ObjectOperation`, in its order; none means all.
     pub(super) operations: Vec<&'static str>,
+    /// The variants of `PageOperation`, in its order: what the same words mean for pages.
+    pub(super) page_operations: Vec<&'static str>,
     /// The variant of `DataType`; none beside `sync`, which is one by itself.
     pub(super) data: Option<&'static str>,
     pub(super) sync: bool,
     pub(super) site: Site,
     pub(super) code_name: Option<LitStr>,
+    pub(super) class_name: Option<LitStr>,
+    pub(super) alias_path: Option<LitStr>,
+    pub(super) culture: Option<LitStr>,
     pub(super) filter: Option<ExprPath>,
 }
 

@@ -8,27 +8,27 @@ use crate::paths::CorePath;
 use crate::serde_names::SerdeNames;
 
 /// What stands on the type and on its fields.
-pub(super) struct Read<'i> {
-    pub(super) input: &'i DeriveInput,
-    pub(super) core: CorePath,
-    /// What stands in `#[object(...)]` on the type.
-    pub(super) object: Entries,
-    pub(super) serde: SerdeNames,
+pub(crate) struct Read<'i> {
+    pub(crate) input: &'i DeriveInput,
+    pub(crate) core: CorePath,
+    /// What stands in `#[object(...)]`, or `#[page(...)]`, on the type.
+    pub(crate) object: Entries,
+    pub(crate) serde: SerdeNames,
     /// The named fields; none where there are none.
-    pub(super) fields: Vec<Field<'i>>,
+    pub(crate) fields: Vec<Field<'i>>,
 }
 
 /// One field.
-pub(super) struct Field<'i> {
-    pub(super) name: &'i Ident,
-    pub(super) ty: &'i Type,
-    pub(super) object: Entries,
-    pub(super) serde: SerdeNames,
+pub(crate) struct Field<'i> {
+    pub(crate) name: &'i Ident,
+    pub(crate) ty: &'i Type,
+    pub(crate) object: Entries,
+    pub(crate) serde: SerdeNames,
 }
 
-/// Takes the type apart.
-pub(super) fn parse<'i>(input: &'i DeriveInput, errors: &mut Errors) -> Read<'i> {
-    let object = entries("`#[object(...)]`", &input.attrs, errors);
+/// Takes the type apart, with its attributes of this name.
+pub(crate) fn parse<'i>(input: &'i DeriveInput, named_so: &str, errors: &mut Errors) -> Read<'i> {
+    let object = entries(named_so, &format!("`#[{named_so}(...)]`"), &input.attrs, errors);
     let named = match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => Some(&fields.named),
@@ -44,7 +44,7 @@ pub(super) fn parse<'i>(input: &'i DeriveInput, errors: &mut Errors) -> Read<'i>
         fields.push(Field {
             name,
             ty: &field.ty,
-            object: entries(&format!("`#[object(...)]` on `{name}`"), &field.attrs, errors),
+            object: entries(named_so, &format!("`#[{named_so}(...)]` on `{name}`"), &field.attrs, errors),
             serde: SerdeNames::of(&field.attrs),
         });
     }
@@ -57,15 +57,18 @@ pub(super) fn parse<'i>(input: &'i DeriveInput, errors: &mut Errors) -> Read<'i>
     }
 }
 
-/// All `#[object(...)]` attributes of one thing, as one.
-fn entries(name: &str, attributes: &[Attribute], errors: &mut Errors) -> Entries {
+/// All attributes of this name on one thing, as one.
+fn entries(named_so: &str, name: &str, attributes: &[Attribute], errors: &mut Errors) -> Entries {
     let mut all = Entries::parse(name, proc_macro2::TokenStream::new(), errors);
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("object")) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(named_so)) {
         match in_parentheses(attribute).filter(|tokens| !tokens.is_empty()) {
             Some(tokens) => all.append(Entries::parse(name, tokens, errors)),
             None => errors.refuse(
                 attribute,
-                "`#[object]` says nothing: write keys in parentheses, such as `#[object(id)]`",
+                format!(
+                    "`#[{named_so}]` says nothing: write keys in parentheses, such as `#[{named_so}({})]`",
+                    if named_so == "page" { "node" } else { "id" }
+                ),
             ),
         }
     }
@@ -73,7 +76,7 @@ fn entries(name: &str, attributes: &[Attribute], errors: &mut Errors) -> Entries
 }
 
 /// The `T` of `Ref<T>`, alone or within `Option`, `Vec` and `Box`.
-pub(super) fn referenced(ty: &Type) -> Option<&Type> {
+pub(crate) fn referenced(ty: &Type) -> Option<&Type> {
     let (word, argument) = generic(ty)?;
     if word == "Ref" {
         return Some(argument);
@@ -83,7 +86,7 @@ pub(super) fn referenced(ty: &Type) -> Option<&Type> {
 }
 
 /// The `T` of `Ref<T>` or `Option<Ref<T>>`.
-pub(super) fn single_reference(ty: &Type) -> Option<&Type> {
+pub(crate) fn single_reference(ty: &Type) -> Option<&Type> {
     let (word, argument) = generic(ty)?;
     if word == "Ref" {
         return Some(argument);
@@ -99,13 +102,13 @@ pub(super) fn optional_reference(ty: &Type) -> Option<&Type> {
 }
 
 /// The `T` of `Children<T>`.
-pub(super) fn children(ty: &Type) -> Option<&Type> {
+pub(crate) fn children(ty: &Type) -> Option<&Type> {
     let (word, argument) = generic(ty)?;
     (word == "Children").then_some(argument)
 }
 
 /// `Word<T>`: its last word and its one argument.
-pub(super) fn generic(ty: &Type) -> Option<(&Ident, &Type)> {
+pub(crate) fn generic(ty: &Type) -> Option<(&Ident, &Type)> {
     let path = match ty {
         Type::Path(path) => &path.path,
         Type::Group(group) => return generic(&group.elem),

@@ -256,7 +256,7 @@ pub(crate) fn task_for(name: &str, id: i64) -> NewTask {
         direction: Direction::Outgoing,
         subject: Item::TYPE.to_owned(),
         key: format!("{}={id}", Item::TYPE),
-        operation: ObjectOperation::Create,
+        operation: ObjectOperation::Create.into(),
         title: "Create Item an item".to_owned(),
         data: payload(id),
         content_type: "application/json".to_owned(),

@@ -117,7 +117,7 @@ mod tests {
                 direction: Direction::Outgoing,
                 subject: "app.user".to_owned(),
                 key: format!("app.user={id}"),
-                operation: ObjectOperation::Update,
+                operation: ObjectOperation::Update.into(),
                 title: String::new(),
                 data: Vec::new(),
                 content_type: String::new(),

@@ -73,7 +73,7 @@ impl Stored {
         ChangeSummary {
             object_type: self.record.key.object_type.clone(),
             id: self.record.key.id.clone(),
-            operation,
+            operation: operation.into(),
             code_name: self.record.code_name.clone(),
             display_name: self.record.display_name.clone(),
             site: self.record.site.clone(),
@@ -223,6 +223,11 @@ impl HostChange {
             fields_changed: true,
             travel: Travel::default(),
         }
+    }
+
+    /// Something happened to a page, which is this now, or, after a delete, was.
+    pub(crate) fn of_page(summary: ChangeSummary, payload: Payload) -> Self {
+        Self { before: None, summary, payload, fields_changed: true, travel: Travel::default() }
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

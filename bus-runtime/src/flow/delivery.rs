@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bus_core::ObjectKey;
 use bus_core::change::{Bound, ChangeFacts};
 use bus_core::descriptor::{ConnectorDescriptor, OutgoingRoute};
 use bus_core::instance::Instance;
+use bus_core::{ObjectKey, Subject, Subscription};
 use bus_store::Claimed;
 
 use super::call::{self, CallEnd};
@@ -14,14 +14,19 @@ use super::translation::Translated;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 
-/// The line that delivers this type: the one written for it before one for any object.
+/// The line that delivers this type, or class: the one written for it before one for any object, or page.
 pub(crate) fn route_of(
     linked: &'static ConnectorDescriptor,
+    of: Subject,
     object_type: &str,
 ) -> Option<&'static OutgoingRoute> {
-    linked.outgoing().find(|route| route.exact_type == Some(object_type)).or_else(|| {
-        linked.outgoing().find(|route| {
-            route.exact_type.is_none() && matches_pattern(route.subscription.object_type, object_type)
+    let routes = || linked.outgoing().filter(|route| route.subscription.of == of);
+    routes().find(|route| route.exact_type == Some(object_type)).or_else(|| {
+        routes().find(|route| {
+            let Subscription { object_type: pattern, class_name, .. } = route.subscription;
+            route.exact_type.is_none()
+                && matches_pattern(pattern, object_type)
+                && class_name.is_none_or(|class_name| matches_pattern(class_name, object_type))
         })
     })
 }

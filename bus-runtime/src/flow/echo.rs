@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{ObjectType, Timestamp};
+use bus_core::{ObjectType, Subject, Timestamp};
 use bus_store::{Agreed, Sent};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,7 @@ pub(crate) enum Heard<'s> {
 pub(crate) fn travels_both_ways(linked: &'static ConnectorDescriptor, object_type: &ObjectType) -> bool {
     let becomes_it = |known: Option<&str>| known.is_none_or(|known| known == object_type.as_str());
     linked.incoming().any(|route| becomes_it(route.object_type))
-        && route_of(linked, object_type.as_str()).is_some()
+        && route_of(linked, Subject::Objects, object_type.as_str()).is_some()
 }
 
 /// A digest of each field.

@@ -140,10 +140,10 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<Checked, Bu
     let own = (key.is_none() || is_unordered(enlisted)).then_some(delivery.idempotency_key);
     let task = NewTask {
         direction: Direction::Incoming,
-        title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
+        title: shorten_title(&format!("{} {} {named}", words(task.operation.into()), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
         subject: task.kind,
-        operation: task.operation,
+        operation: task.operation.into(),
         data: body,
         content_type: task.content_type,
         site: site.clone(),

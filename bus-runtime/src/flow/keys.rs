@@ -11,6 +11,15 @@ pub(crate) fn outgoing_key(object: &ObjectKey, own: Option<Uuid>) -> String {
     keyed(object.object_type.as_str(), Some(&object.id.to_string()), own)
 }
 
+/// What pages are called where objects are called by their type: in keys, and in the identity map. No object type has this
+/// name.
+pub(crate) const PAGE: &str = "page";
+
+/// The key of a change of a page: its node, whatever the class and the culture.
+pub(crate) fn page_key(node: &ObjectId, own: Option<Uuid>) -> String {
+    keyed(PAGE, Some(&node.to_string()), own)
+}
+
 /// The object behind an outgoing key.
 pub(crate) fn object_of_key(subject: &str, key: &str) -> Option<ObjectKey> {
     let id = id_of_key(subject, key)?;

@@ -205,7 +205,7 @@ pub(crate) mod tests {
             task: TaskId(1),
             key: "contact=1".to_owned(),
             subject: "contact".to_owned(),
-            operation: ObjectOperation::Create,
+            operation: ObjectOperation::Create.into(),
             data_type: DataType::SimpleSnapshot,
             policy,
             data: Vec::new(),

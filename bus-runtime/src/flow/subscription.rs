@@ -36,19 +36,19 @@ impl<K> Matcher<K> {
         after: &ChangeSummary,
     ) -> impl Iterator<Item = &'a (K, Subscription)> {
         let candidates = self.candidates(after);
+        let is_an_update = after.operation == ObjectOperation::Update;
         // Folded once for all candidates, and not at all for a change that nobody's object type fits.
         let states: Vec<State> = if candidates.is_empty() {
             Vec::new()
         } else {
-            let before = before.filter(|_| after.operation == ObjectOperation::Update);
+            let before = before.filter(|_| is_an_update);
             [Some(after), before].into_iter().flatten().map(State::of).collect()
         };
         let operation = after.operation;
         candidates
             .into_iter()
             .filter(move |&index| {
-                let operations = self.entries[index].1.operations;
-                (operations.is_empty() || operations.contains(&operation))
+                self.entries[index].1.wants(operation)
                     && states.iter().any(|state| self.criteria[index].hold_of(state))
             })
             .map(|index| &self.entries[index])
@@ -63,7 +63,13 @@ impl<K> Matcher<K> {
             .iter()
             .filter(|(pattern, _)| pattern.matches(&object_type))
             .map(|(_, indices)| indices);
-        let mut candidates: Vec<usize> = exact.chain(patterns).flatten().copied().collect();
+        let of = change.operation.subject();
+        let mut candidates: Vec<usize> = exact
+            .chain(patterns)
+            .flatten()
+            .copied()
+            .filter(|&index| self.entries[index].1.of == of)
+            .collect();
         candidates.sort_unstable();
         candidates
     }

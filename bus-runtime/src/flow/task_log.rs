@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, ObjectOperation,
-    ReferenceTarget, TaskId, TranslationRecord,
+    ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
+    PageOperation, ReferenceTarget, TaskId, TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError, Travel};
 
 use super::change::HostChange;
-pub(crate) use super::keys::object_of_key;
-use super::keys::outgoing_key;
+use super::keys::{outgoing_key, page_key};
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
 use crate::registry::{Enlisted, Roster};
@@ -149,11 +148,16 @@ pub(crate) fn task(
     own: Option<uuid::Uuid>,
     deliveries: Vec<NewDelivery>,
 ) -> NewTask {
-    let object = ObjectKey { object_type: change.object_type.clone(), id: change.id.clone() };
+    let key = match &change.page {
+        Some(_) => page_key(&change.id, own),
+        None => {
+            outgoing_key(&ObjectKey { object_type: change.object_type.clone(), id: change.id.clone() }, own)
+        }
+    };
     NewTask {
         direction: Direction::Outgoing,
         subject: change.object_type.to_string(),
-        key: outgoing_key(&object, own),
+        key,
         operation: change.operation,
         title: title(shared, change),
         data,
@@ -210,21 +214,26 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
     }
 }
 
-/// For people: `Create User Ada Lovelace`.
+/// For people: `Create User Ada Lovelace`, `Publish Article Launch (en-US)`.
 fn title(shared: &Shared, change: &ChangeSummary) -> String {
-    let display =
-        shared.registry.object_type(change.object_type.as_str()).map_or("", |object| object.display);
+    let (name_of_type, registry) = (change.object_type.as_str(), &shared.registry);
+    let display = match &change.page {
+        Some(_) => registry.page_class(name_of_type).map_or("", |page| page.display),
+        None => registry.object_type(name_of_type).map_or("", |object| object.display),
+    };
     let display = if display.is_empty() { change.object_type.as_str() } else { display };
     let name = change.display_name.clone().or_else(|| change.code_name.clone());
     let name = name.unwrap_or_else(|| change.id.to_string());
     let operation = words(change.operation);
     let mut title = operation[..1].to_uppercase();
     title.push_str(&operation[1..]);
-    shorten_title(&format!("{title} {display} {name}"))
+    let is_of_all = change.operation == PageOperation::DeleteAll || change.operation == PageOperation::Move;
+    let culture = change.page.as_ref().filter(|_| !is_of_all).map(|page| format!(" ({})", page.culture));
+    shorten_title(&format!("{title} {display} {name}{}", culture.unwrap_or_default()))
 }
 
 /// An operation, for people: `add to site`.
-pub(crate) fn words(operation: ObjectOperation) -> String {
+pub(crate) fn words(operation: Operation) -> String {
     operation.as_str().replace('_', " ")
 }
 

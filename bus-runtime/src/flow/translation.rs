@@ -14,8 +14,8 @@ use bus_core::instance::Instance;
 use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
-    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
-    ObjectType, ReferenceTarget, ReferencedObject, SiteName,
+    ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectParams, ObjectType,
+    ReferenceTarget, ReferencedObject, SiteName, Subject,
 };
 use bus_store::{Awaited, Binding, Claimed, FoundBy, LateReferences, ObjectQuery, StoreError};
 
@@ -127,7 +127,7 @@ impl<'a> Translator<'a> {
         let declared = declared.map_or(&[] as &[_], |object| object.references);
         // What is being deleted need not have its references in order, and is never told again.
         let is_late = |at: &str| {
-            operation != ObjectOperation::Delete
+            !operation.is_delete()
                 && declared.iter().any(|reference| reference.is_late && reference.is_at(at))
         };
         for reference in &mut payload.references {
@@ -157,7 +157,7 @@ impl<'a> Translator<'a> {
                 Some(Answer::Known(external_id)) => {
                     reference.target = ReferenceTarget::External(external_id.clone());
                 }
-                _ if operation == ObjectOperation::Delete => {}
+                _ if operation.is_delete() => {}
                 _ if is_late(&reference.at) => {
                     reference.target = ReferenceTarget::Unresolved(key.id.clone());
                     unresolved.push(key);
@@ -226,6 +226,7 @@ impl<'a> Translator<'a> {
     fn could_learn_of(&self, object_type: &ObjectType) -> bool {
         self.linked
             .outgoing()
+            .filter(|route| route.subscription.of == Subject::Objects)
             .any(|route| matches_pattern(route.subscription.object_type, object_type.as_str()))
             || self.accepts(object_type)
     }

@@ -1,6 +1,8 @@
 //! Redelivering what has ended: a new delivery at the end of its key, never the old one again.
 
-use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, TaskId};
+mod page;
+
+use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, Operation, TaskId};
 use bus_store::{
     Commit, DeliveryDetail, Expected, ExternalId, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
     StoreErrorKind, Travel,
@@ -30,6 +32,8 @@ impl Bus {
     ///   not an update either: then it is a create.
     /// - One that is about a site carries it, too, and stays what it was while the object is, or is not, on that site;
     ///   else it is an update.
+    /// - A page is the page as it is now, too: what happened to it stays what it was while that is so (a page that was published
+    ///   is published still), else it is an update.
     /// - Where the object is gone, only its delete can be redelivered, with the data that it had.
     /// - An incoming one carries the bytes as they were received then. What has come in since is overwritten with them.
     ///
@@ -115,6 +119,9 @@ impl Bus {
         enlisted: &Enlisted,
         by: &Operator,
     ) -> Result<Commit> {
+        if let Operation::Page(operation) = ended.operation {
+            return self.page_again(ended, operation, enlisted, by).await;
+        }
         let shared = &self.shared;
         let delivery = ended.summary.delivery;
         let Some(key) = object_of_key(&ended.subject, &ended.summary.key) else {
@@ -159,14 +166,15 @@ impl Bus {
         enlisted: &Enlisted,
         key: &ObjectKey,
     ) -> Result<ObjectOperation> {
-        let is_so = is_still_so(&self.shared, key, ended.operation, ended.site.as_ref()).await;
+        let operation = ObjectOperation::from(ended.operation);
+        let is_so = is_still_so(&self.shared, key, operation, ended.site.as_ref()).await;
         if is_so.map_err(|error| failed(ended.summary.delivery, error))? {
-            return Ok(ended.operation);
+            return Ok(operation);
         }
         let known = self.shared.store.external_ids(&enlisted.record.name, std::slice::from_ref(key)).await;
         let known = known.map_err(|error| failed(ended.summary.delivery, error))?;
         let is_known = known.into_iter().flatten().find_map(ExternalId::of_living).is_some();
-        let was_there = ended.operation == ObjectOperation::Update || ended.operation.is_of_site();
+        let was_there = operation == ObjectOperation::Update || operation.is_of_site();
         Ok(if is_known || was_there { ObjectOperation::Update } else { ObjectOperation::Create })
     }
 

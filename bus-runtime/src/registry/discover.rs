@@ -3,24 +3,27 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bus_core::__private::{LinkedConnector, LinkedObject, inventory};
-use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor, Place};
+use bus_core::__private::{LinkedConnector, LinkedObject, LinkedPage, inventory};
+use bus_core::descriptor::{ConnectorDescriptor, ObjectDescriptor, PageDescriptor, Place};
 use bus_core::name::{is_connector_name, is_kind, is_object_type};
 
 use super::Registry;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::keys::PAGE;
 
 impl Registry {
     /// Everything that is linked into this program.
     ///
     /// # Errors
     ///
-    /// Two connectors of one name, or two structs that declare one object type, neither as a view: the error names both places. A crate that is
+    /// Two connectors of one name, two structs that declare one object type, neither as a view, or one class of pages, or a class
+    /// and an object type of one name: the error names both places. A crate that is
     /// only listed in `Cargo.toml` is not linked and therefore not found; `use that_crate as _;` links it.
     pub fn discover() -> Result<Self, BusError> {
         let connectors = inventory::iter::<LinkedConnector>.into_iter().map(|linked| linked.0);
         let objects = inventory::iter::<LinkedObject>.into_iter().map(|linked| linked.0);
-        Self::of(connectors, objects)
+        let pages = inventory::iter::<LinkedPage>.into_iter().map(|linked| linked.0);
+        Self::of(connectors, objects)?.with_pages(pages)
     }
 
     /// These connectors and object types: what tests use, so that they do not depend on what else is linked.
@@ -28,7 +31,7 @@ impl Registry {
         connectors: impl IntoIterator<Item = &'static ConnectorDescriptor>,
         objects: impl IntoIterator<Item = &'static ObjectDescriptor>,
     ) -> Result<Self, BusError> {
-        let mut registry = Self { connectors: BTreeMap::new(), objects: BTreeMap::new() };
+        let mut registry = Self::default();
         for connector in connectors {
             check_names(connector)?;
             check_types(connector)?;
@@ -45,12 +48,48 @@ impl Registry {
                 );
                 return Err(BusError::new(BusErrorKind::Discovery, message));
             }
+            if object.object_type == PAGE {
+                let message = format!(
+                    "`{PAGE}` at {} is what the pages of all classes are called in the identity map; rename the object type",
+                    object.place
+                );
+                return Err(BusError::new(BusErrorKind::Discovery, message));
+            }
             registry.add(object)?;
         }
         for connector in registry.connectors.values() {
             registry.check_versions(connector)?;
         }
         Ok(registry)
+    }
+
+    /// These, and these classes of pages.
+    ///
+    /// # Errors
+    ///
+    /// Two structs that declare one class, or a class that is an object type, too: the error names both places.
+    pub fn with_pages(
+        mut self,
+        pages: impl IntoIterator<Item = &'static PageDescriptor>,
+    ) -> Result<Self, BusError> {
+        for page in pages {
+            let (name, remedy) = (page.class_name, "rename one of them");
+            if !is_object_type(name) {
+                let message = format!(
+                    "`{name}` at {} is not a class of pages; use lowercase words joined by `.`, such as `app.article`",
+                    page.place
+                );
+                return Err(BusError::new(BusErrorKind::Discovery, message));
+            }
+            // Deliveries tell by the name what they carry.
+            if let Some(object) = self.objects.get(name) {
+                return Err(twice("object type and class", name, &object.place, &page.place, remedy));
+            }
+            if let Some(known) = self.pages.insert(name, page).filter(|known| known.place != page.place) {
+                return Err(twice("class", name, &known.place, &page.place, remedy));
+            }
+        }
+        Ok(self)
     }
 
     /// What is delivered is what the type is now: an earlier struct of it could not read that.

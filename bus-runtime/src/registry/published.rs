@@ -1,10 +1,11 @@
 //! What connectors subscribe to, kept in the store: so that a process that does not contain a connector logs for it, too.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{DataType, ObjectOperation, SiteCriterion, Subscription};
+use bus_core::{DataType, ObjectOperation, PageOperation, SiteCriterion, Subject, Subscription};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,8 +26,12 @@ pub(crate) fn read(published: &Value) -> Vec<Subscription> {
 
 #[derive(Deserialize)]
 struct Line {
+    #[serde(default)]
+    of: Subject,
     object_type: String,
     operations: Vec<ObjectOperation>,
+    #[serde(default)]
+    page_operations: Vec<PageOperation>,
     data_type: DataType,
     #[serde(default)]
     sync: bool,
@@ -48,8 +53,10 @@ enum Site {
 impl Line {
     fn into_subscription(self) -> Subscription {
         Subscription {
+            of: self.of,
             object_type: kept(self.object_type),
-            operations: kept_operations(self.operations),
+            operations: kept_operations(self.operations, &ON_OBJECTS),
+            page_operations: kept_operations(self.page_operations, &ON_PAGES),
             data_type: self.data_type,
             sync: self.sync,
             site: match self.site {
@@ -78,17 +85,22 @@ fn kept(text: String) -> &'static str {
     text
 }
 
+/// Lists of operations that are kept for good.
+type Lists<T> = Mutex<Option<HashSet<&'static [T]>>>;
+
+static ON_OBJECTS: Lists<ObjectOperation> = Mutex::new(None);
+static ON_PAGES: Lists<PageOperation> = Mutex::new(None);
+
 /// The same for a list of operations; in one order, so that each choice of them is kept once.
-fn kept_operations(mut operations: Vec<ObjectOperation>) -> &'static [ObjectOperation] {
-    static LISTS: Mutex<Option<HashSet<&'static [ObjectOperation]>>> = Mutex::new(None);
+fn kept_operations<T: Ord + Hash>(mut operations: Vec<T>, lists: &Lists<T>) -> &'static [T] {
     operations.sort_unstable();
     operations.dedup();
-    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut lists = lists.lock().unwrap_or_else(PoisonError::into_inner);
     let lists = lists.get_or_insert_default();
     if let Some(known) = lists.get(operations.as_slice()) {
         return known;
     }
-    let operations: &'static [ObjectOperation] = operations.leak();
+    let operations: &'static [T] = operations.leak();
     lists.insert(operations);
     operations
 }
@@ -107,6 +119,14 @@ mod tests {
                 .site("corp%")
                 .code_name("a%"),
             Subscription::to("cms.x").on(&ObjectOperation::ALL).global(),
+            Subscription {
+                of: Subject::Pages,
+                ..Subscription::everything()
+                    .on_pages(&[PageOperation::Publish, PageOperation::Move])
+                    .class_name("app.%")
+                    .alias_path("/News/%")
+                    .culture("de-%")
+            },
         ];
         let read_back = read(&serde_json::to_value(all).unwrap());
         assert_eq!(read_back, all);
@@ -117,8 +137,8 @@ mod tests {
         let [create, delete] = [ObjectOperation::Create, ObjectOperation::Delete];
         assert!(
             std::ptr::eq(
-                kept_operations(vec![create, delete]),
-                kept_operations(vec![delete, create, delete])
+                kept_operations(vec![create, delete], &ON_OBJECTS),
+                kept_operations(vec![delete, create, delete], &ON_OBJECTS)
             ),
             "each choice of operations is kept once"
         );

@@ -1,4 +1,5 @@
--- The trees of the sites' pages. What a node is in one culture stands in `bus_page`.
+-- The trees of the sites' pages. What a node is in one culture stands in `bus_page`. The operations on pages in
+-- `bus_task` are 10 create, 11 update, 12 delete, 13 delete_all, 14 publish, 15 archive, 16 reject, 17 move.
 CREATE TABLE bus_page_node (
     guid       BLOB    NOT NULL PRIMARY KEY,
     site       TEXT    NOT NULL,

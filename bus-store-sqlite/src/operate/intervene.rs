@@ -1,6 +1,6 @@
 //! What operators do to deliveries.
 
-use bus_core::{DeliveryId, DeliveryState, ObjectOperation, Timestamp};
+use bus_core::{DeliveryId, DeliveryState, Operation, Timestamp};
 use bus_store::operate::{
     ATTEMPTS_KEPT_MAX, Intervened, Intervention, LATER_LISTED_MAX, Selected, Verb, Verdict, shorten_error,
 };
@@ -35,7 +35,7 @@ struct Open {
     seq: i64,
     key: String,
     state: DeliveryState,
-    operation: ObjectOperation,
+    operation: Operation,
     reason: Option<String>,
     was_called: bool,
     is_in_line: bool,
@@ -74,7 +74,7 @@ fn intervene(session: &mut Session<'_>, asked: &Intervention, item: Selected) ->
         Verb::Cancel => End::Cancelled,
         Verb::Discard => End::Discarded,
     };
-    let is_create = open.operation == ObjectOperation::Create && asked.verb != Verb::Discard;
+    let is_create = open.operation.is_create() && asked.verb != Verb::Discard;
     let later = if is_create { later(session, looked.id, &open)? } else { Vec::new() };
     note(session, seq, asked)?;
     take_out(session, looked.id, open, end, asked)?;

@@ -353,7 +353,7 @@ fn delivery(row: &Row<'_>) -> Result<Claimed, Fault> {
         aside: false,
         superseded_by: None,
         subject: String::new(),
-        operation: bus_core::ObjectOperation::Update,
+        operation: bus_core::ObjectOperation::Update.into(),
         data: Vec::new(),
         content_type: String::new(),
         site: None,

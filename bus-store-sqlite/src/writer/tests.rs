@@ -79,7 +79,7 @@ async fn log(store: &SqliteStore, queue: &QueueId) -> Result<Committed, StoreErr
         direction: queue.direction,
         subject: "app.user".to_owned(),
         key: "x".to_owned(),
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         title: String::new(),
         data: Vec::new(),
         content_type: String::new(),

@@ -100,7 +100,7 @@ pub(crate) fn task(key: &str, title: &str) -> NewTask {
         direction: Direction::Outgoing,
         subject: "app.user".to_owned(),
         key: key.to_owned(),
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         title: title.to_owned(),
         data: vec![b'x'; 200],
         content_type: "application/json".to_owned(),

@@ -314,7 +314,7 @@ pub(super) fn task(queue: &QueueId, key: &str) -> NewTask {
         direction: queue.direction,
         subject: "app.user".to_owned(),
         key: key.to_owned(),
-        operation: ObjectOperation::Update,
+        operation: ObjectOperation::Update.into(),
         title: format!("update user {key}"),
         data: key.as_bytes().to_vec(),
         content_type: "application/json".to_owned(),

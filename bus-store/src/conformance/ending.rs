@@ -1,6 +1,6 @@
 //! Laws of ending deliveries by hand, part of [`Operate`](crate::Operate).
 
-use bus_core::{DeliveryState, ObjectOperation, Timestamp};
+use bus_core::{DeliveryState, ObjectOperation, Operation, Timestamp};
 
 use super::Rig;
 use super::bench::{
@@ -134,7 +134,7 @@ pub async fn what_ends_by_hand_supersedes_nothing(rig: &dyn Rig) {
 /// Who ends a create is told of the later open ones of the same object, in order, up to a limit.
 pub async fn ending_a_create_names_the_later_ones(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    let create = NewTask { operation: ObjectOperation::Create, ..task(&bench.queue, "x") };
+    let create = NewTask { operation: ObjectOperation::Create.into(), ..task(&bench.queue, "x") };
     let [before, first, aside_, ended, stuck, other, last] = bench
         .log_tasks([
             task(&bench.queue, "x"),
@@ -168,10 +168,10 @@ pub async fn ending_a_create_names_the_later_ones(rig: &dyn Rig) {
 /// Who ends anything but a create, or everything with its connector, is told of no later ones.
 pub async fn ending_anything_else_names_no_later_ones(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;
-    for operation in ObjectOperation::ALL {
+    for operation in Operation::all() {
         let new = NewTask { operation, ..task(&bench.queue, operation.as_str()) };
         let [first, _] = bench.log_tasks([new.clone(), new]).await;
-        let verb = if operation == ObjectOperation::Create { Verb::Discard } else { Verb::Cancel };
+        let verb = if operation.is_create() { Verb::Discard } else { Verb::Cancel };
         assert_eq!(bench.intervene(verb, [first]).await, [done()]);
     }
 }

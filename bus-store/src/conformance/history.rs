@@ -1,6 +1,6 @@
 //! Laws of what has ended, part of [`Operate`](crate::Operate): it is kept until it is pruned, and counted for ever.
 
-use bus_core::{DeliveryId, DeliveryState, ObjectOperation};
+use bus_core::{DeliveryId, DeliveryState, Operation};
 
 use super::Rig;
 use super::bench::{
@@ -223,7 +223,7 @@ pub async fn an_audit_finds_what_was_counted(rig: &dyn Rig) {
 /// What ended, of whichever operation, is not given again by any claim, also not to a new owner.
 pub async fn what_ended_never_comes_again(rig: &dyn Rig) {
     let mut bench = Bench::open(rig).await;
-    for operation in ObjectOperation::ALL {
+    for operation in Operation::all() {
         let new = NewTask { operation, ..task(&bench.queue, "x") };
         let [id] = bench.log_tasks([new]).await;
         bench.intervene(Verb::Cancel, [id]).await;

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, Echo, ErrorPolicy, ObjectOperation, SiteName, TaskId,
-    Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, Echo, ErrorPolicy, Operation, SiteName, TaskId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -274,7 +273,7 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
     bench.sites(["Corp.EU-1"]).await;
     let incoming = QueueId::new(connector("crm"), Direction::Incoming);
     let owner = own(&*bench.store, &incoming).await;
-    for (number, operation) in ObjectOperation::ALL.into_iter().enumerate() {
+    for (number, operation) in Operation::all().enumerate() {
         let policy = ErrorPolicy::ALL[number % ErrorPolicy::ALL.len()];
         let data_type = DataType::ALL[number % DataType::ALL.len()];
         let delivery = NewDelivery {

@@ -1,6 +1,6 @@
 //! What the cases share, so that each of them holds its slip and little else.
 
-use bus_core::BusObject;
+use bus_core::{BusObject, Page, PageNode};
 use serde::{Deserialize, Serialize};
 
 /// An object of the host.
@@ -13,6 +13,17 @@ pub struct User {
     /// Its code name.
     #[object(code_name)]
     pub login: String,
+}
+
+/// A page of the host.
+#[derive(Debug, Serialize, Deserialize, Page)]
+#[page(class = "app.article", display = "Article")]
+pub struct Article {
+    /// Where it stands.
+    #[page(node)]
+    pub node: PageNode,
+    /// What it is about.
+    pub title: String,
 }
 
 /// What an external system sends.

@@ -12,9 +12,10 @@ use crate::connector::parse::{Line, type_text};
 use crate::errors::Errors;
 use crate::suggest;
 
-pub(super) const KEYS: &[&str] = &["on", "data", "sync", "type", "site", "global", "code_name", "filter"];
+pub(super) const KEYS: &[&str] =
+    &["on", "data", "sync", "type", "site", "global", "code_name", "class", "path", "culture", "filter"];
 
-/// What people write, what the bus calls it.
+/// What people write, what the bus calls it: on objects, and on pages.
 const OPERATIONS: &[(&str, &str)] = &[
     ("create", "Create"),
     ("update", "Update"),
@@ -23,7 +24,16 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("remove_from_site", "RemoveFromSite"),
 ];
 const OPERATIONS_OF_SITES: &[&str] = &["add_to_site", "remove_from_site"];
-const OPERATIONS_OF_PAGES: &[&str] = &["publish", "archive", "reject", "move"];
+const OPERATIONS_OF_PAGES: &[(&str, &str)] = &[
+    ("create", "Create"),
+    ("update", "Update"),
+    ("delete", "Delete"),
+    ("delete_all", "DeleteAll"),
+    ("publish", "Publish"),
+    ("archive", "Archive"),
+    ("reject", "Reject"),
+    ("move", "Move"),
+];
 const DATA_TYPES: &[(&str, &str)] =
     &[("simple", "Simple"), ("simple_snapshot", "SimpleSnapshot"), ("snapshot", "Snapshot")];
 
@@ -31,14 +41,19 @@ pub(super) fn outgoing(line: &Line, errors: &mut Errors) -> OutgoingLine {
     let entries = &line.entries;
     entries.refuse_repeats(errors);
     entries.refuse_unknown(KEYS, |word| foreign(word, line), errors);
+    let (operations, page_operations) = it_names_operations(line, errors);
     OutgoingLine {
         object: line.subject.clone(),
         type_pattern: only_any_object_has_a_type_pattern(line, errors),
-        operations: it_names_operations(line, errors),
+        operations,
+        page_operations,
         data: it_names_a_data_type(line, errors),
         sync: entries.flag("sync", errors).is_some(),
         site: it_is_of_a_site_or_global(line, errors),
         code_name: it_is_a_pattern(entries, "code_name", "admin%", errors),
+        class_name: it_is_a_pattern(entries, "class", "app.%", errors),
+        alias_path: it_is_a_path(line, errors),
+        culture: it_is_a_pattern(entries, "culture", "en-US", errors),
         filter: entries.function("filter", "Self::wants", errors),
     }
 }
@@ -49,10 +64,15 @@ fn only_any_object_has_a_type_pattern(line: &Line, errors: &mut Errors) -> Optio
     let last = last_word(&line.subject);
     let lacks_type = line.entries.lacks("type", KEYS);
     if last.as_ref().is_some_and(|word| word == "AnyPage") {
-        errors.refuse(
-            &line.subject,
-            "`#[outgoing(AnyPage)]` stands for pages, and the bus carries objects: write `AnyObject`",
-        );
+        if let Some(entry) = line.entries.get("type") {
+            errors.refuse(
+                &entry.word,
+                format!(
+                    "{} has `type`, and pages have a class: write `class = \"app.%\"`",
+                    line.entries.attribute
+                ),
+            );
+        }
         return None;
     }
     let is_any = last.is_some_and(|word| word == "AnyObject");
@@ -84,14 +104,16 @@ fn only_any_object_has_a_type_pattern(line: &Line, errors: &mut Errors) -> Optio
 }
 
 /// An operation that nothing ever does would be a subscription to silence.
-fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
-    let words: Vec<&str> = OPERATIONS.iter().map(|(word, _)| *word).collect();
+fn it_names_operations(line: &Line, errors: &mut Errors) -> (Vec<&'static str>, Vec<&'static str>) {
+    let words = words();
     let Some(entry) = line.entries.get("on") else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let Some(given) = entry.words("takes operations: write `on(create, update)`", errors) else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
+    let is_of_pages_only = |text: &str| has(OPERATIONS_OF_PAGES, text) && !has(OPERATIONS, text);
+    let of_pages = given.iter().find(|word| is_of_pages_only(&word.unraw().to_string()));
     if given.is_empty() {
         errors.refuse(
             &entry.word,
@@ -110,13 +132,12 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
                 word,
                 format!("`on(...)` in {} names `{text}` twice: keep one", line.entries.attribute),
             );
-        } else if OPERATIONS_OF_PAGES.contains(&text.as_str()) {
+        } else if let Some(of_pages) = of_pages.filter(|_| OPERATIONS_OF_SITES.contains(&text.as_str())) {
             errors.refuse(
                 word,
                 format!(
-                    "`{text}` in {} is an operation on pages, not on objects: write {}",
-                    line.entries.attribute,
-                    suggest::one_of(&words)
+                    "`{text}` in {} is an operation on objects, and `{of_pages}` one on pages: write a line for each",
+                    line.entries.attribute
                 ),
             );
         } else if OPERATIONS_OF_SITES.contains(&text.as_str()) && line.entries.get("global").is_some() {
@@ -139,7 +160,37 @@ fn it_names_operations(line: &Line, errors: &mut Errors) -> Vec<&'static str> {
         }
     }
     let named = |word: &str| given.iter().any(|given| given.unraw() == word);
-    OPERATIONS.iter().filter(|(word, _)| named(word)).map(|(_, variant)| *variant).collect()
+    let variants = |operations: &[(&'static str, &'static str)]| {
+        operations.iter().filter(|(word, _)| named(word)).map(|(_, variant)| *variant).collect()
+    };
+    (variants(OPERATIONS), variants(OPERATIONS_OF_PAGES))
+}
+
+/// Each operation once, those on objects first.
+fn words() -> Vec<&'static str> {
+    let of_pages = OPERATIONS_OF_PAGES.iter().filter(|(word, _)| !has(OPERATIONS, word));
+    OPERATIONS.iter().chain(of_pages).map(|(word, _)| *word).collect()
+}
+
+fn has(operations: &[(&str, &str)], text: &str) -> bool {
+    operations.iter().any(|(word, _)| *word == text)
+}
+
+/// Every alias path begins with a stroke: a pattern that does not would match nothing.
+fn it_is_a_path(line: &Line, errors: &mut Errors) -> Option<LitStr> {
+    let path = it_is_a_pattern(&line.entries, "path", "/News/%", errors)?;
+    let text = path.value();
+    if !text.is_empty() && !text.starts_with(['/', '%']) {
+        errors.refuse(
+            &path,
+            format!(
+                "`path = {}` in {} matches nothing, since paths begin with `/`: write `path = \"/{text}\"`",
+                path.to_token_stream(),
+                line.entries.attribute
+            ),
+        );
+    }
+    Some(path)
 }
 
 /// How much a delivery carries has three answers. `sync` gives one of them by itself, so that beside it there is
@@ -198,9 +249,6 @@ fn it_is_of_a_site_or_global(line: &Line, errors: &mut Errors) -> Site {
 fn foreign(word: &str, line: &Line) -> Option<String> {
     let attribute = &line.entries.attribute;
     match word {
-        "class" | "path" | "culture" => Some(format!(
-            "`{word}` in {attribute} is a criterion of pages; objects have `site`, `global`, `code_name` and `filter`"
-        )),
         "late" => Some(format!(
             "{attribute} has no key `late`, since a delivery waits for its references: take it away"
         )),
@@ -208,7 +256,7 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
             "`view` belongs to an object: write `#[object(type = ..., view)]` on a second struct, name that one here, and \
              take `view` out of {attribute}"
         )),
-        _ if OPERATIONS.iter().any(|(operation, _)| word == *operation) => {
+        _ if words().contains(&word) => {
             Some(format!("`{word}` in {attribute} stands outside of `on`: write `on({word})`"))
         }
         _ if incoming::KEYS.contains(&word) => {
@@ -229,13 +277,17 @@ impl OutgoingLine {
         };
         let pattern = |given: &Option<LitStr>| given.as_ref().map(LitStr::value);
         format!(
-            "{} {:?} {:?} {:?} {} {site:?} {:?} {}",
+            "{} {:?} {:?} {:?} {:?} {} {site:?} {:?} {:?} {:?} {:?} {}",
             self.object.to_token_stream(),
             pattern(&self.type_pattern),
             self.operations,
+            self.page_operations,
             self.data,
             self.sync,
             pattern(&self.code_name),
+            pattern(&self.class_name),
+            pattern(&self.alias_path),
+            pattern(&self.culture),
             self.filter.to_token_stream(),
         )
     }

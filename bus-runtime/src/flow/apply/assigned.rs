@@ -1,6 +1,6 @@
 //! External objects that stand on a site, or do not any more.
 
-use bus_core::{ObjectOperation, SiteName};
+use bus_core::{ObjectOperation, Operation, SiteName};
 use bus_store::Claimed;
 
 use super::{Application, Applied, NotApplied, ended, travel_of};
@@ -11,7 +11,7 @@ impl Application<'_> {
     /// What a task does to an object that is there, where what it carries does not matter: the connector says so, or
     /// the operation takes something away.
     pub(super) async fn as_it_is(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
-        match claimed.operation {
+        match ObjectOperation::from(claimed.operation) {
             ObjectOperation::Delete => self.delete(claimed, stored).await,
             ObjectOperation::AddToSite | ObjectOperation::RemoveFromSite => {
                 let applied = self.completed(claimed);
@@ -38,7 +38,8 @@ impl Application<'_> {
         }
         let site = site_of(claimed)?;
         let key = &object.record.key;
-        if let (ObjectOperation::AddToSite, Some(own)) = (claimed.operation, &object.record.site) {
+        let operation = ObjectOperation::from(claimed.operation);
+        if let (ObjectOperation::AddToSite, Some(own)) = (operation, &object.record.site) {
             let object = if was_there { key.to_string() } else { format!("the new {}", key.object_type) };
             let error = format!(
                 "{object} is to be added to site {site}, but belongs to site {own}; only global objects are added to \
@@ -46,17 +47,17 @@ impl Application<'_> {
             );
             return Err(ended(claimed, error));
         }
-        if was_there && is_still_so(self.shared, key, claimed.operation, Some(site)).await? {
+        if was_there && is_still_so(self.shared, key, operation, Some(site)).await? {
             return Ok(None);
         }
         let origin = Some(&self.enlisted.record.name);
-        Ok(Some(ChangeSet::assigned(object, version, claimed.operation, site, origin)))
+        Ok(Some(ChangeSet::assigned(object, version, operation, site, origin)))
     }
 }
 
 /// Whether an operation takes something away from what is there: what it carries need not be in order.
-pub(super) fn takes_away(operation: ObjectOperation) -> bool {
-    matches!(operation, ObjectOperation::Delete | ObjectOperation::RemoveFromSite)
+pub(super) fn takes_away(operation: Operation) -> bool {
+    matches!(ObjectOperation::from(operation), ObjectOperation::Delete | ObjectOperation::RemoveFromSite)
 }
 
 fn site_of(claimed: &Claimed) -> Result<&SiteName, NotApplied> {

@@ -25,7 +25,7 @@ impl Application<'_> {
             bytes: claimed.data.clone(),
             existing: bound.map(|stored| (stored.record.key.clone(), stored.payload.clone())),
             facts: ReceivedFacts {
-                operation: claimed.operation,
+                operation: claimed.operation.into(),
                 data_type: claimed.data_type,
                 site: claimed.site.clone(),
                 key: external_id,

@@ -1,7 +1,7 @@
 //! The rules of matching as tables, and against a naive reading of them. Over 400 lines, because the rules are.
 
 use super::*;
-use bus_core::{ObjectId, ObjectType, PagePlace, SiteName};
+use bus_core::{ObjectId, ObjectType, Operation, PageOperation, PagePlace, SiteName, Subject};
 use proptest::prelude::*;
 
 use ObjectOperation::{Create, Delete, Update};
@@ -10,7 +10,7 @@ fn change(object_type: &str, operation: ObjectOperation) -> ChangeSummary {
     ChangeSummary {
         object_type: ObjectType::parse(object_type).unwrap(),
         id: ObjectId::Number(17),
-        operation,
+        operation: operation.into(),
         code_name: None,
         display_name: None,
         site: None,
@@ -164,7 +164,10 @@ fn an_update_is_matched_on_what_was_or_is() {
         |site: &str, code_name: &str| ChangeSummary { code_name: Some(code_name.into()), ..on_site(site) };
     let old = page("news.article", "/News/Old", "en-US");
     let moved = page("news.article", "/Archive/Old", "en-US");
-    let with = |operation, change: &ChangeSummary| ChangeSummary { operation, ..change.clone() };
+    let with = |operation: ObjectOperation, change: &ChangeSummary| ChangeSummary {
+        operation: operation.into(),
+        ..change.clone()
+    };
     #[rustfmt::skip]
     let rows = vec![
         // subscription                     before             after                   expected
@@ -267,7 +270,17 @@ fn naive_state(subscription: &Subscription, state: &ChangeSummary) -> bool {
 fn naive_matches(subscription: &Subscription, before: Option<&ChangeSummary>, after: &ChangeSummary) -> bool {
     let was = after.operation == Update && before.is_some_and(|before| naive_state(subscription, before));
     naive_text(subscription.object_type, after.object_type.as_str())
-        && (subscription.operations.is_empty() || subscription.operations.contains(&after.operation))
+        && match after.operation {
+            Operation::Object(operation) => {
+                subscription.of == Subject::Objects
+                    && (subscription.operations.is_empty() || subscription.operations.contains(&operation))
+            }
+            Operation::Page(operation) => {
+                subscription.of == Subject::Pages
+                    && (subscription.page_operations.is_empty()
+                        || subscription.page_operations.contains(&operation))
+            }
+        }
         && (was || naive_state(subscription, after))
 }
 
@@ -292,8 +305,21 @@ fn subscription() -> impl Strategy<Value = Subscription> {
         pattern().prop_map(SiteCriterion::Named)
     ];
     let few = || prop::option::weighted(0.3, pattern());
-    (object_type, operations(), site, few(), few(), few(), few()).prop_map(
-        |(object_type, operations, site, code_name, class_name, alias_path, culture)| Subscription {
+    let page_operations =
+        prop_oneof![Just(&[][..]), Just(&[PageOperation::Publish, PageOperation::Update][..])];
+    let of = (prop::sample::select(vec![Subject::Objects, Subject::Pages]), operations(), page_operations);
+    (object_type, of, site, few(), few(), few(), few()).prop_map(
+        |(
+            object_type,
+            (of, operations, page_operations),
+            site,
+            code_name,
+            class_name,
+            alias_path,
+            culture,
+        )| Subscription {
+            of,
+            page_operations,
             site,
             code_name,
             class_name,
@@ -313,7 +339,7 @@ fn summary() -> impl Strategy<Value = ChangeSummary> {
     });
     (
         prop::sample::select(vec!["a.b", "a.a", "b.a", "ab"]),
-        prop::sample::select(ObjectOperation::ALL.to_vec()),
+        prop::sample::select(Operation::all().collect::<Vec<_>>()),
         prop::option::of(word()),
         prop::option::of("[abA]{1,3}"),
         prop::option::of(place),
@@ -322,7 +348,8 @@ fn summary() -> impl Strategy<Value = ChangeSummary> {
             code_name,
             site: site.map(|site| SiteName::parse(site).unwrap()),
             page,
-            ..change(object_type, operation)
+            operation,
+            ..change(object_type, Update)
         })
 }
 

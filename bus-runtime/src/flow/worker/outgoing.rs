@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bus_core::instance::Instance;
 use bus_core::payload::Payload;
-use bus_core::{Failure, FailureKind, ObjectKey, ObjectOperation};
+use bus_core::{Failure, FailureKind, ObjectKey, ObjectOperation, Operation, PageOperation};
 use bus_store::{Binding, Claimed, Outcome, StoreError};
 
 use super::Worker;
@@ -15,8 +15,9 @@ use crate::flow::assignment::is_still_so;
 use crate::flow::call::{self, CallEnd};
 use crate::flow::change::Stored;
 use crate::flow::delivery::{self, Addressed};
+use crate::flow::page::{self, identities};
 use crate::flow::settlement::{ended, released, superseded};
-use crate::flow::task_log::{add_translation_records, object_of_key};
+use crate::flow::task_log::add_translation_records;
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
 use crate::flow::versions;
 use crate::identity::check_external_id;
@@ -47,7 +48,7 @@ impl Worker {
             .collect();
         let mut objects: HashSet<ObjectKey> = HashSet::new();
         for (claimed, payload) in claimed.iter().zip(&payloads) {
-            objects.extend(object_of_key(&claimed.subject, &claimed.key));
+            objects.extend(identities(claimed, payload.as_ref().ok()));
             objects.extend(payload.iter().flat_map(referenced));
         }
         let connector = &self.queue.connector;
@@ -92,15 +93,17 @@ impl Worker {
         };
         let enlisted = &self.connection.enlisted;
         let connector = &self.queue.connector;
-        let Some(route) = delivery::route_of(self.linked, &claimed.subject) else {
+        let Some(route) = delivery::route_of(self.linked, claimed.operation.subject(), &claimed.subject)
+        else {
             let error = format!(
                 "connector {connector} does not deliver {} any more; put its `#[outgoing]` line back, or end the task",
                 claimed.subject
             );
             return Ok((parked(error), None));
         };
-        let Some(key) = object_of_key(&claimed.subject, &claimed.key) else {
-            return Ok((parked(format!("`{}` is not the key of an object", claimed.key)), None));
+        let about = identities(claimed, Some(&payload));
+        let Some(key) = about.first().cloned() else {
+            return Ok((parked(format!("`{}` is not the key of an object or a page", claimed.key)), None));
         };
         if let Some(by) = claimed.superseded_by {
             match self.taken_again(claimed, &key, payload, &known).await? {
@@ -126,6 +129,11 @@ impl Worker {
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
         let external_id = known.get(&key, claimed.task);
+        let bound = about.into_iter().filter_map(|object| {
+            let external_id = known.get(&object, claimed.task)?;
+            Some(Binding { connector: connector.clone(), object, external_id })
+        });
+        let bound: Vec<Binding> = bound.filter(|_| claimed.operation.is_delete()).collect();
         let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
         let named = delivered.bound.clone().or_else(|| external_id.clone());
@@ -150,13 +158,10 @@ impl Worker {
         };
         let (outcome, lost) = match delivered.end {
             CallEnd::Answered(Ok(())) => {
-                if claimed.operation == ObjectOperation::Delete {
-                    known.forget(key.clone());
-                    effects.extend(external_id.map(|external_id| {
-                        let object = key.clone();
-                        Effect::Unbound(Binding { connector: connector.clone(), object, external_id })
-                    }));
+                for binding in &bound {
+                    known.forget(binding.object.clone());
                 }
+                effects.extend(bound.into_iter().map(Effect::Unbound));
                 effects.extend(late.map(Effect::Late));
                 (Outcome::Completed, None)
             }
@@ -180,11 +185,16 @@ impl Worker {
         payload: Payload,
         known: &ExternalIds,
     ) -> Result<Option<Payload>, StoreError> {
-        let site = claimed.site.as_ref();
-        let living = match claimed.operation {
+        let (operation, site) = match claimed.operation {
+            Operation::Object(operation) => (operation, claimed.site.as_ref()),
+            Operation::Page(operation) => {
+                return self.page_taken_again(claimed, operation, key, payload, known).await;
+            }
+        };
+        let living = match operation {
             ObjectOperation::Update => return Ok(None),
             ObjectOperation::AddToSite | ObjectOperation::RemoveFromSite
-                if !is_still_so(&self.shared, key, claimed.operation, site).await? =>
+                if !is_still_so(&self.shared, key, operation, site).await? =>
             {
                 return Ok(None);
             }
@@ -195,13 +205,41 @@ impl Worker {
             | ObjectOperation::RemoveFromSite => self.shared.store.object(key).await?,
         };
         let Some(living) = living else {
-            return Ok((claimed.operation == ObjectOperation::Delete).then_some(payload));
+            return Ok((operation == ObjectOperation::Delete).then_some(payload));
         };
-        if claimed.operation == ObjectOperation::Delete {
+        if operation == ObjectOperation::Delete {
             return Ok(None);
         }
         let Ok(stored) = Stored::read(&self.shared.registry, living) else { return Ok(Some(payload)) };
         let mut payload = stored.payload;
+        if claimed.data_type.translates() {
+            add_translation_records(&self.shared, &mut payload).await?;
+        }
+        Ok(Some(payload))
+    }
+
+    /// The same of a page. What overtook it may be about another culture, so that an update is told, too, of the page as it is.
+    async fn page_taken_again(
+        &self,
+        claimed: &Claimed,
+        operation: PageOperation,
+        key: &ObjectKey,
+        payload: Payload,
+        known: &ExternalIds,
+    ) -> Result<Option<Payload>, StoreError> {
+        let Some(was) = payload.page.as_deref() else { return Ok(Some(payload)) };
+        let living = match operation {
+            PageOperation::DeleteAll => {
+                return Ok(self.shared.store.node(was.guid).await?.is_none().then_some(payload));
+            }
+            PageOperation::Create if known.get(key, claimed.task).is_some() => return Ok(None),
+            operation => page::living(&self.shared, operation, was).await?,
+        };
+        if operation == PageOperation::Delete {
+            return Ok(living.is_none().then_some(payload));
+        }
+        let Some(living) = living else { return Ok(None) };
+        let mut payload = page::payload(&living)?;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;
         }

@@ -115,7 +115,7 @@ impl Run {
 
     fn task(&self, key: u8, is_create: bool) -> NewTask {
         let operation = if is_create { ObjectOperation::Create } else { ObjectOperation::Update };
-        NewTask { operation, ..task(&self.queue, &format!("key {key}")) }
+        NewTask { operation: operation.into(), ..task(&self.queue, &format!("key {key}")) }
     }
 
     async fn send(&mut self, key: u8, name: u8, digest: u8, idle: Idle) -> Result<(), Wrong> {

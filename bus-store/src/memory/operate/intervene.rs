@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bus_core::{DeliveryId, DeliveryState, ObjectOperation, Timestamp};
+use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use crate::memory::State;
 use crate::memory::queue::QueueState;
@@ -94,7 +94,7 @@ impl QueueState {
         };
         row.reason = told.reason.clone().or(row.reason.take());
         let key = row.key().to_owned();
-        let is_create = row.task.new.operation == ObjectOperation::Create;
+        let is_create = row.task.new.operation.is_create();
         self.end(id, state, told.at);
         if !is_create || told.verb == Verb::Discard {
             return Vec::new();

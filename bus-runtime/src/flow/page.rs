@@ -1,0 +1,107 @@
+//! Pages on their way: as a change tells of them, and by what the identity map knows them.
+
+use bus_core::payload::Payload;
+use bus_core::{
+    ChangeSummary, ConnectorName, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PagePlace,
+    PageState,
+};
+use bus_store::{Claimed, NodeRecord, PageContent, PageRecord, StoreError, StoreErrorKind};
+use uuid::Uuid;
+
+use super::change::HostChange;
+use super::keys::{PAGE, object_of_key};
+use crate::shared::Shared;
+
+/// What the identity map knows a page by: its node and its culture. A class is not part of it, nor is a path.
+pub(crate) fn identity(node: Uuid, culture: &str) -> Option<ObjectKey> {
+    let id = ObjectId::Text(format!("{node}/{}", culture.to_ascii_lowercase()));
+    Some(ObjectKey { object_type: ObjectType::parse(PAGE).ok()?, id })
+}
+
+/// What an outgoing delivery is about, to the identity map: an object, or a page in one culture; and, where a page is
+/// deleted in all of its cultures, each of them, the one that it carries first.
+pub(crate) fn identities(claimed: &Claimed, payload: Option<&Payload>) -> Vec<ObjectKey> {
+    let Some(node) = payload.and_then(|payload| payload.page.as_deref()) else {
+        return object_of_key(&claimed.subject, &claimed.key).into_iter().collect();
+    };
+    let others = node.cultures().iter().filter(|_| claimed.operation == PageOperation::DeleteAll);
+    let others = others.filter(|culture| !culture.eq_ignore_ascii_case(&node.culture));
+    [&node.culture].into_iter().chain(others).filter_map(|culture| identity(node.guid, culture)).collect()
+}
+
+/// A page's payload as changes carry it: its fields, and where it stands.
+pub(crate) fn payload(record: &PageRecord) -> Result<Payload, StoreError> {
+    let payload: Payload = serde_json::from_slice(&record.content.data).map_err(|error| {
+        let path = &record.node.path;
+        let message = format!("the stored page {path} cannot be read; look at its record in the store");
+        StoreError::new(StoreErrorKind::Corrupt, "page", message).with_source(error)
+    })?;
+    Ok(Payload { page: Some(Box::new(standing(&record.node, &record.content))), ..payload })
+}
+
+/// Where a page stands.
+pub(crate) fn standing(node: &NodeRecord, content: &PageContent) -> PageNode {
+    let cultures = node.cultures.iter().map(ToString::to_string).collect();
+    let mut place =
+        PageNode::new(node.site.as_str(), content.culture.as_str(), node.alias.as_str()).named(&content.name);
+    (place.guid, place.parent) = (node.guid, node.parent);
+    place.kept(node.class_name.to_string(), node.path.clone(), content.state, cultures)
+}
+
+/// What is told of a page before anybody looks into it.
+pub(crate) fn summary(
+    node: &NodeRecord,
+    content: &PageContent,
+    operation: PageOperation,
+    origin: Option<&ConnectorName>,
+) -> ChangeSummary {
+    ChangeSummary {
+        object_type: node.class_name.clone(),
+        id: ObjectId::Guid(node.guid),
+        operation: operation.into(),
+        code_name: None,
+        display_name: Some(content.name.clone()),
+        site: Some(node.site.clone()),
+        page: Some(PagePlace {
+            class_name: node.class_name.to_string(),
+            alias_path: node.path.clone(),
+            culture: content.culture.to_string(),
+        }),
+        origin: origin.cloned(),
+    }
+}
+
+/// Something happened to a page, which is this now, or, after a delete, was.
+pub(crate) fn change(
+    page: &PageRecord,
+    operation: PageOperation,
+    origin: Option<&ConnectorName>,
+) -> Result<HostChange, StoreError> {
+    Ok(HostChange::of_page(summary(&page.node, &page.content, operation, origin), payload(page)?))
+}
+
+/// What a delivery about a page that was overtaken while it stood aside is about by now, or that is repeated: the page as it is,
+/// as long as what happened to it is still so. `None` where there is nothing left to tell.
+pub(crate) async fn living(
+    shared: &Shared,
+    operation: PageOperation,
+    was: &PageNode,
+) -> Result<Option<PageRecord>, StoreError> {
+    let Ok(culture) = was.culture.parse() else { return Ok(None) };
+    let living = shared.store.page(was.guid, &culture).await?;
+    Ok(living.filter(|page| is_so(operation, page.content.state)))
+}
+
+/// Whether a page that is in this state can still be told of what happened to it.
+fn is_so(operation: PageOperation, state: PageState) -> bool {
+    match operation {
+        PageOperation::Publish => state == PageState::Published,
+        PageOperation::Archive => state == PageState::Archived,
+        PageOperation::Reject => state == PageState::Rejected,
+        PageOperation::Create
+        | PageOperation::Update
+        | PageOperation::Delete
+        | PageOperation::DeleteAll
+        | PageOperation::Move => true,
+    }
+}

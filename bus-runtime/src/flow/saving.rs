@@ -1,0 +1,41 @@
+//! What the application changes in the built-in stores, together with its tasks.
+
+use std::sync::Arc;
+
+use bus_core::{ConnectorName, SiteName};
+use bus_store::{Commit, StoreErrorKind};
+
+use super::change::HostChange;
+use super::express::{self, SyncEnd};
+use super::task_log;
+use crate::Result;
+use crate::error::BusError;
+use crate::shared::Shared;
+use crate::sites;
+
+/// Commits the writes of `commit` with the tasks of these changes; answers how it ended with each connector that is told
+/// before this returns. `what` is done, for errors; `site` is the only thing in it that need not be there.
+pub(crate) async fn commit(
+    shared: &Arc<Shared>,
+    what: &str,
+    site: Option<&SiteName>,
+    mut commit: Commit,
+    changes: &[HostChange],
+) -> Result<Vec<(ConnectorName, SyncEnd)>> {
+    let recorded = task_log::record(shared, changes).await?;
+    commit.claim_for = express::owners(shared, &recorded.tasks, &recorded.synchronous);
+    commit.tasks = recorded.tasks;
+    let committed = express::commit(shared, commit, recorded.synchronous).await;
+    let (committed, synchronous) = match (committed, site) {
+        (Ok(committed), _) => committed,
+        (Err(error), Some(site)) if error.kind() == StoreErrorKind::NotFound => {
+            return Err(sites::unknown(shared, what, site).await);
+        }
+        (Err(error), _) if matches!(error.kind(), StoreErrorKind::Conflict | StoreErrorKind::Unsupported) => {
+            return Err(BusError::store(&format!("{what}: {error}"), error));
+        }
+        (Err(error), _) => return Err(BusError::store(what, error)),
+    };
+    task_log::announce(shared, &recorded.announced, &committed.tasks);
+    Ok(synchronous)
+}

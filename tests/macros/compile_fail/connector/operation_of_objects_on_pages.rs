@@ -1,0 +1,13 @@
+#![allow(unused)]
+
+use bus_core::{AnyPage, connector};
+use bus_tests_macros::{Article, User, connects, delivers};
+
+#[connector(name = "crm")]
+#[outgoing(Article, on(create, add_to_site))]
+struct Crm;
+
+connects!(Crm);
+delivers!(Crm: Article);
+
+fn main() {}

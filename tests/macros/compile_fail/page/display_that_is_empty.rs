@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use bus_core::{Page, PageNode};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Page)]
+#[page(class = "app.article", display = " ")]
+struct Article {
+    #[page(node)]
+    node: PageNode,
+}
+
+fn is_a_page<T: Page>() {}
+
+fn main() {
+    is_a_page::<Article>();
+}

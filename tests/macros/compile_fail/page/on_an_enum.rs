@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use bus_core::{Page};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Page)]
+#[page(class = "app.article")]
+enum Article {
+    Short,
+    Long,
+}
+
+fn is_a_page<T: Page>() {}
+
+fn main() {
+    is_a_page::<Article>();
+}

@@ -1,0 +1,18 @@
+#![allow(unused)]
+
+use bus_core::{Children, Page, PageNode};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Page)]
+#[page(class = "app.article")]
+struct Article {
+    #[page(node)]
+    node: PageNode,
+    parts: Children<String>,
+}
+
+fn is_a_page<T: Page>() {}
+
+fn main() {
+    is_a_page::<Article>();
+}
