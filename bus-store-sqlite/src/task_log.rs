@@ -52,7 +52,7 @@ impl Write for CommitWrite {
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => 0,
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Touch { .. } => 0,
         });
         let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
@@ -133,9 +133,10 @@ impl Write for CommitWrite {
             .iter()
             .filter_map(|write| match write {
                 ObjectWrite::Save { record, .. } => Some(record.key.clone()),
-                ObjectWrite::Delete { .. } | ObjectWrite::Assign { .. } | ObjectWrite::Unassign { .. } => {
-                    None
-                }
+                ObjectWrite::Delete { .. }
+                | ObjectWrite::Assign { .. }
+                | ObjectWrite::Unassign { .. }
+                | ObjectWrite::Touch { .. } => None,
             })
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);

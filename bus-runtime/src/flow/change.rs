@@ -134,7 +134,7 @@ impl ChangeSet {
         self.writes.iter().find_map(|write| match write {
             ObjectWrite::Save { record, .. } => record.site.as_ref(),
             ObjectWrite::Assign { site, .. } => Some(site),
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => None,
+            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Touch { .. } => None,
         })
     }
 }

@@ -151,7 +151,7 @@ impl State {
             match write {
                 ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
                 ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Touch { .. } => {}
             }
         }
         let is_known = |task: &NewTask| {

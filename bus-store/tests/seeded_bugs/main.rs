@@ -153,6 +153,10 @@ enum Bug {
     KeepsAssignmentsOfTheGone,
     /// Who waits for an outcome is not woken by it.
     WakesNobodyByAnOutcome,
+    /// Objects are listed beneath any parent.
+    ListsTheChildrenOfOthers,
+    /// Nobody notices that something beneath an object is different.
+    ForgetsToTouch,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -261,6 +265,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
+    (Bug::ListsTheChildrenOfOthers, "children_are_listed_by_their_parent"),
+    (Bug::ForgetsToTouch, "a_touch_raises_the_version_and_nothing_else"),
+    (Bug::ForgetsToTouch, "of_concurrent_touches_one_wins"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

@@ -27,7 +27,7 @@ impl Broken {
                     *version += if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
                     lock(&self.assigned).insert((key.clone(), site.clone()));
                 }
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Touch { .. } => {}
             }
         }
         for task in &commit.tasks {
