@@ -31,6 +31,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::children::ListField;
 use crate::clock::BoxFuture;
 use crate::connector::Connector;
 use crate::context::Cx;
@@ -268,6 +269,10 @@ pub struct ObjectDescriptor {
     pub is_view: bool,
     /// Its references, as declared.
     pub references: &'static [ReferenceField],
+    /// Its lists of child objects.
+    pub children: &'static [ListField],
+    /// Its lists of bindings.
+    pub bindings: &'static [ListField],
     /// Where it stands in the source.
     pub place: Place,
     /// Takes an object of this type apart, given as a payload.
@@ -283,6 +288,8 @@ impl ObjectDescriptor {
             display: T::DISPLAY,
             is_view: T::IS_VIEW,
             references: T::REFERENCES,
+            children: T::CHILDREN,
+            bindings: T::BINDINGS,
             place: Place::unknown(),
             parts: |payload| ObjectParts::of(&payload.read::<T>()?),
         }

@@ -15,6 +15,7 @@ use crate::operation::DataType;
 use crate::reference::{Reference, ReferenceTarget};
 
 mod clean;
+mod lists;
 mod mark;
 mod merge;
 mod place;

@@ -5,17 +5,22 @@ pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;
 
+pub use crate::parts::Identified;
+pub use crate::payload::PayloadError;
+
 use std::any::Any;
 use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 
 use crate::change::ChangeSummary;
+use crate::children::{Children, ListField, ListRule};
 use crate::connector::{Applicable, Connector};
 use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, Place};
 use crate::failure::Failure;
 use crate::object::BusObject;
-use crate::reference::{Ref, ReferenceTarget};
+use crate::parts::set_identity;
+use crate::reference::{Ref, ReferenceRole, ReferenceTarget};
 
 /// A connector that the linker found.
 pub struct LinkedConnector(pub &'static ConnectorDescriptor);
@@ -186,6 +191,42 @@ pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
         "`owns(...)` names no field that the struct has in JSON: name the struct's field without quotation marks"
     );
     name
+}
+
+/// A list of child objects, which must call their owner their parent.
+#[track_caller]
+pub const fn child_list<C: BusObject, P: BusObject>(field: &'static str, rule: ListRule) -> ListField {
+    let mut references = C::REFERENCES;
+    while let [reference, rest @ ..] = references {
+        if matches!(reference.role, ReferenceRole::Parent) && is_same(reference.object_type, P::TYPE) {
+            return ListField { field, object_type: C::TYPE, rule };
+        }
+        references = rest;
+    }
+    panic!(
+        "the objects in this list do not say whose children they are: give their struct a field \
+         `#[object(parent)] owner: Ref<...>` that refers to this one"
+    )
+}
+
+/// A list of bindings.
+pub const fn binding_list<T: BusObject>(field: &'static str, rule: ListRule) -> ListField {
+    ListField { field, object_type: T::TYPE, rule }
+}
+
+/// Gives child objects their identities, and then those beneath them.
+pub fn identify_children<T: BusObject>(
+    list: &mut Children<T>,
+    next: &mut dyn FnMut() -> Option<Identified>,
+) -> Result<(), PayloadError> {
+    let Children::Loaded(children) = list else { return Ok(()) };
+    for child in children {
+        if let Some(identity) = next() {
+            set_identity(child, identity)?;
+        }
+        child.identify_children(next)?;
+    }
+    Ok(())
 }
 
 const fn is_same(one: &str, other: &str) -> bool {

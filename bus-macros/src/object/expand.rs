@@ -1,8 +1,9 @@
 //! From an object to tokens: `BusObject`, as a person could have written it, and what the linker finds.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::DeriveInput;
+use syn::spanned::Spanned;
 
 use super::model::{Marked, Object};
 use super::parse::Read;
@@ -47,6 +48,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
         }
     });
     let fields = object.ownable.iter().map(|(in_rust, in_json)| quote!((#in_rust, #in_json)));
+    let lists = lists(core, object);
     let is_view = object.is_view.then(|| {
         quote!(
             const IS_VIEW: ::core::primitive::bool = true;
@@ -58,6 +60,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
     let site = text(core, "site", object.site);
     let parent = target(core, "parent", object.parent);
     let group = target(core, "group", object.group);
+    let identify_children = identify_children(core, object);
     let place = place(core);
     quote! {
         #[automatically_derived]
@@ -71,6 +74,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
                 &'static ::core::primitive::str,
                 &'static ::core::primitive::str,
             )] = &[#(#fields),*];
+            #lists
             fn id(&self) -> &#id_type {
                 &self.#id_name
             }
@@ -83,6 +87,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             #site
             #parent
             #group
+            #identify_children
         }
         #[automatically_derived]
         impl #core::descriptor::DescribedObject for #name {
@@ -93,6 +98,45 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             #core::__private::LinkedObject(<#name as #core::descriptor::DescribedObject>::DESCRIPTOR)
         }
     }
+}
+
+/// What is said of the lists; nothing where there are none.
+fn lists(core: &CorePath, object: &Object<'_>) -> TokenStream {
+    let of = |is_children: bool| {
+        let lists = object.lists.iter().filter(move |list| list.is_children == is_children);
+        let lists = lists.map(|list| {
+            let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
+            let rule = quote!(#core::ListRule::#rule);
+            if is_children {
+                // Where the children do not fit, their type is what the author looks at.
+                quote_spanned!(of.span() => #core::__private::child_list::<#of, Self>(#field, #rule))
+            } else {
+                quote!(#core::__private::binding_list::<#of>(#field, #rule))
+            }
+        });
+        lists.collect::<Vec<_>>()
+    };
+    let constant = |name: &str, lists: Vec<TokenStream>| {
+        let name = format_ident!("{name}");
+        (!lists.is_empty()).then(|| quote!(const #name: &'static [#core::ListField] = &[#(#lists),*];))
+    };
+    let (children, bindings) = (constant("CHILDREN", of(true)), constant("BINDINGS", of(false)));
+    quote!(#children #bindings)
+}
+
+fn identify_children(core: &CorePath, object: &Object<'_>) -> Option<TokenStream> {
+    let names: Vec<_> = object.lists.iter().filter(|list| list.is_children).map(|list| list.name).collect();
+    (!names.is_empty()).then(|| {
+        quote! {
+            fn identify_children(
+                &mut self,
+                next: &mut dyn ::core::ops::FnMut() -> ::core::option::Option<#core::__private::Identified>,
+            ) -> ::core::result::Result<(), #core::__private::PayloadError> {
+                #(#core::__private::identify_children(&mut self.#names, next)?;)*
+                ::core::result::Result::Ok(())
+            }
+        }
+    })
 }
 
 fn guid(core: &CorePath, field: Marked<'_>) -> TokenStream {

@@ -19,6 +19,7 @@ use bus_store::{
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
+use super::children;
 use super::express;
 use super::ingest::external_id_of_key;
 use super::numbers::Numbers;
@@ -145,7 +146,9 @@ impl Application<'_> {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
             }
             let own = named.map(|external_id| (object_type, external_id));
-            let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
+            // Only a snapshot says anything of children and bindings.
+            let payload = parts.payload.reduced_to(claimed.data_type);
+            let translated = translator.incoming(payload, own.as_ref(), claimed.data_type).await;
             parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
             if existing.is_none() {
                 let external_id = own.as_ref().map(|(_, external_id)| external_id.as_str());
@@ -187,7 +190,7 @@ impl Application<'_> {
         learned: Vec<Binding>,
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
-        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let (after, lists) = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
         let origin = Some(&self.enlisted.record.name);
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
@@ -204,14 +207,17 @@ impl Application<'_> {
         let before = existing.as_ref().map_or(0, |stored| stored.record.version);
         let version = before + i64::from(change.is_some());
         let assigned = self.assigned(claimed, &after, version, existing.is_some()).await?;
+        let beneath =
+            children::beneath(self.shared, &after.record.key, existing.is_none(), lists, origin).await;
+        let beneath = beneath.map_err(|error| refused(claimed, error))?;
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
         let saved =
             change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
-        match (saved, assigned) {
-            (None, None) => Ok(applied),
-            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set).await,
-            (Some(saved), Some(assigned)) => self.logged(claimed, applied, saved.and(assigned)).await,
+        let set = saved.unwrap_or_default().and(assigned.unwrap_or_default()).and(beneath.set);
+        if set.is_empty() {
+            return Ok(applied);
         }
+        self.logged(claimed, applied, set).await
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
@@ -240,6 +246,8 @@ impl Application<'_> {
         mut applied: Applied,
         set: ChangeSet,
     ) -> Result<Applied, NotApplied> {
+        let set = children::with_family(self.shared, set, Some(&self.enlisted.record.name)).await;
+        let set = set.map_err(|error| refused(claimed, error))?;
         applied.commit.objects.extend(set.writes);
         match task_log::record(self.shared, &set.changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
@@ -250,10 +258,7 @@ impl Application<'_> {
                 applied.commit.tasks = tasks;
             }
             Err(error) => {
-                return Err(match error.into_store() {
-                    Ok(error) => NotApplied::Store(error),
-                    Err(error) => ended(claimed, error.to_string()),
-                });
+                return Err(refused(claimed, error));
             }
         }
         Ok(applied)
@@ -304,6 +309,14 @@ fn is_same(one: Option<&Stored>, other: Option<&Stored>) -> bool {
 
 fn ended(claimed: &Claimed, error: String) -> NotApplied {
     NotApplied::Outcome(settlement::ended(claimed, error))
+}
+
+/// It cannot be written, or the store cannot be asked at the moment.
+fn refused(claimed: &Claimed, error: BusError) -> NotApplied {
+    match error.into_store() {
+        Ok(error) => NotApplied::Store(error),
+        Err(error) => ended(claimed, error.to_string()),
+    }
 }
 
 fn unreadable(error: &BusError) -> NotApplied {

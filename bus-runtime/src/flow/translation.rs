@@ -20,6 +20,7 @@ use bus_core::{
 use bus_store::{Awaited, Binding, Claimed, FoundBy, ObjectQuery, StoreError};
 
 use super::call::{self, CallEnd};
+use super::children::is_to_owner;
 use super::subscription::matches_pattern;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
@@ -118,8 +119,9 @@ impl<'a> Translator<'a> {
                 reference.target = ReferenceTarget::External(external_id);
                 continue;
             }
-            // A reference to itself is never waited for: what it waits for would stand behind it.
-            if key == *own {
+            // A reference to itself is never waited for: what it waits for would stand behind it. Nor is that of a child to
+            // the object in whose list it stands: whoever is told of the one is told of the other.
+            if key == *own || is_to_owner(&self.shared.registry, &own.object_type, &reference.at) {
                 continue;
             }
             if !asked.contains_key(&key) {

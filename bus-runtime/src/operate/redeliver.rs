@@ -12,6 +12,7 @@ use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::assignment::is_still_so;
 use crate::flow::change::Stored;
+use crate::flow::children::{Pending, snapshot};
 use crate::flow::keys::{external_id_of_key, incoming_key, object_of_key, outgoing_key};
 use crate::flow::task_log::{is_unordered, task, written};
 use crate::registry::Enlisted;
@@ -132,7 +133,11 @@ impl Bus {
             if operation.is_of_site() {
                 change.site.clone_from(&ended.site);
             }
-            let data = written(shared, &change, live.payload, ended.data_type).await?;
+            let payload = match ended.data_type.has_children() {
+                true => snapshot(shared, &key, live.payload, &Pending::default()).await?,
+                false => live.payload,
+            };
+            let data = written(shared, &change, payload, ended.data_type).await?;
             // Written as it is: whoever changes it at the same time comes before this, or after, never between.
             let expected = Expected::Version(live.record.version);
             commit.objects.push(ObjectWrite::Save { record: live.record, expected });

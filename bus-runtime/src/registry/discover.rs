@@ -14,7 +14,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Two connectors of one name, or two structs that declare one object type, neither as a view: the error names both places. A crate that is
+    /// Two connectors of one name, or two structs that declare one object type, neither as a view: the error names both places. Or a
+    /// list of children whose type nobody declares. A crate that is
     /// only listed in `Cargo.toml` is not linked and therefore not found; `use that_crate as _;` links it.
     pub fn discover() -> Result<Self, BusError> {
         let connectors = inventory::iter::<LinkedConnector>.into_iter().map(|linked| linked.0);
@@ -46,6 +47,7 @@ impl Registry {
             }
             registry.add(object)?;
         }
+        registry.check_lists()?;
         Ok(registry)
     }
 

@@ -14,6 +14,7 @@ use super::batch::{Batch, Effect, Held};
 use crate::flow::assignment::is_still_so;
 use crate::flow::call::{self, CallEnd};
 use crate::flow::change::Stored;
+use crate::flow::children::{Pending, snapshot};
 use crate::flow::delivery::{self, Addressed};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::{add_translation_records, object_of_key};
@@ -187,7 +188,17 @@ impl Worker {
             return Ok(None);
         }
         let Ok(stored) = Stored::read(living) else { return Ok(Some(payload)) };
-        let mut payload = stored.payload;
+        let mut living = stored.payload;
+        if claimed.data_type.has_children() {
+            living = match snapshot(&self.shared, key, living, &Pending::default()).await {
+                Ok(whole) => whole,
+                Err(error) => match error.into_store() {
+                    Ok(error) => return Err(error),
+                    Err(_) => return Ok(Some(payload)),
+                },
+            };
+        }
+        let mut payload = living;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;
         }
