@@ -298,8 +298,13 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn group(&self) -> Option<ReferenceTarget> {
         None
     }
-    /// Called by the bus when the child objects that came with it are saved: gives each its identity, in the order of
-    /// `CHILDREN`, and then those beneath it.
+    /// Called by the bus when it is saved in a list of its parent's.
+    #[doc(hidden)]
+    fn set_parent(&mut self, id: &ObjectId) {
+        let _ = id;
+    }
+    /// Called by the bus when the child objects that came with it are saved: gives each its identity and its parent, in
+    /// the order of `CHILDREN`, and then those beneath it.
     #[doc(hidden)]
     fn identify_children(
         &mut self,

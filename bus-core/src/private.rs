@@ -18,7 +18,7 @@ use crate::children::{Children, ListField, ListRule};
 use crate::connector::{Applicable, Connector};
 use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, Place};
 use crate::failure::Failure;
-use crate::object::BusObject;
+use crate::object::{BusObject, HostId, ObjectId};
 use crate::parts::set_identity;
 use crate::reference::{Ref, ReferenceRole, ReferenceTarget};
 
@@ -136,11 +136,18 @@ pub fn text<F: TextField>(field: &F) -> Option<String> {
 )]
 pub trait ReferenceSlot {
     fn get(&self) -> Option<ReferenceTarget>;
+    /// Points at the host's object of this id; as it was, where that is no id of its kind.
+    fn set(&mut self, id: &ObjectId);
 }
 
 impl<T: BusObject> ReferenceSlot for Ref<T> {
     fn get(&self) -> Option<ReferenceTarget> {
         Some(self.to_target())
+    }
+    fn set(&mut self, id: &ObjectId) {
+        if let Some(id) = T::Id::from_id(id) {
+            *self = Self::host(id);
+        }
     }
 }
 
@@ -148,11 +155,20 @@ impl<T: BusObject> ReferenceSlot for Option<Ref<T>> {
     fn get(&self) -> Option<ReferenceTarget> {
         self.as_ref().map(Ref::to_target)
     }
+    fn set(&mut self, id: &ObjectId) {
+        *self = T::Id::from_id(id).map(Ref::host).or(self.take());
+    }
 }
 
-/// What a reference field points at.
-pub fn target<F: ReferenceSlot>(field: &F) -> Option<ReferenceTarget> {
-    field.get()
+/// How a reference field is read and written. One function for both, so that what is no reference is refused once.
+pub fn target<F: ReferenceSlot>() -> TargetAccess<F> {
+    TargetAccess { get: F::get, set: F::set }
+}
+
+/// How a reference field is read and written.
+pub struct TargetAccess<F> {
+    pub get: fn(&F) -> Option<ReferenceTarget>,
+    pub set: fn(&mut F, &ObjectId),
 }
 
 /// The name in JSON of a field that `owns(...)` names as the Rust struct does. That the field is there is checked where
@@ -214,15 +230,17 @@ pub const fn binding_list<T: BusObject>(field: &'static str, rule: ListRule) -> 
     ListField { field, object_type: T::TYPE, rule }
 }
 
-/// Gives child objects their identities, and then those beneath them.
+/// Gives child objects their identities and their parent, and then those beneath them.
 pub fn identify_children<T: BusObject>(
     list: &mut Children<T>,
+    parent: &ObjectId,
     next: &mut dyn FnMut() -> Option<Identified>,
 ) -> Result<(), PayloadError> {
     let Children::Loaded(children) = list else { return Ok(()) };
     for child in children {
         if let Some(identity) = next() {
             set_identity(child, identity)?;
+            child.set_parent(parent);
         }
         child.identify_children(next)?;
     }

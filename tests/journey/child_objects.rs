@@ -465,6 +465,8 @@ async fn a_saved_list_is_saved_by_its_rule_and_its_objects_get_ids(bus: TestBus)
     assert_eq!(given, stored.iter().map(|line| line.id).collect::<Vec<_>>());
     let codes = first.lines.as_slice()[0].parts.as_slice();
     assert!(codes.iter().all(|part| part.id > 0) && codes[0].id != codes[1].id, "{codes:?}");
+    assert!(codes.iter().all(|part| part.line == Ref::host(given[0])), "each knows its parent: {codes:?}");
+    assert_eq!(first.lines.as_slice()[1], stored[1]);
     assert_eq!(parts(&bus, &stored[0]).await, ["bolt", "nut"]);
 
     // The same once more is no change.

@@ -132,7 +132,8 @@ fn identify_children(core: &CorePath, object: &Object<'_>) -> Option<TokenStream
                 &mut self,
                 next: &mut dyn ::core::ops::FnMut() -> ::core::option::Option<#core::__private::Identified>,
             ) -> ::core::result::Result<(), #core::__private::PayloadError> {
-                #(#core::__private::identify_children(&mut self.#names, next)?;)*
+                let parent = #core::HostId::to_id(#core::BusObject::id(self));
+                #(#core::__private::identify_children(&mut self.#names, &parent, next)?;)*
                 ::core::result::Result::Ok(())
             }
         }
@@ -163,10 +164,19 @@ fn text(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<Toke
 
 fn target(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
     let Marked { name, ty } = field?;
+    // Only the parent is ever given to an object.
+    let set = (method == "parent").then(|| {
+        quote! {
+            fn set_parent(&mut self, id: &#core::ObjectId) {
+                (#core::__private::target::<#ty>().set)(&mut self.#name, id);
+            }
+        }
+    });
     let method = format_ident!("{method}");
     Some(quote! {
         fn #method(&self) -> ::core::option::Option<#core::reference::ReferenceTarget> {
-            #core::__private::target::<#ty>(&self.#name)
+            (#core::__private::target::<#ty>().get)(&self.#name)
         }
+        #set
     })
 }
