@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Payload;
 use super::place::{is_beneath, push_name};
+use super::{FIRST_VERSION, Payload};
 use crate::name::ObjectType;
 use crate::reference::{Reference, ReferenceTarget};
 
@@ -15,7 +15,8 @@ impl Payload {
             return None;
         }
         let Some(Value::Array(values)) = self.object.remove(field) else { return None };
-        let empty = |object| Self { object, references: Vec::new(), children: Vec::new() };
+        let empty =
+            |object| Self { object, references: Vec::new(), children: Vec::new(), version: FIRST_VERSION };
         let mut objects: Vec<Self> = values
             .into_iter()
             .map(|value| match value {

@@ -59,7 +59,7 @@ impl Application<'_> {
             }
         }
         let lists = take_lists(&self.shared.registry, after.object_type, &mut after.payload);
-        Ok((Stored::of(after).map_err(|error| unwritable(error.to_string()))?, lists))
+        Ok((Stored::of(&self.shared.registry, after).map_err(|error| unwritable(error.to_string()))?, lists))
     }
 
     /// The prepared object with the bindings that it has by the rule of each list: those that it names, besides those that

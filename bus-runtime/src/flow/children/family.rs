@@ -58,7 +58,7 @@ impl Family<'_> {
                     if self.gone.len() == OBJECTS_MAX {
                         return Err(too_many(&parent));
                     }
-                    let child = Stored::read(child)?;
+                    let child = Stored::read(&self.shared.registry, child)?;
                     let (key, expected) = (child.record.key.clone(), Expected::Version(child.record.version));
                     above.push_back(key.clone());
                     let change = HostChange::deleted(&child, self.origin);
@@ -97,7 +97,11 @@ impl Family<'_> {
                 continue;
             }
             let record = self.shared.store.object(&key).await.map_err(|error| unasked(&key, error))?;
-            let Some(parent) = record.map(Stored::read).transpose()? else { continue };
+            let Some(parent) =
+                record.map(|record| Stored::read(&self.shared.registry, record)).transpose()?
+            else {
+                continue;
+            };
             parents.extend(self.owner(&parent.record).map(|above| (above, level + 1)));
             // It may be assigned to a site in the same breath.
             let earlier = self.set.writes.iter().filter(|write| *key_of(write) == key).count();

@@ -159,7 +159,7 @@ impl Lister<'_> {
         let written =
             (parts.identify)(&payload, identity).map_err(|error| whose.unfit(place, &error.to_string()))?;
         let guid = written.guid;
-        let after = Stored::of(written)?;
+        let after = Stored::of(registry, written)?;
         let key = after.record.key.clone();
         self.given.identities.push(Identified::Existing { id: key.id.clone(), guid });
         if let Some(change) = HostChange::saved(before, &after, self.origin) {
@@ -180,7 +180,7 @@ impl Lister<'_> {
         if children.len() > OBJECTS_MAX {
             return Err(too_many(owner));
         }
-        children.into_iter().map(Stored::read).collect()
+        children.into_iter().map(|child| Stored::read(&self.shared.registry, child)).collect()
     }
 
     /// Numbers for those that have no identity yet, asked for together.

@@ -107,7 +107,7 @@ impl Beneath<'_> {
                 *left = left.checked_sub(children.len()).ok_or_else(|| too_many(self.top))?;
                 let mut objects = Vec::with_capacity(children.len());
                 for child in children {
-                    let child = Stored::read(child)?;
+                    let child = Stored::read(&self.shared.registry, child)?;
                     objects.push(
                         self.fill(child.record.key, child.payload, levels.saturating_sub(1), left).await?,
                     );
