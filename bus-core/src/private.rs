@@ -209,13 +209,24 @@ pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
     name
 }
 
+/// A list of child objects: what is said of it, and how they are given their identities. One function for both, so that
+/// what is no object is refused once.
+pub struct ChildList<C> {
+    pub list: ListField,
+    pub identify: IdentifyChildren<C>,
+}
+
+type IdentifyChildren<C> =
+    fn(&mut Children<C>, &ObjectId, &mut dyn FnMut() -> Option<Identified>) -> Result<(), PayloadError>;
+
 /// A list of child objects, which must call their owner their parent.
 #[track_caller]
-pub const fn child_list<C: BusObject, P: BusObject>(field: &'static str, rule: ListRule) -> ListField {
+pub const fn child_list<C: BusObject, P: BusObject>(field: &'static str, rule: ListRule) -> ChildList<C> {
     let mut references = C::REFERENCES;
     while let [reference, rest @ ..] = references {
         if matches!(reference.role, ReferenceRole::Parent) && is_same(reference.object_type, P::TYPE) {
-            return ListField { field, object_type: C::TYPE, rule };
+            let list = ListField { field, object_type: C::TYPE, rule };
+            return ChildList { list, identify: identify_children::<C> };
         }
         references = rest;
     }
@@ -231,7 +242,7 @@ pub const fn binding_list<T: BusObject>(field: &'static str, rule: ListRule) -> 
 }
 
 /// Gives child objects their identities and their parent, and then those beneath them.
-pub fn identify_children<T: BusObject>(
+fn identify_children<T: BusObject>(
     list: &mut Children<T>,
     parent: &ObjectId,
     next: &mut dyn FnMut() -> Option<Identified>,

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Ident, Type};
 
-use super::model::{Marked, Object};
+use super::model::{DeclaredList, Marked, Object};
 use super::parse::Read;
 use crate::connector::{at, place};
 use crate::errors::Errors;
@@ -112,14 +112,12 @@ fn lists(core: &CorePath, object: &Object<'_>) -> TokenStream {
     let of = |is_children: bool| {
         let lists = object.lists.iter().filter(move |list| list.is_children == is_children);
         let lists = lists.map(|list| {
-            let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
-            let rule = quote!(#core::ListRule::#rule);
             if is_children {
-                // Where the children do not fit, their type is what the author looks at.
-                quote_spanned!(of.span() => #core::__private::child_list::<#of, Self>(#field, #rule))
-            } else {
-                quote!(#core::__private::binding_list::<#of>(#field, #rule))
+                let children = child_list(core, list);
+                return quote_spanned!(list.of.span()=> #children.list);
             }
+            let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
+            quote!(#core::__private::binding_list::<#of>(#field, #core::ListRule::#rule))
         });
         lists.collect::<Vec<_>>()
     };
@@ -131,16 +129,29 @@ fn lists(core: &CorePath, object: &Object<'_>) -> TokenStream {
     quote!(#children #bindings)
 }
 
+/// All of it stands at the type of the children, which is what their author looks at where they do not fit.
+fn child_list(core: &CorePath, list: &DeclaredList<'_>) -> TokenStream {
+    let span = list.of.span();
+    let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
+    at(quote!(#core::__private::child_list::<#of, Self>(#field, #core::ListRule::#rule)), span)
+}
+
 fn identify_children(core: &CorePath, object: &Object<'_>) -> Option<TokenStream> {
-    let names: Vec<_> = object.lists.iter().filter(|list| list.is_children).map(|list| list.name).collect();
-    (!names.is_empty()).then(|| {
+    let lists = object.lists.iter().filter(|list| list.is_children);
+    let calls: Vec<_> = lists
+        .map(|list| {
+            let (children, name) = (child_list(core, list), list.name);
+            quote!((#children.identify)(&mut self.#name, &parent, next)?;)
+        })
+        .collect();
+    (!calls.is_empty()).then(|| {
         quote! {
             fn identify_children(
                 &mut self,
                 next: &mut dyn ::core::ops::FnMut() -> ::core::option::Option<#core::__private::Identified>,
             ) -> ::core::result::Result<(), #core::__private::PayloadError> {
                 let parent = #core::HostId::to_id(#core::BusObject::id(self));
-                #(#core::__private::identify_children(&mut self.#names, &parent, next)?;)*
+                #(#calls)*
                 ::core::result::Result::Ok(())
             }
         }
