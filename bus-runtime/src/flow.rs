@@ -11,6 +11,7 @@ pub(crate) mod call;
 pub(crate) mod change;
 pub(crate) mod children;
 pub(crate) mod delivery;
+pub(crate) mod echo;
 pub(crate) mod entry;
 pub(crate) mod express;
 pub(crate) mod ingest;

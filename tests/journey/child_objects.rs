@@ -27,6 +27,7 @@ stories!(
     what_stands_beneath_goes_with_its_parent,
     an_incoming_delete_takes_the_children_along,
     a_snapshot_and_its_application_are_inverse,
+    what_was_told_with_its_children_comes_back_and_stops,
     children_saved_at_once_leave_the_newest_snapshot_last,
     a_redelivered_parent_has_its_children_of_now,
     a_list_that_names_the_child_of_another_is_refused,
@@ -663,6 +664,79 @@ async fn a_snapshot_and_its_application_are_inverse(bus: TestBus) {
         out.objects().save(&mut order).await.unwrap();
     }
     assert_eq!(there.counters("shop", Direction::Incoming).await.completed, 2);
+}
+
+/// Is told of orders, and tells of them.
+#[connector(name = "twin")]
+#[outgoing(Order, data = snapshot)]
+#[incoming(Returned, key = number)]
+struct Twin;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Returned {
+    number: String,
+    lines: Vec<(String, u32)>,
+}
+
+impl Connector for Twin {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl Outgoing<Order> for Twin {
+    async fn deliver(&self, change: Change<Order>, _: &Cx) -> Result<(), Failure> {
+        change.bind(change.object.number.clone());
+        Ok(())
+    }
+}
+
+impl Incoming<Returned> for Twin {
+    type Object = Order;
+
+    async fn prepare_internal_object(
+        &self,
+        received: Received<Returned, Order>,
+        _: &Cx,
+    ) -> Result<Prepared<Order>, Failure> {
+        let mut order = received.existing.unwrap_or_default();
+        order.number = received.object.number;
+        let lines = received.object.lines.iter().map(|(sku, count)| line(sku, *count));
+        order.lines = lines.collect::<Vec<_>>().into();
+        Ok(order.into())
+    }
+}
+
+async fn what_was_told_with_its_children_comes_back_and_stops(bus: TestBus) {
+    let (bus, peer) = with_orders(bus);
+    let bus = bus.connector::<Twin>("twin").connector::<Book>("book").start().await;
+    let send = async |lines: &[(&str, u32)]| {
+        let lines = lines.iter().map(|(sku, count)| ((*sku).to_owned(), *count)).collect();
+        let returned = Returned { number: "7".into(), lines };
+        let task = ExternalTask::update::<Twin, _>("twin", &returned).data_type(DataType::Snapshot);
+        bus.process_external_task(task).await.unwrap();
+        bus.until_idle().await;
+    };
+    let mut order = Order { lines: vec![line("bike", 1), line("bell", 1)].into(), ..order("7") };
+    bus.objects().save(&mut order).await.unwrap();
+    let mut bike = order.lines.as_slice()[0].clone();
+    bus.until_idle().await;
+    bike.count = 2;
+    bus.objects().save(&mut bike).await.unwrap();
+    bus.until_idle().await;
+    peer.take_calls();
+    // What it was told first comes late, and what it was told last.
+    send(&[("bike", 1), ("bell", 1)]).await;
+    send(&[("bike", 2), ("bell", 1)]).await;
+    assert_eq!(sold_of(&lines(&bus, &order).await), [("bike", 2), ("bell", 1)], "neither undoes anything");
+    assert_eq!(peer.take_calls(), [""; 0], "nobody is told");
+    // What it says by itself counts.
+    send(&[("bike", 9), ("lamp", 1)]).await;
+    assert_eq!(sold_of(&lines(&bus, &order).await), [("bike", 9), ("bell", 1), ("lamp", 1)]);
+    assert_eq!(peer.take_calls()[1], "book: 7 has bike bell lamp");
+    assert_eq!(bus.counters("twin", Direction::Outgoing).await.logged, 2, "and it is not told what it said");
+    assert_eq!(bus.counters("twin", Direction::Incoming).await.completed, 3);
 }
 
 async fn children_saved_at_once_leave_the_newest_snapshot_last(bus: TestBus) {

@@ -2,9 +2,11 @@
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
 mod assigned;
+mod exchange;
 mod identified;
 mod matching;
 mod prepared;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use bus_core::parts::ObjectParts;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError,
+    StoreError, Travel,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -191,10 +193,23 @@ impl Application<'_> {
         learned: Vec<Binding>,
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
-        let (after, lists) = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let conversation = self.conversation(claimed, existing.as_ref(), own.as_ref()).await?;
+        let (mut after, lists) =
+            self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
         let origin = Some(&self.enlisted.record.name);
+        let beneath =
+            children::beneath(self.shared, &after.record.key, existing.is_none(), lists, origin).await;
+        let mut beneath = beneath.map_err(|error| refused(claimed, error))?.set;
+        let whole = self.with_children(claimed, existing.as_ref(), &after, &beneath).await?;
+        let (was, is) = whole.as_ref().map_or((existing.as_ref(), &after), |(was, is)| (was.as_ref(), is));
+        let judged = self.judged(claimed, was, conversation.as_ref(), is, own.as_ref())?;
+        if let Some(stored) = existing.as_ref().filter(|_| judged.is_echo) {
+            after = stored.clone();
+            beneath = ChangeSet::default();
+        }
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
+        applied.commit.exchanged = judged.said;
         if let Some((_, external_id)) = &own {
             // Two external objects that become one of the host's: the second starts over, and finds the first.
             applied.commit.bindings_if_free.push(Binding {
@@ -208,17 +223,14 @@ impl Application<'_> {
         let before = existing.as_ref().map_or(0, |stored| stored.record.version);
         let version = before + i64::from(change.is_some());
         let assigned = self.assigned(claimed, &after, version, existing.is_some()).await?;
-        let beneath =
-            children::beneath(self.shared, &after.record.key, existing.is_none(), lists, origin).await;
-        let beneath = beneath.map_err(|error| refused(claimed, error))?;
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
         let saved =
             change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
-        let set = saved.unwrap_or_default().and(assigned.unwrap_or_default()).and(beneath.set);
+        let set = saved.unwrap_or_default().and(assigned.unwrap_or_default()).and(beneath);
         if set.is_empty() {
             return Ok(applied);
         }
-        self.logged(claimed, applied, set).await
+        self.logged(claimed, applied, set, judged.travel).await
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
@@ -238,7 +250,7 @@ impl Application<'_> {
             external_id,
         }));
         let change = HostChange::deleted(stored, Some(connector));
-        self.logged(claimed, applied, ChangeSet::of(write, change)).await
+        self.logged(claimed, applied, ChangeSet::of(write, change), travel_of(claimed)).await
     }
 
     async fn logged(
@@ -246,10 +258,12 @@ impl Application<'_> {
         claimed: &Claimed,
         mut applied: Applied,
         set: ChangeSet,
+        travel: Travel,
     ) -> Result<Applied, NotApplied> {
         let set = children::with_family(self.shared, set, Some(&self.enlisted.record.name)).await;
-        let set = set.map_err(|error| refused(claimed, error))?;
+        let mut set = set.map_err(|error| refused(claimed, error))?;
         applied.commit.objects.extend(set.writes);
+        set.changes.iter_mut().for_each(|change| change.travel = travel);
         match task_log::record(self.shared, &set.changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
             // by the way of the queue.
@@ -298,6 +312,11 @@ impl Application<'_> {
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+/// Where what a task does by itself stands on its way.
+fn travel_of(claimed: &Claimed) -> Travel {
+    Travel { cause: Some(claimed.task), ..claimed.travel }
 }
 
 fn parse_type(claimed: &Claimed, object_type: &str) -> Result<ObjectType, NotApplied> {

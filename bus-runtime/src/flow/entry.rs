@@ -3,7 +3,7 @@
 
 use bus_core::payload::Payload;
 use bus_core::{ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, Timestamp};
-use bus_store::{EntryEnd, NewDelivery, NewTask};
+use bus_store::{EntryEnd, NewDelivery, NewTask, Travel};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -132,6 +132,7 @@ fn try_read(shared: &Shared, text: &[u8]) -> Result<(Uuid, Vec<NewTask>, ChangeS
             logged_at,
             redelivers: None,
             idempotency: None,
+            travel: Travel::default(),
             deliveries: task.deliveries.into_iter().map(EntryDelivery::into_new).collect(),
         })
     };

@@ -21,7 +21,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn of(writes: &[ObjectWrite]) -> Self {
+    pub(crate) fn of(writes: &[ObjectWrite]) -> Self {
         let mut pending = Self::default();
         for write in writes {
             match write {
