@@ -231,10 +231,8 @@ impl ObjectStore {
 
     /// How often a write starts over when somebody else changed the same in between.
     fn conflicts_max(&self, object_type: &ObjectType) -> usize {
-        match self.shared.registry.is_in_family(object_type.as_str()) {
-            true => children::CONFLICTS_MAX,
-            false => CONFLICTS_MAX,
-        }
+        let is_in_family = self.shared.registry.is_in_family(object_type.as_str());
+        if is_in_family { children::CONFLICTS_MAX } else { CONFLICTS_MAX }
     }
 
     async fn stored(&self, key: &ObjectKey) -> Result<Option<Stored>> {

@@ -132,7 +132,7 @@ fn order(number: &str) -> Order {
 }
 
 /// Keeps orders with all that belongs to them, and knows tags by their codes.
-#[connector(name = "book", needs(FakePeer))]
+#[connector(name = "order-book", needs(FakePeer))]
 #[outgoing(Order, data = snapshot)]
 #[outgoing(Tag)]
 struct Book;
@@ -166,7 +166,7 @@ impl Outgoing<Tag> for Book {
 }
 
 /// Is told of the fields of orders, of lines and of notes.
-#[connector(name = "fields", needs(FakePeer))]
+#[connector(name = "order-fields", needs(FakePeer))]
 #[outgoing(Order, data = simple)]
 #[outgoing(Line, data = simple)]
 #[outgoing(Note, data = simple)]
@@ -221,8 +221,8 @@ fn sold(sku: &str, count: u32) -> PurchasedLine {
     PurchasedLine { sku: sku.to_owned(), count, ..PurchasedLine::default() }
 }
 
-fn texts(texts: &[&str]) -> Option<Vec<String>> {
-    Some(texts.iter().map(|text| (*text).to_owned()).collect())
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// An order as another bus has told the book of it.
@@ -380,9 +380,13 @@ fn purchase(lines: &[PurchasedLine]) -> Purchase {
 async fn each_rule_does_what_it_says(bus: TestBus) {
     let (bus, _) = with_orders(bus);
     let bus = bus.connector::<Shop>("shop").start().await;
-    let with_parts = PurchasedLine { parts: texts(&["bolt", "nut"]), ..sold("bike", 1) };
+    let with_parts = PurchasedLine { parts: Some(texts(&["bolt", "nut"])), ..sold("bike", 1) };
     let first = purchase(&[with_parts, sold("bell", 2)]);
-    buy(&bus, &Purchase { notes: texts(&["fragile", "gift"]), visits: texts(&["monday"]), ..first }).await;
+    buy(
+        &bus,
+        &Purchase { notes: Some(texts(&["fragile", "gift"])), visits: Some(texts(&["monday"])), ..first },
+    )
+    .await;
     let order = found(&bus).await;
     let before = lines(&bus, &order).await;
     assert_eq!(sold_of(&before), [("bike", 1), ("bell", 2)]);
@@ -392,9 +396,9 @@ async fn each_rule_does_what_it_says(bus: TestBus) {
     assert_eq!(bus.objects().count::<Visit>().await.unwrap(), 0, "`none` is not applied");
 
     // Known by their names: one is changed, one stays, one is new; of those that are complete, the rest goes.
-    let with_parts = PurchasedLine { parts: texts(&["nut", "chain"]), ..sold("bike", 5) };
+    let with_parts = PurchasedLine { parts: Some(texts(&["nut", "chain"])), ..sold("bike", 5) };
     let second = purchase(&[sold("lamp", 1), with_parts]);
-    buy(&bus, &Purchase { notes: texts(&["gift", "urgent"]), ..second }).await;
+    buy(&bus, &Purchase { notes: Some(texts(&["gift", "urgent"])), ..second }).await;
     let after = lines(&bus, &order).await;
     assert_eq!(sold_of(&after), [("bike", 5), ("bell", 2), ("lamp", 1)]);
     assert_eq!((after[0].id, after[1].id), (before[0].id, before[1].id), "the same objects as before");
@@ -406,7 +410,7 @@ async fn each_rule_does_what_it_says(bus: TestBus) {
     buy(&bus, &purchase(&[renamed])).await;
     assert_eq!(sold_of(&lines(&bus, &order).await), [("bike", 5), ("horn", 2), ("lamp", 1)]);
     assert_eq!(notes(&bus, &order).await, ["gift", "urgent"]);
-    buy(&bus, &Purchase { notes: texts(&[]), ..purchase(&[]) }).await;
+    buy(&bus, &Purchase { notes: Some(texts(&[])), ..purchase(&[]) }).await;
     assert_eq!(lines(&bus, &order).await.len(), 3);
     assert_eq!(notes(&bus, &order).await, [""; 0]);
     assert_eq!(bus.counters("shop", Direction::Incoming).await.open, 0);
@@ -416,7 +420,7 @@ async fn bindings_are_applied_by_their_rule(bus: TestBus) {
     let (bus, peer) = with_orders(bus);
     let bus = bus.connector::<Shop>("shop").connector::<Book>("book").start().await;
     with_tags(&bus).await;
-    let (red, blue) = (texts(&["red"]), texts(&["blue", "red"]));
+    let (red, blue) = (Some(texts(&["red"])), Some(texts(&["blue", "red"])));
     let first = Purchase { tags: red.clone(), labels: red.clone(), flags: red.clone(), ..purchase(&[]) };
     buy(&bus, &first).await;
     let codes = |bindings: &Bindings<Tag>| {
@@ -440,7 +444,7 @@ async fn bindings_are_applied_by_their_rule(bus: TestBus) {
     assert_eq!(told["tags"], json!(["red", "blue"]), "translated, as every reference is");
     // The same once more is no change.
     let logged = bus.counters("book", Direction::Outgoing).await.logged;
-    buy(&bus, &Purchase { tags: texts(&["blue"]), ..purchase(&[]) }).await;
+    buy(&bus, &Purchase { tags: Some(texts(&["blue"])), ..purchase(&[]) }).await;
     assert_eq!(bus.counters("book", Direction::Outgoing).await.logged, logged);
     // The host takes one away.
     bus.objects().save(&mut Order { tags: vec![].into(), ..order }).await.unwrap();
@@ -452,7 +456,7 @@ async fn without_a_snapshot_lists_say_nothing(bus: TestBus) {
     let (bus, _) = with_orders(bus);
     let bus = bus.connector::<Shop>("shop").start().await;
     with_tags(&bus).await;
-    let tagged = Purchase { tags: texts(&["red"]), ..purchase(&[sold("bike", 1)]) };
+    let tagged = Purchase { tags: Some(texts(&["red"])), ..purchase(&[sold("bike", 1)]) };
     for data_type in [DataType::Simple, DataType::SimpleSnapshot] {
         let task = ExternalTask::update::<Shop, _>("shop", &tagged).data_type(data_type);
         bus.process_external_task(task).await.unwrap();
@@ -594,7 +598,7 @@ async fn what_stands_beneath_goes_with_its_parent(bus: TestBus) {
 async fn an_incoming_delete_takes_the_children_along(bus: TestBus) {
     let (bus, _) = with_orders(bus);
     let bus = bus.connector::<Shop>("shop").start().await;
-    let with_parts = PurchasedLine { parts: texts(&["bolt"]), ..sold("bike", 1) };
+    let with_parts = PurchasedLine { parts: Some(texts(&["bolt"])), ..sold("bike", 1) };
     let purchase = purchase(&[with_parts]);
     buy(&bus, &purchase).await;
     assert_eq!(bus.objects().count::<Part>().await.unwrap(), 1);
@@ -667,7 +671,7 @@ async fn a_snapshot_and_its_application_are_inverse(bus: TestBus) {
 }
 
 /// Is told of orders, and tells of them.
-#[connector(name = "twin")]
+#[connector(name = "order-twin")]
 #[outgoing(Order, data = snapshot)]
 #[incoming(Returned, key = number)]
 struct Twin;

@@ -133,9 +133,10 @@ impl Bus {
             if operation.is_of_site() {
                 change.site.clone_from(&ended.site);
             }
-            let payload = match ended.data_type.has_children() {
-                true => snapshot(shared, &key, live.payload, &Pending::default()).await?,
-                false => live.payload,
+            let payload = if ended.data_type.has_children() {
+                snapshot(shared, &key, live.payload, &Pending::default()).await?
+            } else {
+                live.payload
             };
             let data = written(shared, &change, payload, ended.data_type).await?;
             // Written as it is: whoever changes it at the same time comes before this, or after, never between.

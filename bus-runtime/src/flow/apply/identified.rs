@@ -22,21 +22,17 @@ impl Application<'_> {
     ) -> Result<(Stored, Vec<GivenList>), NotApplied> {
         let unwritable =
             |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
-        let identity = match existing {
-            Some(stored) => {
-                if let Some(owned) = owned {
-                    parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
-                }
-                parts.payload = self.bound_by_rule(parts.object_type, parts.payload, Some(stored));
-                parts.payload = parts.payload.laid_over(stored.payload.clone());
-                Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
-            }
-            None => {
-                parts.payload = self.bound_by_rule(parts.object_type, parts.payload, None);
-                Identified::New {
-                    number: self.numbers.next(&self.shared.store).await?,
-                    guid: self.shared.new_uuid(),
-                }
+        if let (Some(stored), Some(owned)) = (existing, owned) {
+            parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
+        }
+        parts.payload = self.bound_by_rule(parts.object_type, parts.payload, existing);
+        let identity = if let Some(stored) = existing {
+            parts.payload = parts.payload.laid_over(stored.payload.clone());
+            Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
+        } else {
+            Identified::New {
+                number: self.numbers.next(&self.shared.store).await?,
+                guid: self.shared.new_uuid(),
             }
         };
         let mut after =
