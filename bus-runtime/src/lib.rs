@@ -26,6 +26,7 @@ mod docs;
 mod error;
 mod explain;
 mod flow;
+mod host;
 mod identity;
 mod logged;
 mod objects;
@@ -33,6 +34,7 @@ mod observe;
 mod operate;
 mod registry;
 mod relay;
+mod repository;
 mod retry;
 mod schedule;
 mod shared;
@@ -45,8 +47,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner, Redelivery,
-    Selected, Switches, Verb, Verdict,
+    DeliverySummary, FoundBy, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner,
+    Redelivery, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -62,6 +64,7 @@ pub use observe::{ConnectorStatus, Health, QueueStatus};
 pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;
+pub use repository::{Deleting, Lookup, Repository, Saving, Settlement};
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;
 pub use sites::Sites;

@@ -28,6 +28,9 @@ pub(crate) struct Memo {
     waits: Option<bool>,
     /// The connectors that were deleted; `None` when it is not known.
     deleted: Option<HashSet<String>>,
+    /// Whether transactions of the application have settled anything that is not carried out; `None` when it is not
+    /// known.
+    settling: Option<bool>,
     /// The names of the sites; `None` when they are not known.
     sites: Option<HashSet<String>>,
     /// Whether another process has written since a transaction of this one was committed: it may have brought the schema
@@ -82,6 +85,7 @@ impl Memo {
         self.queues_by_number.clear();
         self.waits = None;
         self.deleted = None;
+        self.settling = None;
         self.sites = None;
     }
 
@@ -306,6 +310,22 @@ impl<'a> Session<'a> {
     /// To be called by whoever writes or deletes a wait.
     pub(crate) fn waits_changed(&mut self) {
         self.memo.waits = None;
+    }
+
+    /// Whether transactions of the application have settled anything that is not carried out.
+    pub(crate) fn anything_settling(&mut self) -> rusqlite::Result<bool> {
+        if let Some(settling) = self.memo.settling {
+            return Ok(settling);
+        }
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_settling)";
+        let settling = self.prepare(sql)?.query_row([], |row| row.get(0))?;
+        self.memo.settling = Some(settling);
+        Ok(settling)
+    }
+
+    /// To be called by whoever carries out what was settled.
+    pub(crate) fn settling_changed(&mut self) {
+        self.memo.settling = None;
     }
 
     /// Whether this connector was deleted, and not registered again.

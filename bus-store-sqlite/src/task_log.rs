@@ -5,6 +5,7 @@ mod claim_at_once;
 pub(crate) mod claimed;
 pub(crate) mod history;
 pub(crate) mod settlement;
+pub(crate) mod settling;
 
 use std::collections::BTreeSet;
 
@@ -31,6 +32,7 @@ use crate::writer::{Progress, Write};
 
 use history::Ending;
 use settlement::settle;
+use settling::{carry_out, check_not_settling, end_settling};
 
 impl TaskLog for SqliteStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
@@ -54,10 +56,7 @@ impl Write for CommitWrite {
             ObjectWrite::Assign { .. } => 1,
             ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => 0,
         });
-        let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
-            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
-            EntryEnd::Parked { .. } => &[],
-        });
+        let relayed = relayed.iter().flat_map(|relayed| relayed.end.tasks());
         // Without data, too, they are something new.
         tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).sum()
     }
@@ -82,6 +81,7 @@ impl Write for CommitWrite {
         if let Some(ownership) = ownership {
             let mut queue = owned(session, ownership)?;
             for settlement in settlements {
+                check_not_settling(session, settlement.delivery)?;
                 let settled = settle(session, &mut queue, settlement, *now)?;
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
@@ -120,12 +120,24 @@ impl Write for CommitWrite {
         take_out(session, relayed, *now)?;
         for entry in relayed {
             let mut new = Vec::new();
-            if let EntryEnd::Logged { key, tasks } = &entry.end
-                && !was_relayed(session, *key)?
-            {
-                for task in tasks {
-                    new.push(log(session, task, *now, &mut logged)?);
+            let is_new = match &entry.end {
+                EntryEnd::Logged { key, .. } => !was_relayed(session, *key)?,
+                EntryEnd::Settled(settled) => {
+                    maybe_met.extend(carry_out(session, entry.id, settled, *now)?);
+                    true
                 }
+                EntryEnd::Parked { .. } => {
+                    end_settling(session, entry.id)?;
+                    false
+                }
+            };
+            for task in entry.end.tasks().iter().filter(|_| is_new) {
+                new.push(log(session, task, *now, &mut logged)?);
+            }
+            if let EntryEnd::Settled(settled) = &entry.end
+                && let Some(object) = &settled.deleted
+            {
+                end_bindings(session, object, false)?;
             }
             committed.relayed.push(new);
         }
@@ -159,7 +171,11 @@ impl Write for CommitWrite {
 }
 
 /// What the last claim had no room for, or found held, may be ready now.
-fn ring_for_others(session: &mut Session<'_>, queue: QueueRow, now: Timestamp) -> Result<(), Fault> {
+pub(super) fn ring_for_others(
+    session: &mut Session<'_>,
+    queue: QueueRow,
+    now: Timestamp,
+) -> Result<(), Fault> {
     let is_any_ready = match queue.scope {
         Scope::Key => {
             let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq > ?2)";

@@ -44,7 +44,9 @@ pub use operate::{
     Attempt, Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervened, Intervention,
     Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
 };
-pub use outbox::{EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks};
+pub use outbox::{
+    EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks, SettledEntry, Settles,
+};
 pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,

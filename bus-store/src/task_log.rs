@@ -23,7 +23,8 @@ pub trait TaskLog {
     /// # Errors
     ///
     /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
-    /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
+    /// by another object, or a delivery is settled by an entry of the outbox (look again once that is relayed), or a
+    /// binding was to be made only if nothing contradicts it, and something does; when an object
     /// would both belong to a site and be assigned to one; or when the relayed entries are not the first of the outbox.
     /// `NotFound` when the site of an object, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
@@ -162,10 +163,7 @@ impl Commit {
         if self.ownership.is_none() && !self.settlements.is_empty() {
             return refuse("settlements without an owner; claim the queue and pass its ownership".to_owned());
         }
-        let relayed = self.relayed.iter().flat_map(|relayed| match &relayed.end {
-            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
-            EntryEnd::Parked { .. } => &[],
-        });
+        let relayed = self.relayed.iter().flat_map(|relayed| relayed.end.tasks());
         if let Some(task) = self.tasks.iter().chain(relayed.clone()).find(|task| task.deliveries.is_empty()) {
             return refuse(format!(
                 "task `{}` has no delivery; log it for a connector, or not at all",

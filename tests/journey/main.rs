@@ -37,6 +37,7 @@ mod outage;
 mod outgoing_references;
 mod rate;
 mod redeliver;
+mod repository;
 mod restart;
 mod sample_connector;
 mod scheduled;

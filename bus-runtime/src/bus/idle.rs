@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Bus;
 use crate::flow::worker::{Activity, is_open};
 use crate::registry::Enlisted;
+use crate::relay;
 
 /// A worker, as `until_idle` sees it.
 struct Watched {
@@ -34,7 +35,7 @@ impl Bus {
             }
             // What a call has committed in the application's own tables was committed before its worker was idle. A store
             // that takes nothing more leaves nothing to wait for.
-            let _not_relayed = self.relay_all().await;
+            let _not_relayed = relay::relay_all(&self.shared).await;
             // One that was idle when it was looked at may have been woken by one that was looked at later: a second
             // look at the same activities tells.
             let still_idle = watched.iter().all(|watched| {

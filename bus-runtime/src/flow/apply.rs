@@ -2,6 +2,7 @@
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
 mod assigned;
+mod hosted;
 mod identified;
 mod matching;
 mod prepared;
@@ -26,10 +27,13 @@ use super::settlement::{self, Rules, released};
 use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::BusError;
+use crate::host::{HostError, RepositoryError};
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 use assigned::takes_away;
+pub(crate) use hosted::Hosted;
+use hosted::HostedChange;
 
 /// How often a connector is asked to prepare one task: with the object bound to its key, with the one that it names,
 /// with the one that matches.
@@ -52,12 +56,14 @@ pub(crate) struct Applied {
     pub(crate) announced: Announced,
     /// The external object that it writes: nobody else may be about to write the same.
     pub(crate) own: Option<(ObjectType, String)>,
+    /// What a repository is to do, in whose transaction the task is settled; the commit is not written then.
+    pub(crate) hosted: Option<Hosted>,
 }
 
 impl Applied {
     /// Nothing but an outcome.
     pub(crate) fn settled(commit: Commit) -> Self {
-        Self { commit, announced: Announced::new(), own: None }
+        Self { commit, announced: Announced::new(), own: None, hosted: None }
     }
 }
 
@@ -71,11 +77,22 @@ pub(crate) enum NotApplied {
     Disconnected(bus_core::Failure),
     /// The store cannot be asked at the moment.
     Store(StoreError),
+    /// A repository failed when it was asked.
+    Repository(RepositoryError),
 }
 
 impl From<StoreError> for NotApplied {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<HostError> for NotApplied {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Store(error) => Self::Store(error),
+            HostError::Repository(error) => Self::Repository(error),
+        }
     }
 }
 
@@ -174,7 +191,7 @@ impl Application<'_> {
         let asked = [(object_type.clone(), external_id.to_owned())];
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
-        let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
+        let record = self.shared.host().object(&ObjectKey { object_type: object_type.clone(), id }).await?;
         record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
     }
 
@@ -188,7 +205,19 @@ impl Application<'_> {
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
         let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        self.check_hosted(claimed, &after)?;
         let origin = Some(&self.enlisted.record.name);
+        let change = HostChange::saved(existing.as_ref(), &after, origin);
+        let is_of_site = claimed.operation.is_of_site();
+        let change = match (self.repository(&after.record.key.object_type), change) {
+            (Some(repository), Some(change)) if !is_of_site => {
+                let external_id = own.as_ref().map(|(_, external_id)| external_id.clone());
+                let before = existing.as_ref();
+                let hosted = HostedChange { change, before, external_id, learned, unbound: Vec::new() };
+                return self.hosted(claimed, repository, hosted, own).await;
+            }
+            (_, change) => change,
+        };
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
         if let Some((_, external_id)) = &own {
@@ -200,7 +229,6 @@ impl Application<'_> {
             });
         }
         applied.own = own;
-        let change = HostChange::saved(existing.as_ref(), &after, origin);
         let before = existing.as_ref().map_or(0, |stored| stored.record.version);
         let version = before + i64::from(change.is_some());
         let assigned = self.assigned(claimed, &after, version, existing.is_some()).await?;
@@ -231,6 +259,11 @@ impl Application<'_> {
             external_id,
         }));
         let change = HostChange::deleted(stored, Some(connector));
+        if let Some(repository) = self.repository(&object.object_type) {
+            let (learned, unbound) = (Vec::new(), applied.commit.unbound);
+            let hosted = HostedChange { change, before: Some(stored), external_id: None, learned, unbound };
+            return self.hosted(claimed, repository, hosted, None).await;
+        }
         self.logged(claimed, applied, ChangeSet::of(write, change)).await
     }
 
@@ -249,14 +282,14 @@ impl Application<'_> {
                 applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }
-            Err(error) => {
-                return Err(match error.into_store() {
-                    Ok(error) => NotApplied::Store(error),
-                    Err(error) => ended(claimed, error.to_string()),
-                });
-            }
+            Err(error) => return Err(Self::not_recorded(claimed, error)),
         }
         Ok(applied)
+    }
+
+    /// Why the tasks of a change could not be made.
+    fn not_recorded(claimed: &Claimed, error: BusError) -> NotApplied {
+        error.into_host().map_or_else(|error| ended(claimed, error.to_string()), NotApplied::from)
     }
 
     /// The rules as of after a call: the time that it took counts.
@@ -288,7 +321,7 @@ impl Application<'_> {
             Untranslated::Missing { awaited, reason } => NotApplied::Missing { awaited, reason },
             Untranslated::Unanswerable(reason) => ended(claimed, reason),
             Untranslated::Failed(failure) => self.failed(claimed, failure),
-            Untranslated::Store(error) => NotApplied::Store(error),
+            Untranslated::Host(error) => error.into(),
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }

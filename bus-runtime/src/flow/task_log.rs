@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ObjectOperation,
+    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ObjectOperation, ObjectType,
     ReferenceTarget, TaskId, TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError};
+use bus_store::{NewDelivery, NewTask, ObjectRecord};
 
 use super::change::HostChange;
 pub(crate) use super::keys::object_of_key;
 use super::keys::outgoing_key;
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
+use crate::host::HostError;
 use crate::registry::{Enlisted, Roster};
 use crate::shared::Shared;
 
@@ -121,7 +122,7 @@ pub(crate) async fn written(
     let mut payload = payload.reduced_to(most);
     if most.translates() {
         let added = add_translation_records(shared, &mut payload).await;
-        added.map_err(|error| BusError::store("look up what an object refers to", error))?;
+        added.map_err(|error| BusError::host("look up what an object refers to", error))?;
     }
     let data = serde_json::to_vec(&payload).map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{} cannot be written as JSON", name(change)))
@@ -145,7 +146,7 @@ pub(crate) fn task(
         subject: change.object_type.to_string(),
         key: outgoing_key(&object, own),
         operation: change.operation,
-        title: title(shared, change),
+        title: title(display_of(shared, &change.object_type), change),
         data,
         content_type: "application/json".to_owned(),
         site: change.site.clone(),
@@ -172,16 +173,13 @@ pub(crate) fn check_size(shared: &Shared, what: &str, bytes: usize) -> Result<()
 }
 
 /// Notes what identifies each referenced object apart from its id.
-pub(crate) async fn add_translation_records(
-    shared: &Shared,
-    payload: &mut Payload,
-) -> Result<(), StoreError> {
+pub(crate) async fn add_translation_records(shared: &Shared, payload: &mut Payload) -> Result<(), HostError> {
     let mut records: BTreeMap<ObjectKey, Option<TranslationRecord>> = BTreeMap::new();
     for reference in &mut payload.references {
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let found = shared.store.object(&key).await?;
+            let found = shared.host().object(&key).await?;
             records.insert(key.clone(), found.map(translation_record));
         }
         reference.record = records.get(&key).cloned().flatten();
@@ -199,10 +197,13 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
     }
 }
 
+/// What people call objects of a type, as it is declared; empty where it is not.
+fn display_of(shared: &Shared, object_type: &ObjectType) -> &'static str {
+    shared.registry.object_type(object_type.as_str()).map_or("", |object| object.display)
+}
+
 /// For people: `Create User Ada Lovelace`.
-fn title(shared: &Shared, change: &ChangeSummary) -> String {
-    let display =
-        shared.registry.object_type(change.object_type.as_str()).map_or("", |object| object.display);
+pub(crate) fn title(display: &str, change: &ChangeSummary) -> String {
     let display = if display.is_empty() { change.object_type.as_str() } else { display };
     let name = change.display_name.clone().or_else(|| change.code_name.clone());
     let name = name.unwrap_or_else(|| change.id.to_string());

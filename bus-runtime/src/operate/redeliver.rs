@@ -124,7 +124,9 @@ impl Bus {
         let own = is_unordered(enlisted).then(|| shared.new_uuid());
         let deliveries = vec![self.again(ended)];
         let mut commit = Commit::at(shared.now());
-        let found = shared.store.object(&key).await.map_err(|error| failed(delivery, error))?;
+        let found = shared.host().object(&key).await;
+        let found =
+            found.map_err(|error| BusError::host(&format!("redeliver delivery {delivery}"), error))?;
         let task = if let Some(record) = found {
             let live = Stored::read(record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
@@ -133,9 +135,12 @@ impl Bus {
                 change.site.clone_from(&ended.site);
             }
             let data = written(shared, &change, live.payload, ended.data_type).await?;
-            // Written as it is: whoever changes it at the same time comes before this, or after, never between.
-            let expected = Expected::Version(live.record.version);
-            commit.objects.push(ObjectWrite::Save { record: live.record, expected });
+            // Written as it is: whoever changes it at the same time comes before this, or after, never between. What
+            // lives in the application's own tables is only read.
+            if shared.host().repository(&key.object_type).is_none() {
+                let expected = Expected::Version(live.record.version);
+                commit.objects.push(ObjectWrite::Save { record: live.record, expected });
+            }
             task(shared, &change, data, own, deliveries)
         } else if ended.operation == ObjectOperation::Delete {
             commit.objects.push(ObjectWrite::Delete { key: key.clone(), expected: Expected::Absent });

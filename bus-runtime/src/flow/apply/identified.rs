@@ -20,6 +20,14 @@ impl Application<'_> {
     ) -> Result<Stored, NotApplied> {
         let unwritable =
             |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
+        let object_type =
+            ObjectType::parse(parts.object_type).map_err(|error| unwritable(error.to_string()))?;
+        if let (None, Some(repository)) = (existing, self.repository(&object_type)) {
+            let new = repository.new_object(&parts.payload, self.shared.new_uuid());
+            return new
+                .map_err(|error| unwritable(error.to_string()))
+                .and_then(|new| Stored::of(new).map_err(|error| unwritable(error.to_string())));
+        }
         let identity = match existing {
             Some(stored) => {
                 if let Some(owned) = owned {

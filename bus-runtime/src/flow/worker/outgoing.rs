@@ -18,6 +18,7 @@ use crate::flow::delivery::{self, Addressed};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::{add_translation_records, object_of_key};
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
+use crate::host::HostError;
 use crate::identity::check_external_id;
 
 /// What became of one delivery.
@@ -99,9 +100,11 @@ impl Worker {
             return Ok((parked(format!("`{}` is not the key of an object", claimed.key)), None));
         };
         if let Some(by) = claimed.superseded_by {
-            match self.taken_again(claimed, &key, payload, &known).await? {
-                Some(again) => payload = again,
-                None => return Ok((superseded(by), None)),
+            match self.taken_again(claimed, &key, payload, &known).await {
+                Ok(Some(again)) => payload = again,
+                Ok(None) => return Ok((superseded(by), None)),
+                Err(HostError::Repository(error)) => return Ok(self.failed(claimed, error.0)),
+                Err(HostError::Store(error)) => return Err(error),
             }
         }
         let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
@@ -116,7 +119,8 @@ impl Worker {
             }
             Err(Untranslated::Unanswerable(reason)) => return Ok((ended(claimed, reason), None)),
             Err(Untranslated::Failed(failure)) => return Ok(self.failed(claimed, failure)),
-            Err(Untranslated::Store(error)) => return Err(error),
+            Err(Untranslated::Host(HostError::Repository(error))) => return Ok(self.failed(claimed, error.0)),
+            Err(Untranslated::Host(HostError::Store(error))) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
         let external_id = known.get(&key, claimed.task);
@@ -165,7 +169,7 @@ impl Worker {
         key: &ObjectKey,
         payload: Payload,
         known: &ExternalIds,
-    ) -> Result<Option<Payload>, StoreError> {
+    ) -> Result<Option<Payload>, HostError> {
         let site = claimed.site.as_ref();
         let living = match claimed.operation {
             ObjectOperation::Update => return Ok(None),
@@ -178,7 +182,7 @@ impl Worker {
             ObjectOperation::Create
             | ObjectOperation::Delete
             | ObjectOperation::AddToSite
-            | ObjectOperation::RemoveFromSite => self.shared.store.object(key).await?,
+            | ObjectOperation::RemoveFromSite => self.shared.host().object(key).await?,
         };
         let Some(living) = living else {
             return Ok((claimed.operation == ObjectOperation::Delete).then_some(payload));
