@@ -59,7 +59,7 @@ async fn an_incoming_object_lands_in_the_hosts_own_table_with_its_outcome() {
     assert!(!user.guid.is_nil(), "the bus gives it");
     assert_eq!(bus.counters("crm", Direction::Incoming).await.completed, 1);
     assert_eq!(log.take_calls(), ["create ada snapshot"]);
-    let identity = bus.identity("crm").unwrap();
+    let identity = bus.identity(&"crm".parse().unwrap());
     assert_eq!(identity.external_id(&user_key(41)).await.unwrap().as_deref(), Some("003"));
 
     // Nothing is different: nothing is saved.

@@ -185,14 +185,28 @@ impl Repository<User> for Host {
         if let Some(Manner::After(sql)) = manner {
             self.connect().execute_batch(sql).unwrap();
         }
+        if let Some(Manner::Late(go, told)) = manner {
+            return self.late(saving, go, told).await;
+        }
+        self.save_as(&saving, manner)
+    }
+
+    async fn delete(&self, deleting: Deleting<User>) -> Result<(), Failure> {
+        let mut db = self.connect();
+        let transaction = begin(&mut db)?;
+        let id = deleting.object.id;
+        transaction.execute("DELETE FROM users WHERE id = ?1", [id])?;
+        execute(&transaction, &deleting.settlement.statement(&id)?)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+impl Host {
+    fn save_as(&self, saving: &Saving<User>, manner: Option<Manner>) -> Result<(), Failure> {
         let mut db = self.connect();
         let transaction = begin(&mut db)?;
         let id = write(&transaction, &saving.object, saving.before.as_ref())?;
         match manner {
-            Some(Manner::Late(go, told)) => {
-                transaction.rollback()?;
-                return self.late(saving, go, told).await;
-            }
             Some(Manner::RollsBack) => {
                 execute(&transaction, &saving.settlement.statement(&id)?)?;
                 return Ok(transaction.rollback()?);
@@ -218,17 +232,6 @@ impl Repository<User> for Host {
         Ok(transaction.commit()?)
     }
 
-    async fn delete(&self, deleting: Deleting<User>) -> Result<(), Failure> {
-        let mut db = self.connect();
-        let transaction = begin(&mut db)?;
-        let id = deleting.object.id;
-        transaction.execute("DELETE FROM users WHERE id = ?1", [id])?;
-        execute(&transaction, &deleting.settlement.statement(&id)?)?;
-        Ok(transaction.commit()?)
-    }
-}
-
-impl Host {
     /// Saves once it is told to, long after anybody has waited for it.
     async fn late(
         &self,
