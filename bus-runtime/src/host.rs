@@ -69,7 +69,8 @@ impl<'a> Host<'a> {
     ) -> Result<Option<ObjectRecord>, HostError> {
         let failed = |failure| HostError::Repository(RepositoryError(failure));
         let Some(parts) = call::ask_repository(self.0, call).await.map_err(failed)? else { return Ok(None) };
-        let stored = Stored::of(parts).map_err(|error| failed(Failure::reject(error.to_string())))?;
+        let stored = Stored::of(&self.0.registry, parts)
+            .map_err(|error| failed(Failure::reject(error.to_string())))?;
         Ok(Some(stored.record))
     }
 }

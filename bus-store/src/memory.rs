@@ -8,6 +8,7 @@ mod identity;
 mod objects;
 mod operate;
 mod outbox;
+mod pages;
 mod queue;
 mod sites;
 mod task_log;
@@ -50,6 +51,7 @@ struct State {
     objects: objects::ObjectTable,
     /// The types whose objects live elsewhere.
     elsewhere: BTreeSet<ObjectType>,
+    pages: pages::PageTable,
     bindings: identity::BindingTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,

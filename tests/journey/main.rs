@@ -35,6 +35,7 @@ mod operator_verbs;
 mod other_processes;
 mod outage;
 mod outgoing_references;
+mod payload_versions;
 mod rate;
 mod redeliver;
 mod repository;

@@ -128,7 +128,7 @@ impl Bus {
         let found =
             found.map_err(|error| BusError::host(&format!("redeliver delivery {delivery}"), error))?;
         let task = if let Some(record) = found {
-            let live = Stored::read(record)?;
+            let live = Stored::read(&shared.registry, record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
             let mut change = live.summary(operation, ended.origin.as_ref());
             if operation.is_of_site() {

@@ -66,7 +66,7 @@ impl<T: BusObject> Settlement<T> {
         let mut tasks = self.pending.tasks.clone();
         if *is_new {
             change.id = id;
-            self.identify(&mut tasks, &change)?;
+            Self::identify(&mut tasks, &change)?;
         } else if change.id != id {
             let reason =
                 format!("{} {} is settled with the id {id}; settle it with its own", T::TYPE, change.id);
@@ -85,7 +85,7 @@ impl<T: BusObject> Settlement<T> {
     }
 
     /// Gives the tasks of a new object its id.
-    fn identify(&self, tasks: &mut [NewTask], change: &ChangeSummary) -> Result<(), Failure> {
+    fn identify(tasks: &mut [NewTask], change: &ChangeSummary) -> Result<(), Failure> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let unfit = |error: String| {
             Failure::reject(format!("{} cannot be given the id {}: {error}", T::TYPE, change.id))
@@ -93,11 +93,11 @@ impl<T: BusObject> Settlement<T> {
         let id = T::Id::from_id(&change.id).ok_or_else(|| unfit("it is of another kind".to_owned()))?;
         let told: Payload = serde_json::from_slice(&first.data).map_err(|error| unfit(error.to_string()))?;
         // What tells the referenced objects apart was looked up already.
-        let references = told.references.clone();
+        let (references, version) = (told.references.clone(), told.version);
         let mut object: T = told.read().map_err(|error| unfit(error.to_string()))?;
         object.set_id(id);
         let payload = Payload::of(&object).map_err(|error| unfit(error.to_string()))?;
-        let data = serde_json::to_vec(&Payload { references, ..payload });
+        let data = serde_json::to_vec(&Payload { references, version, ..payload });
         let data = data.map_err(|error| unfit(error.to_string()))?;
         let title = title(T::DISPLAY, change);
         for task in tasks {

@@ -24,9 +24,9 @@ impl Application<'_> {
             ObjectType::parse(parts.object_type).map_err(|error| unwritable(error.to_string()))?;
         if let (None, Some(repository)) = (existing, self.repository(&object_type)) {
             let new = repository.new_object(&parts.payload, self.shared.new_uuid());
-            return new
-                .map_err(|error| unwritable(error.to_string()))
-                .and_then(|new| Stored::of(new).map_err(|error| unwritable(error.to_string())));
+            return new.map_err(|error| unwritable(error.to_string())).and_then(|new| {
+                Stored::of(&self.shared.registry, new).map_err(|error| unwritable(error.to_string()))
+            });
         }
         let identity = match existing {
             Some(stored) => {
@@ -60,6 +60,6 @@ impl Application<'_> {
                     (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
             }
         }
-        Stored::of(after).map_err(|error| unwritable(error.to_string()))
+        Stored::of(&self.shared.registry, after).map_err(|error| unwritable(error.to_string()))
     }
 }

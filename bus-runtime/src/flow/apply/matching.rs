@@ -66,12 +66,11 @@ impl Application<'_> {
     ) -> Result<Option<Stored>, NotApplied> {
         let object_type =
             ObjectType::parse(parts.object_type).map_err(|error| ended(claimed, error.to_string()))?;
-        let translated = match self.repository(&object_type) {
-            Some(repository) => repository.new_object(&parts.payload, Uuid::max()),
-            None => {
-                let identity = Identified::New { number: i64::MAX, guid: Uuid::max() };
-                (parts.identify)(&parts.payload, identity)
-            }
+        let translated = if let Some(repository) = self.repository(&object_type) {
+            repository.new_object(&parts.payload, Uuid::max())
+        } else {
+            let identity = Identified::New { number: i64::MAX, guid: Uuid::max() };
+            (parts.identify)(&parts.payload, identity)
         };
         let translated = translated
             .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
@@ -105,7 +104,9 @@ impl Application<'_> {
             let external_id = external_id.map(str::to_owned);
             let judged = is_the_same(&Known { site, parent, external_id }, &key, &found, by);
             return match judged {
-                Ok(()) => Stored::read(record).map(Some).map_err(|error| unreadable(&error)),
+                Ok(()) => {
+                    Stored::read(&self.shared.registry, record).map(Some).map_err(|error| unreadable(&error))
+                }
                 // What is to be deleted, or to leave a site, is not this one: it is not there.
                 Err(_) if takes_away(claimed.operation) => Ok(None),
                 Err(reason) => Err(ended(claimed, reason)),
