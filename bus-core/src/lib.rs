@@ -68,7 +68,7 @@ pub use event::{Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
-pub use operation::{DataType, Direction, ErrorPolicy, ObjectOperation};
+pub use operation::{DataType, Direction, Echo, ErrorPolicy, ObjectOperation};
 pub use page::PageState;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};

@@ -151,6 +151,19 @@ impl ErrorPolicy {
     }
 }
 
+/// Who is told of what an incoming task changes in the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Echo {
+    /// Every subscriber but the connector that it came from, which knows already.
+    #[default]
+    Others,
+    /// Nobody.
+    None,
+    /// Every subscriber, the connector that it came from, too.
+    All,
+}
+
 impl fmt::Display for ErrorPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::connector::Connector;
 use crate::declared::Accepts;
-use crate::operation::{DataType, ErrorPolicy, ObjectOperation};
+use crate::operation::{DataType, Echo, ErrorPolicy, ObjectOperation};
 
 /// An external object to be logged as an incoming task (`process_external_task`).
 ///
@@ -40,6 +40,8 @@ pub struct ExternalTask {
     pub site: Option<String>,
     /// What the sender calls this sending.
     pub idempotency_key: Option<String>,
+    /// Who is told of what it changes in the host.
+    pub echo: Echo,
 }
 
 impl ExternalTask {
@@ -89,6 +91,7 @@ impl ExternalTask {
             data_type: DataType::SimpleSnapshot,
             site: None,
             idempotency_key: None,
+            echo: Echo::Others,
         }
     }
 
@@ -139,6 +142,15 @@ impl ExternalTask {
     /// is kept as long as its task: while that is open, and then as long as the history of its connector.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Who is told of what it changes in the host: by default every subscriber but the connector that it came from.
+    ///
+    /// `Echo::None` is for what everybody has already (a first load), `Echo::All` for a system that is to be told, too, what
+    /// the host has made of it.
+    pub fn echo(mut self, echo: Echo) -> Self {
+        self.echo = echo;
         self
     }
 

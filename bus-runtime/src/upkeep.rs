@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bus_core::descriptor::ConnectorDescriptor;
 use bus_store::{QueueId, StoreError, StoreErrorKind};
 
 use crate::Result;
 use crate::bus::Bus;
 use crate::config::Processing;
 use crate::error::BusError;
+use crate::flow::echo::ECHO_MAX;
 
 /// How often finished deliveries are looked through.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -108,6 +110,10 @@ impl Bus {
             let retention = retentions.get(&queue.connector).copied().unwrap_or(otherwise);
             pruned += self.prune_queue(&queue, Duration::from_millis(retention)).await?;
         }
+        if roster.iter().filter_map(|known| known.linked).any(goes_both_ways) {
+            let sent_before = self.shared.now().minus(ECHO_MAX);
+            self.shared.store.forget_sent(sent_before, PRUNE_BATCH * PRUNE_BATCHES_MAX).await?;
+        }
         Ok(pruned)
     }
 
@@ -125,6 +131,11 @@ impl Bus {
         }
         Ok(pruned)
     }
+}
+
+/// Whether anything can come back from where it was sent.
+fn goes_both_ways(linked: &'static ConnectorDescriptor) -> bool {
+    linked.incoming().next().is_some() && linked.outgoing().next().is_some()
 }
 
 /// Logs what went wrong; whether there is any use in going on: a closed store stays closed.

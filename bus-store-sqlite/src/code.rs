@@ -1,8 +1,8 @@
 //! How words and ids are written into columns: small integers for what is chosen from a list, text for ids.
 
 use bus_core::{
-    Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId,
-    ObjectOperation, ObjectType, PageState, SiteName,
+    Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, Echo, ErrorPolicy, NameError,
+    ObjectId, ObjectOperation, ObjectType, PageState, SiteName,
 };
 use bus_store::{ConnectorState, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
@@ -49,6 +49,7 @@ codes! {
     Verb, "a verb": [Retry, Skip, Cancel, Discard];
     SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked, Scheduled];
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
+    Echo, "who is told": [Others, None, All];
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
     PageState, "a page's state": [Draft, Published, Archived, Rejected];
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::SqliteStore;
 use crate::code::{Code, connector_name, corrupt, small_count};
 use crate::error::{Fault, refusal};
+use crate::exchange::forget_sent_to;
 use crate::session::Session;
 use crate::writer::{Progress, Write};
 
@@ -216,6 +217,7 @@ impl Write for DeleteConnector {
         let known = session.prepare("DELETE FROM bus_connector WHERE name = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_subscription WHERE connector = ?1")?.execute([name])?;
         session.prepare("DELETE FROM bus_circuit WHERE connector = ?1")?.execute([name])?;
+        forget_sent_to(session, name)?;
         session.prepare("INSERT OR IGNORE INTO bus_deleted_connector (name) VALUES (?1)")?.execute([name])?;
         session.deletions_changed();
         session.connectors_changed();

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::SqliteStore;
 use crate::code::{connector_name, id_from_text, id_text, limit as sql_limit, object_type};
 use crate::error::{Fault, refusal};
+use crate::exchange::end_exchange;
 use crate::session::Session;
 
 impl Identity for SqliteStore {
@@ -143,7 +144,9 @@ pub(crate) fn unbind_exactly(session: &Session<'_>, binding: &Binding) -> Result
                WHERE object_type = ?1 AND object_id = ?2 AND connector = ?3 AND external_id = ?4";
     let parameters =
         params![object.object_type.as_str(), id_text(&object.id), connector.as_str(), external_id];
-    session.prepare(sql)?.execute(parameters)?;
+    if session.prepare(sql)?.execute(parameters)? > 0 {
+        end_exchange(session, object, Some(connector))?;
+    }
     Ok(())
 }
 
@@ -157,7 +160,9 @@ pub(crate) fn end_bindings(
     let sql = "UPDATE bus_binding SET ended = ?3
                WHERE object_type = ?1 AND object_id = ?2 AND (?4 OR ended IS NULL)";
     let parameters = params![object.object_type.as_str(), id_text(&object.id), last, was_gone];
-    session.prepare(sql)?.execute(parameters)?;
+    if session.prepare(sql)?.execute(parameters)? > 0 {
+        end_exchange(session, object, None)?;
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod checkpoint;
 mod code;
 mod connectors;
 mod error;
+mod exchange;
 mod failpoint;
 mod identity;
 mod objects;

@@ -20,6 +20,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::SqliteStore;
 use crate::code::{Code, End, redelivery_text};
 use crate::error::{Fault, refusal};
+use crate::exchange::write_exchange;
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
 use crate::outbox::{take_out, was_relayed};
@@ -83,7 +84,7 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, pages, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, exchanged, pages, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -128,6 +129,9 @@ impl Write for CommitWrite {
         for (object, was_gone) in objects.iter().filter_map(ObjectWrite::deleted) {
             end_bindings(session, object, was_gone)?;
         }
+        for write in exchanged {
+            write_exchange(session, write, *now)?;
+        }
         take_out(session, relayed, *now)?;
         for entry in relayed {
             let mut new = Vec::new();
@@ -145,10 +149,13 @@ impl Write for CommitWrite {
             for task in entry.end.tasks().iter().filter(|_| is_new) {
                 new.push(log(session, task, *now, &mut logged)?);
             }
-            if let EntryEnd::Settled(settled) = &entry.end
-                && let Some(object) = &settled.deleted
-            {
-                end_bindings(session, object, false)?;
+            if let EntryEnd::Settled(settled) = &entry.end {
+                for write in &settled.exchanged {
+                    write_exchange(session, write, *now)?;
+                }
+                if let Some(object) = &settled.deleted {
+                    end_bindings(session, object, false)?;
+                }
             }
             committed.relayed.push(new);
         }
@@ -254,8 +261,9 @@ fn log<'a>(
 ) -> Result<TaskId, Fault> {
     check_site(session, named_site(task))?;
     let id = session.next_task()?;
-    let sql = "INSERT INTO bus_task (id, subject, operation, title, content_type, site, origin, logged_at, redelivers, data)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let sql = "INSERT INTO bus_task (id, subject, operation, title, content_type, site, origin, logged_at, redelivers, data,
+                   cause, hop, echo)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     session.prepare(sql)?.execute(params![
         id,
         task.subject,
@@ -267,6 +275,9 @@ fn log<'a>(
         task.logged_at.as_micros(),
         task.redelivers.as_ref().map(redelivery_text).transpose()?,
         task.data,
+        task.travel.cause.map(|cause| cause.0),
+        task.travel.hop,
+        task.travel.echo.to_code(),
     ])?;
     let is_shared = task.deliveries.len() > 1;
     if is_shared {

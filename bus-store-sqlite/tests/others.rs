@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bus_core::{DataType, Direction, ErrorPolicy, ObjectOperation, Timestamp};
-use bus_store::{Commit, NewDelivery, NewTask, Store, TaskLog};
+use bus_store::{Commit, NewDelivery, NewTask, Store, TaskLog, Travel};
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
@@ -43,6 +43,7 @@ fn task() -> NewTask {
         logged_at: Timestamp::EPOCH,
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![delivery],
     }
 }

@@ -38,6 +38,7 @@ pub mod deferral;
 pub mod deleted;
 pub mod due;
 pub mod ending;
+pub mod exchange;
 pub mod history;
 pub mod idempotency;
 pub mod identity;
@@ -363,6 +364,16 @@ macro_rules! for_every_law {
             sites::an_assignment_goes_with_the_rest_of_its_commit
             sites::what_is_registered_or_removed_at_once_counts_for_the_next_commit
             sites::sites_and_assignments_survive_reopening
+            exchange::what_was_exchanged_comes_back
+            exchange::what_is_given_keeps_the_count_of_alternations
+            exchange::what_was_heard_is_used_once
+            exchange::of_what_was_sent_the_latest_is_kept
+            exchange::what_was_sent_is_forgotten_with_time
+            exchange::what_was_exchanged_ends_with_its_binding
+            exchange::what_was_exchanged_goes_with_the_rest_of_its_commit
+            exchange::what_is_claimed_of_an_object_is_told
+            exchange::what_was_sent_is_forgotten_with_its_connector
+            exchange::what_was_exchanged_survives_reopening
             connectors::records_come_back_as_they_were_saved
             connectors::published_subscriptions_come_back
             connectors::a_connector_changes_its_state
@@ -530,6 +541,7 @@ mod tests {
             include_str!("conformance/deleted.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/ending.rs"),
+            include_str!("conformance/exchange.rs"),
             include_str!("conformance/history.rs"),
             include_str!("conformance/idempotency.rs"),
             include_str!("conformance/identity.rs"),

@@ -15,6 +15,7 @@
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
 //! | [`Outbox`] | what the application logs within transactions of its own |
+//! | [`Exchange`] | what was exchanged about an object that travels both ways |
 //!
 //! Time comes in as a parameter; a store reads no clock.
 
@@ -23,6 +24,7 @@ pub mod capability;
 pub mod conformance;
 pub mod connectors;
 pub mod error;
+pub mod exchange;
 pub mod identity;
 pub mod memory;
 pub mod objects;
@@ -39,6 +41,7 @@ use bus_core::BoxFuture;
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
 pub use error::{StoreError, StoreErrorKind};
+pub use exchange::{Agreed, Exchange, ExchangeWrite, Exchanged, Said, Sent, Travel};
 pub use identity::{Binding, ExternalId, Identity};
 pub use memory::MemoryStore;
 pub use objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects};
@@ -72,6 +75,7 @@ pub trait Store:
     + Operate
     + Wake
     + Outbox
+    + Exchange
     + Pages
     + Send
     + Sync

@@ -4,6 +4,7 @@
 //! checks everything that can fail before it changes anything that it cannot put back.
 
 mod connectors;
+mod exchange;
 mod identity;
 mod objects;
 mod operate;
@@ -53,6 +54,7 @@ struct State {
     elsewhere: BTreeSet<ObjectType>,
     pages: pages::PageTable,
     bindings: identity::BindingTable,
+    exchanged: exchange::ExchangeTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,
     /// Those that were deleted and not saved again.

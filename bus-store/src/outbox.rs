@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::exchange::ExchangeWrite;
 use crate::identity::Binding;
 use crate::queue::QueueId;
 use crate::task_log::NewTask;
@@ -130,6 +131,8 @@ pub struct SettledEntry {
     pub bindings: Vec<Binding>,
     /// New tasks; there may be none.
     pub tasks: Vec<NewTask>,
+    /// What was exchanged with the external system about the object.
+    pub exchanged: Vec<ExchangeWrite>,
     /// The object that is gone: its bindings end when its delete has been delivered.
     pub deleted: Option<ObjectKey>,
 }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::exchange::Travel;
 use crate::objects::ObjectQuery;
 
 /// Where deliveries are claimed. Outcomes are written by [`TaskLog::commit`](crate::TaskLog::commit).
@@ -233,6 +234,10 @@ pub struct Claimed {
     pub superseded_by: Option<DeliveryId>,
     /// When it was logged.
     pub logged_at: Timestamp,
+    /// Where it stands on its way through several systems.
+    pub travel: Travel,
+    /// Whether an operator had it delivered once more.
+    pub is_redelivered: bool,
 }
 
 /// What became of a claimed delivery.

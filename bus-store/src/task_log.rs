@@ -6,6 +6,7 @@ use bus_core::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::exchange::{ExchangeWrite, Travel};
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
@@ -17,9 +18,10 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
-    /// the written objects or bindings is made ready, and the doorbell of each queue that got something to do is rung. What
-    /// is logged for a connector that was deleted is counted, discarded, and kept as history, within the same commit.
+    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, what was exchanged, relayed entries. Then
+    /// whoever waits for one of the written objects or bindings is made ready, and the doorbell of each queue that got
+    /// something to do is rung. What is logged for a connector that was deleted is counted, discarded, and kept as history,
+    /// within the same commit.
     ///
     /// # Errors
     ///
@@ -64,6 +66,8 @@ pub struct Commit {
     /// do it, if nothing is claimed of its key, or open before it, as far as that is known without a long look. Without
     /// effect where the owner has been replaced.
     pub claim_for: Vec<Ownership>,
+    /// What was exchanged with external systems about these and other objects.
+    pub exchanged: Vec<ExchangeWrite>,
     /// Pages of the built-in trees.
     pub pages: Vec<PageWrite>,
     /// When this happens, by the caller's clock.
@@ -115,6 +119,8 @@ pub struct NewTask {
     /// What whoever sent an external object calls this sending of it. The same key for the same connector is logged
     /// once, as long as the task is kept.
     pub idempotency: Option<IdempotencyKey>,
+    /// Where it stands on its way through several systems.
+    pub travel: Travel,
     /// Its deliveries; at least one.
     pub deliveries: Vec<NewDelivery>,
 }

@@ -47,9 +47,11 @@
 //! ```
 
 mod clock;
+mod mirror;
 mod peer;
 mod test_bus;
 
 pub use clock::ManualClock;
+pub use mirror::Mirror;
 pub use peer::{FakePeer, Script};
 pub use test_bus::{RunningTestBus, TestBus};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bus_core::{DataType, DeliveryState, Direction, ErrorPolicy, ObjectOperation, Timestamp};
 use bus_store::{
-    Acquired, Claimed, Commit, DeliveryFilter, First, Intervention, MemoryStore, NewDelivery, NewTask,
+    Acquired, Claimed, Commit, DeliveryFilter, First, Intervention, MemoryStore, NewDelivery, NewTask, Travel,
     Operate, Outcome, Ownership, Queue, Selected, Settlement, Store, StoreErrorKind, TaskLog, Terms, Verb,
     Wanted,
 };
@@ -63,6 +63,7 @@ fn task(change: &str, key: String, dice: &mut Dice) -> NewTask {
         logged_at: Timestamp::EPOCH,
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![NewDelivery {
             connector: queue().connector,
             data_type: DataType::Snapshot,

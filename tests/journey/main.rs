@@ -15,6 +15,7 @@ mod claimed;
 mod deferring;
 mod deleted_connector;
 mod disabled_and_paused;
+mod echo;
 mod error_policies;
 mod explain;
 mod full_store;

@@ -10,7 +10,7 @@ use bus_core::{
     NoSettings, ObjectOperation, Outgoing, Prepared, Received, Timestamp, connector,
 };
 use bus_runtime::{Bus, Config, ConnectorConfig, StoreConfig, Synchronous};
-use bus_store::{Commit, ConnectorState, Durability, NewDelivery, NewTask, QueueId, Store};
+use bus_store::{Commit, ConnectorState, Durability, NewDelivery, NewTask, QueueId, Store, Travel};
 use iso3166_connector::{Country, Subdivision};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -265,6 +265,7 @@ pub(crate) fn task_for(name: &str, id: i64) -> NewTask {
         logged_at: AT,
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![NewDelivery {
             connector: connector(name),
             data_type: DataType::SimpleSnapshot,

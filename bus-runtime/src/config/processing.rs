@@ -59,6 +59,12 @@ pub struct Processing {
     /// How long finished deliveries and the idempotency keys of tasks are kept, in milliseconds. 7 days unless set; at
     /// most 3,650 days; 0 keeps nothing.
     pub history_retention_ms: u64,
+    /// How often a change may be answered by the systems that it comes through, each rewriting what it receives, before what
+    /// comes next is parked as a loop. 8 unless set; 1 to 100.
+    pub hop_limit: u32,
+    /// How often in a row an object may go to the external system and come back changed, each soon after the other, before
+    /// what comes next is parked as a loop. 5 unless set; 1 to 1,000.
+    pub loop_after: u32,
 }
 
 impl Default for Processing {
@@ -82,6 +88,8 @@ impl Default for Processing {
             rate: None,
             schedule: None,
             history_retention_ms: 7 * DAY_MS,
+            hop_limit: 8,
+            loop_after: 5,
         }
     }
 }

@@ -82,7 +82,7 @@ mod tests {
     use crate::bus::Bus;
     use crate::config::{Config, StoreConfig};
     use bus_core::{DataType, Direction, ErrorPolicy, ObjectId, ObjectOperation, Timestamp};
-    use bus_store::{Acquired, Commit, NewDelivery, NewTask, Outcome, Settlement, Terms, Wanted};
+    use bus_store::{Acquired, Commit, NewDelivery, NewTask, Outcome, Settlement, Terms, Travel, Wanted};
 
     fn queue() -> QueueId {
         QueueId::new("crm".parse().unwrap(), Direction::Outgoing)
@@ -126,6 +126,7 @@ mod tests {
                 logged_at: Timestamp::EPOCH,
                 redelivers: None,
                 idempotency: None,
+                travel: Travel::default(),
                 deliveries: vec![delivery],
             });
             store.commit(logged).await.unwrap();

@@ -2,6 +2,7 @@
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
 mod assigned;
+mod exchange;
 mod hosted;
 mod identified;
 mod matching;
@@ -16,7 +17,7 @@ use bus_core::parts::ObjectParts;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError,
+    StoreError, Travel,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -205,22 +206,31 @@ impl Application<'_> {
         learned: Vec<Binding>,
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
-        let after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let conversation = self.conversation(claimed, existing.as_ref(), own.as_ref()).await?;
+        let mut after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let judged = self.judged(claimed, existing.as_ref(), conversation.as_ref(), &after, own.as_ref())?;
+        if let Some(stored) = existing.as_ref().filter(|_| judged.is_echo) {
+            after = stored.clone();
+        }
         self.check_hosted(claimed, &after)?;
         let origin = Some(&self.enlisted.record.name);
         let change = HostChange::saved(existing.as_ref(), &after, origin);
         let is_of_site = claimed.operation.is_of_site();
         let change = match (self.repository(&after.record.key.object_type), change) {
-            (Some(repository), Some(change)) if !is_of_site => {
+            (Some(repository), Some(mut change)) if !is_of_site => {
                 let external_id = own.as_ref().map(|(_, external_id)| external_id.clone());
                 let before = existing.as_ref();
-                let hosted = HostedChange { change, before, external_id, learned, unbound: Vec::new() };
+                change.travel = judged.travel;
+                let exchanged = judged.said;
+                let hosted =
+                    HostedChange { change, before, external_id, learned, exchanged, unbound: Vec::new() };
                 return self.hosted(claimed, repository, hosted, own).await;
             }
             (_, change) => change,
         };
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
+        applied.commit.exchanged = judged.said;
         if let Some((_, external_id)) = &own {
             // Two external objects that become one of the host's: the second starts over, and finds the first.
             applied.commit.bindings_if_free.push(Binding {
@@ -238,8 +248,10 @@ impl Application<'_> {
             change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
         match (saved, assigned) {
             (None, None) => Ok(applied),
-            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set).await,
-            (Some(saved), Some(assigned)) => self.logged(claimed, applied, saved.and(assigned)).await,
+            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set, judged.travel).await,
+            (Some(saved), Some(assigned)) => {
+                self.logged(claimed, applied, saved.and(assigned), judged.travel).await
+            }
         }
     }
 
@@ -259,22 +271,26 @@ impl Application<'_> {
             object: object.clone(),
             external_id,
         }));
-        let change = HostChange::deleted(stored, Some(connector));
+        let mut change = HostChange::deleted(stored, Some(connector));
         if let Some(repository) = self.repository(&object.object_type) {
-            let (learned, unbound) = (Vec::new(), applied.commit.unbound);
-            let hosted = HostedChange { change, before: Some(stored), external_id: None, learned, unbound };
+            change.travel = travel_of(claimed);
+            let (learned, exchanged, unbound) = (Vec::new(), Vec::new(), applied.commit.unbound);
+            let before = Some(stored);
+            let hosted = HostedChange { change, before, external_id: None, learned, exchanged, unbound };
             return self.hosted(claimed, repository, hosted, None).await;
         }
-        self.logged(claimed, applied, ChangeSet::of(write, change)).await
+        self.logged(claimed, applied, ChangeSet::of(write, change), travel_of(claimed)).await
     }
 
     async fn logged(
         &self,
         claimed: &Claimed,
         mut applied: Applied,
-        set: ChangeSet,
+        mut set: ChangeSet,
+        travel: Travel,
     ) -> Result<Applied, NotApplied> {
         applied.commit.objects.extend(set.writes);
+        set.changes.iter_mut().for_each(|change| change.travel = travel);
         match task_log::record(self.shared, &set.changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
             // by the way of the queue.
@@ -326,6 +342,11 @@ impl Application<'_> {
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
+}
+
+/// Where what a task does by itself stands on its way.
+fn travel_of(claimed: &Claimed) -> Travel {
+    Travel { cause: Some(claimed.task), ..claimed.travel }
 }
 
 fn parse_type(claimed: &Claimed, object_type: &str) -> Result<ObjectType, NotApplied> {

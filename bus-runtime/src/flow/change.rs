@@ -6,7 +6,7 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, ObjectId, ObjectKey, ObjectOperation, ObjectType,
     ReferenceTarget, SiteName,
 };
-use bus_store::{ObjectRecord, ObjectWrite};
+use bus_store::{ObjectRecord, ObjectWrite, Travel};
 
 use super::versions;
 use crate::error::{BusError, BusErrorKind};
@@ -152,6 +152,8 @@ pub(crate) struct HostChange {
     /// The object as it is, or, after a delete, was.
     pub(crate) payload: Payload,
     fields_changed: bool,
+    /// Where it stands on its way through several systems; what the host does by itself begins one.
+    pub(crate) travel: Travel,
 }
 
 impl HostChange {
@@ -167,6 +169,7 @@ impl HostChange {
                 summary: after.summary(ObjectOperation::Create, origin),
                 payload: after.payload.clone(),
                 fields_changed: true,
+                travel: Travel::default(),
             });
         };
         if before.payload == after.payload {
@@ -178,6 +181,7 @@ impl HostChange {
             summary: after.summary(ObjectOperation::Update, origin),
             payload: after.payload.clone(),
             fields_changed: own_fields(before) != own_fields(after),
+            travel: Travel::default(),
         })
     }
 
@@ -188,6 +192,7 @@ impl HostChange {
             summary: before.summary(ObjectOperation::Delete, origin),
             payload: before.payload.clone(),
             fields_changed: true,
+            travel: Travel::default(),
         }
     }
 
@@ -199,7 +204,13 @@ impl HostChange {
         origin: Option<&ConnectorName>,
     ) -> Self {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
-        Self { before: None, summary, payload: stored.payload.clone(), fields_changed: true }
+        Self {
+            before: None,
+            summary,
+            payload: stored.payload.clone(),
+            fields_changed: true,
+            travel: Travel::default(),
+        }
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

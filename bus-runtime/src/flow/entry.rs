@@ -3,9 +3,12 @@
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ObjectOperation, Timestamp,
+    ChangeSummary, ConnectorName, DataType, DeliveryId, Direction, Echo, ErrorPolicy, ObjectKey,
+    ObjectOperation, TaskId, Timestamp,
 };
-use bus_store::{Binding, EntryEnd, NewDelivery, NewTask, SettledEntry, Settles};
+use bus_store::{
+    Binding, EntryEnd, ExchangeWrite, NewDelivery, NewTask, Said, SettledEntry, Settles, Travel,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -41,6 +44,27 @@ struct Entry {
     bindings: Vec<Binding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unbound: Vec<Binding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    travel: Option<EntryTravel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    exchanged: Vec<EntryExchange>,
+}
+
+/// Where a change that came in stands on its way.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryTravel {
+    cause: Option<TaskId>,
+    hop: u8,
+    echo: Echo,
+}
+
+/// What an incoming task has said about its object.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum EntryExchange {
+    Heard { external_id: String, up_to: DeliveryId },
+    Taken { external_id: String, alternations: u32, data: Box<RawValue> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,11 +112,14 @@ fn write_entry(
     settled: SettledEntry,
     key: Uuid,
 ) -> Result<String, BusError> {
-    let SettledEntry { tasks, bindings, unbound, deleted: _ } = settled;
+    let SettledEntry { tasks, bindings, unbound, exchanged, deleted: _ } = settled;
     let unwritable = |error: String| {
         let what = format!("{} {} cannot be written as JSON", change.object_type, change.id);
         BusError::new(BusErrorKind::Malformed, what).with_source(error)
     };
+    let exchanged = exchanged.into_iter().filter_map(|write| EntryExchange::of(write).transpose());
+    let exchanged = exchanged.collect::<Result<_, _>>().map_err(|error| unwritable(error.to_string()))?;
+    let (is_settling, first_travel) = (settles.is_some(), tasks.first().map(|task| task.travel));
     let first = tasks.first();
     let data = first.map_or_else(|| b"null".to_vec(), |first| first.data.clone());
     let data = String::from_utf8(data).map_err(|error| unwritable(error.to_string()))?;
@@ -107,6 +134,8 @@ fn write_entry(
         settles,
         bindings,
         unbound,
+        travel: first_travel.filter(|_| is_settling).map(EntryTravel::of),
+        exchanged,
     };
     serde_json::to_string(&entry).map_err(|error| unwritable(error.to_string()))
 }
@@ -151,7 +180,20 @@ fn try_read(shared: &Shared, text: &[u8]) -> Result<Read, String> {
         ));
     }
     let entry: Entry = serde_json::from_slice(text).map_err(not_ours)?;
-    let Entry { key, change, title, logged_at, data, tasks, settles, bindings, unbound, .. } = entry;
+    let Entry {
+        key,
+        change,
+        title,
+        logged_at,
+        data,
+        tasks,
+        settles,
+        bindings,
+        unbound,
+        travel,
+        exchanged,
+        ..
+    } = entry;
     let data = data.get().as_bytes();
     if !tasks.is_empty() {
         serde_json::from_slice::<Payload>(data).map_err(|error| format!("its data is no object: {error}"))?;
@@ -178,19 +220,56 @@ fn try_read(shared: &Shared, text: &[u8]) -> Result<Read, String> {
             logged_at,
             redelivers: None,
             idempotency: None,
+            travel: travel.as_ref().map_or_else(Travel::default, EntryTravel::read),
             deliveries: task.deliveries.into_iter().map(EntryDelivery::into_new).collect(),
         })
     };
     let tasks = tasks.into_iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    let end = if settles.is_some() {
+    let end = if let Some(settles) = settles {
+        let exchanged = exchanged.into_iter().map(|said| said.read(&settles, &object)).collect();
         let deleted = (change.operation == ObjectOperation::Delete).then_some(object);
-        EntryEnd::Settled(Box::new(SettledEntry { unbound, bindings, tasks, deleted }))
+        EntryEnd::Settled(Box::new(SettledEntry { unbound, bindings, tasks, exchanged, deleted }))
     } else if tasks.is_empty() {
         return Err("it has no tasks".to_owned());
     } else {
         EntryEnd::Logged { key, tasks }
     };
     Ok(Read { end, change })
+}
+
+impl EntryTravel {
+    fn of(Travel { cause, hop, echo }: Travel) -> Self {
+        Self { cause, hop, echo }
+    }
+
+    fn read(&self) -> Travel {
+        Travel { cause: self.cause, hop: self.hop, echo: self.echo }
+    }
+}
+
+impl EntryExchange {
+    /// An incoming task takes and hears; it gives and sends nothing.
+    fn of(write: ExchangeWrite) -> Result<Option<Self>, serde_json::Error> {
+        let external_id = write.binding.external_id;
+        Ok(match write.said {
+            Said::Heard { up_to } => Some(Self::Heard { external_id, up_to }),
+            Said::Taken { data, alternations } => {
+                Some(Self::Taken { external_id, alternations, data: serde_json::from_slice(&data)? })
+            }
+            Said::Given { .. } | Said::Sent(_) => None,
+        })
+    }
+
+    fn read(self, settles: &Settles, object: &ObjectKey) -> ExchangeWrite {
+        let (external_id, said) = match self {
+            Self::Heard { external_id, up_to } => (external_id, Said::Heard { up_to }),
+            Self::Taken { external_id, alternations, data } => {
+                (external_id, Said::Taken { data: data.get().as_bytes().to_vec(), alternations })
+            }
+        };
+        let connector = settles.queue.connector.clone();
+        ExchangeWrite { binding: Binding { connector, object: object.clone(), external_id }, said }
+    }
 }
 
 impl EntryDelivery {

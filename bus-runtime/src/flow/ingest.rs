@@ -5,7 +5,7 @@ mod idempotency;
 use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
 use bus_core::{ConnectorName, Direction, ExternalTask, Failure, ObjectOperation, SiteName, TaskId};
-use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind};
+use bus_store::{Commit, NewDelivery, NewTask, StoreErrorKind, Travel};
 
 pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
@@ -91,6 +91,7 @@ pub(crate) async fn process_external_task(shared: &Shared, task: ExternalTask) -
         logged_at: now,
         redelivers: None,
         idempotency,
+        travel: Travel { echo: task.echo, ..Travel::default() },
         deliveries: vec![delivery],
     });
     let committed = shared.store.commit(commit).await;

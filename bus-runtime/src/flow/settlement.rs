@@ -221,6 +221,8 @@ pub(crate) mod tests {
             aside: false,
             superseded_by: None,
             logged_at: Timestamp::EPOCH,
+            travel: bus_store::Travel::default(),
+            is_redelivered: false,
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, ObjectOperation, ObjectType,
-    ReferenceTarget, TaskId, TranslationRecord,
+    ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, ObjectOperation,
+    ObjectType, ReferenceTarget, TaskId, TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord};
+use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
 
 use super::change::HostChange;
 pub(crate) use super::keys::object_of_key;
@@ -50,8 +50,7 @@ pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<Conn
         let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else {
             continue;
         };
-        let is_echo = change.summary.origin.as_ref() == Some(&subscriber.connector);
-        if is_echo
+        if !is_told(change, &subscriber.connector)
             || !change.concerns(subscription.data_type)
             || !enlisted.wants(subscriber.route, &change.summary)
         {
@@ -63,6 +62,15 @@ pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<Conn
         known.sync |= by_this.sync;
     }
     told
+}
+
+/// Whether a connector is told of a change at all: the one that it came from knows already.
+fn is_told(change: &HostChange, connector: &ConnectorName) -> bool {
+    match change.travel.echo {
+        Echo::Others => change.summary.origin.as_ref() != Some(connector),
+        Echo::None => change.summary.origin.is_none(),
+        Echo::All => true,
+    }
 }
 
 /// The tasks of changes that become true together, in their order; none when nobody is to be told, or logging is
@@ -101,7 +109,9 @@ async fn record_one(shared: &Shared, change: &HostChange, recorded: &mut Recorde
                 idempotency_key: shared.new_uuid(),
             });
             let own = is_unordered.then(|| shared.new_uuid());
-            recorded.tasks.push(task(shared, &change.summary, data.clone(), own, deliveries.collect()));
+            let mut task = task(shared, &change.summary, data.clone(), own, deliveries.collect());
+            task.travel = Travel { echo: Echo::default(), ..change.travel };
+            recorded.tasks.push(task);
         }
     }
     Ok(())
@@ -154,6 +164,7 @@ pub(crate) fn task(
         logged_at: shared.now(),
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries,
     }
 }

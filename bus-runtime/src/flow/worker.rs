@@ -9,6 +9,7 @@ mod outgoing;
 mod rate;
 mod session;
 mod suspects;
+mod told;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;

@@ -3,7 +3,7 @@
 use bus_core::{DeliveryId, Direction, ObjectKey, ObjectOperation, TaskId};
 use bus_store::{
     Commit, DeliveryDetail, Expected, ExternalId, NewDelivery, NewTask, ObjectWrite, Redelivery, StoreError,
-    StoreErrorKind,
+    StoreErrorKind, Travel,
 };
 
 use super::Operator;
@@ -202,6 +202,7 @@ impl Bus {
             logged_at: self.shared.now(),
             redelivers: None,
             idempotency: None,
+            travel: Travel::default(),
             deliveries: vec![self.again(ended)],
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bus_core::payload::Payload;
 use bus_core::{BusObject, ChangeSummary, Failure, HostId, ObjectKey};
-use bus_store::{Binding, NewTask, SettledEntry, Settles};
+use bus_store::{Binding, ExchangeWrite, NewTask, Said, SettledEntry, Settles};
 use uuid::Uuid;
 
 use crate::flow::entry;
@@ -38,6 +38,7 @@ pub(crate) struct Pending {
     /// What else has been learned.
     pub(crate) bindings: Vec<Binding>,
     pub(crate) unbound: Vec<Binding>,
+    pub(crate) exchanged: Vec<ExchangeWrite>,
     pub(crate) tasks: Vec<NewTask>,
 }
 
@@ -64,9 +65,11 @@ impl<T: BusObject> Settlement<T> {
         let id = id.to_id();
         let mut change = self.pending.change.clone();
         let mut tasks = self.pending.tasks.clone();
+        let mut exchanged = self.pending.exchanged.clone();
         if *is_new {
             change.id = id;
             Self::identify(&mut tasks, &change)?;
+            Self::identify_taken(&mut exchanged, &change)?;
         } else if change.id != id {
             let reason =
                 format!("{} {} is settled with the id {id}; settle it with its own", T::TYPE, change.id);
@@ -79,7 +82,7 @@ impl<T: BusObject> Settlement<T> {
             external_id: external_id.clone(),
         });
         let bindings = self.pending.bindings.iter().cloned().chain(own).collect();
-        let settled = SettledEntry { unbound: unbound.clone(), bindings, tasks, deleted: None };
+        let settled = SettledEntry { unbound: unbound.clone(), bindings, tasks, exchanged, deleted: None };
         let json = entry::write_settled(&change, settles, settled, *key);
         Ok(Statement::new(sql, json.map_err(|error| Failure::reject(error.to_string()))?))
     }
@@ -87,18 +90,9 @@ impl<T: BusObject> Settlement<T> {
     /// Gives the tasks of a new object its id.
     fn identify(tasks: &mut [NewTask], change: &ChangeSummary) -> Result<(), Failure> {
         let Some(first) = tasks.first() else { return Ok(()) };
-        let unfit = |error: String| {
-            Failure::reject(format!("{} cannot be given the id {}: {error}", T::TYPE, change.id))
-        };
-        let id = T::Id::from_id(&change.id).ok_or_else(|| unfit("it is of another kind".to_owned()))?;
-        let told: Payload = serde_json::from_slice(&first.data).map_err(|error| unfit(error.to_string()))?;
-        // What tells the referenced objects apart was looked up already.
-        let (references, version) = (told.references.clone(), told.version);
-        let mut object: T = told.read().map_err(|error| unfit(error.to_string()))?;
-        object.set_id(id);
-        let payload = Payload::of(&object).map_err(|error| unfit(error.to_string()))?;
-        let data = serde_json::to_vec(&Payload { references, version, ..payload });
-        let data = data.map_err(|error| unfit(error.to_string()))?;
+        let told = serde_json::from_slice(&first.data).map_err(|error| unfit::<T>(change, &error))?;
+        let told = Self::with_id(told, change)?;
+        let data = serde_json::to_vec(&told).map_err(|error| unfit::<T>(change, &error))?;
         let title = title(T::DISPLAY, change);
         for task in tasks {
             task.key = key_with_id(&task.key, &change.id);
@@ -107,6 +101,32 @@ impl<T: BusObject> Settlement<T> {
         }
         Ok(())
     }
+
+    /// Gives what both sides have of a new object its id.
+    fn identify_taken(exchanged: &mut [ExchangeWrite], change: &ChangeSummary) -> Result<(), Failure> {
+        for write in exchanged {
+            let Said::Taken { data, .. } = &mut write.said else { continue };
+            let object = serde_json::from_slice(data).map_err(|error| unfit::<T>(change, &error))?;
+            let taken = Payload { object, references: Vec::new(), children: Vec::new(), version: T::VERSION };
+            let taken = Self::with_id(taken, change)?.object;
+            *data = serde_json::to_vec(&taken).map_err(|error| unfit::<T>(change, &error))?;
+        }
+        Ok(())
+    }
+
+    /// The same object with its id; what tells the referenced objects apart was looked up already.
+    fn with_id(payload: Payload, change: &ChangeSummary) -> Result<Payload, Failure> {
+        let id = T::Id::from_id(&change.id).ok_or_else(|| unfit::<T>(change, &"it is of another kind"))?;
+        let (references, version) = (payload.references.clone(), payload.version);
+        let mut object: T = payload.read().map_err(|error| unfit::<T>(change, &error))?;
+        object.set_id(id);
+        let payload = Payload::of(&object).map_err(|error| unfit::<T>(change, &error))?;
+        Ok(Payload { references, version, ..payload })
+    }
+}
+
+fn unfit<T: BusObject>(change: &ChangeSummary, error: &dyn fmt::Display) -> Failure {
+    Failure::reject(format!("{} cannot be given the id {}: {error}", T::TYPE, change.id))
 }
 
 impl<T> fmt::Debug for Settlement<T> {

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
-use bus_store::{Claim, Claimed, First, Ownership, Scope, Wanted};
+use bus_store::{Claim, Claimed, First, Ownership, Scope, Travel, Wanted};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::code::{Code, connector_name, key_of_delivery, limit as sql_limit, site_name, small_count};
@@ -253,7 +253,8 @@ impl<'t, 's> Turn<'t, 's> {
     fn page(&mut self, after: i64, rows: usize) -> Result<Vec<(Claimed, bool)>, Fault> {
         let sql =
             "SELECT p.seq, p.key, p.task, p.data_type, p.policy, p.idempotency_key, t.subject, t.operation,
-                       t.content_type, t.site, t.origin, t.logged_at, t.data, l.kind IS NOT NULL
+                       t.content_type, t.site, t.origin, t.logged_at, t.data, t.cause, t.hop, t.echo,
+                       t.redelivers IS NOT NULL, l.kind IS NOT NULL
                    FROM bus_pending p LEFT JOIN bus_task t ON t.id = p.task
                        LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
                    WHERE p.queue = ?1 AND p.seq > ?2 ORDER BY p.seq LIMIT ?3";
@@ -279,7 +280,9 @@ impl<'t, 's> Turn<'t, 's> {
 
     /// Adds what the task says.
     fn add_task(&self, claimed: &mut Claimed) -> Result<(), Fault> {
-        let sql = "SELECT subject, operation, content_type, site, origin, logged_at, data FROM bus_task WHERE id = ?1";
+        let sql = "SELECT subject, operation, content_type, site, origin, logged_at, data, cause, hop, echo,
+                       redelivers IS NOT NULL
+                   FROM bus_task WHERE id = ?1";
         let mut find = self.session.prepare(sql)?;
         let mut rows = find.query([claimed.task.0])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -311,9 +314,10 @@ impl<'t, 's> Turn<'t, 's> {
 
 /// Where the columns of the task begin in a page of the line, and how many they are.
 const TASK: usize = 6;
-const TASK_COLUMNS: usize = 7;
+const TASK_COLUMNS: usize = 11;
 
-/// Adds what the task says, from this column on: subject, operation, content type, site, origin, logged at, data.
+/// Adds what the task says, from this column on: subject, operation, content type, site, origin, logged at, data, cause,
+/// hop, echo, whether it is redelivered.
 fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fault> {
     claimed.subject = row.get(first)?;
     claimed.operation = Code::from_code(row.get(first + 1)?)?;
@@ -322,6 +326,12 @@ fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fa
     claimed.origin = row.get::<_, Option<String>>(first + 4)?.map(connector_name).transpose()?;
     claimed.logged_at = Timestamp::from_micros(row.get(first + 5)?);
     claimed.data = row.get(first + 6)?;
+    claimed.travel = Travel {
+        cause: row.get::<_, Option<i64>>(first + 7)?.map(TaskId),
+        hop: row.get(first + 8)?,
+        echo: Code::from_code(row.get(first + 9)?)?,
+    };
+    claimed.is_redelivered = row.get(first + 10)?;
     Ok(())
 }
 
@@ -349,5 +359,7 @@ fn delivery(row: &Row<'_>) -> Result<Claimed, Fault> {
         site: None,
         origin: None,
         logged_at: Timestamp::EPOCH,
+        travel: Travel::default(),
+        is_redelivered: false,
     })
 }

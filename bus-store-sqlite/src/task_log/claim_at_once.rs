@@ -94,5 +94,7 @@ fn claimed(one: &Logged<'_>) -> Claimed {
         aside: false,
         superseded_by: None,
         logged_at: new.logged_at,
+        travel: new.travel,
+        is_redelivered: new.redelivers.is_some(),
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bus_core::{ConnectorName, DataType, Direction, ErrorPolicy, ObjectOperation, Timestamp};
-use bus_store::{Commit, Committed, NewDelivery, NewTask, Operate, QueueId, Store, StoreErrorKind, TaskLog};
+use bus_store::{
+    Commit, Committed, NewDelivery, NewTask, Operate, QueueId, Store, StoreErrorKind, TaskLog, Travel,
+};
 use rusqlite::ffi;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -86,6 +88,7 @@ async fn log(store: &SqliteStore, queue: &QueueId) -> Result<Committed, StoreErr
         logged_at: Timestamp::EPOCH,
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![NewDelivery {
             connector: queue.connector.clone(),
             data_type: DataType::Snapshot,

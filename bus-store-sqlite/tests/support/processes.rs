@@ -9,7 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use bus_core::{ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, Timestamp};
 use bus_store::operate::{DeliveryFilter, DeliverySummary};
 use bus_store::{
-    Acquired, Claimed, Heartbeat, NewDelivery, NewTask, Operate, Ownership, Queue, QueueId, Terms, Wanted,
+    Acquired, Claimed, Heartbeat, NewDelivery, NewTask, Operate, Ownership, Queue, QueueId, Terms, Travel,
+    Wanted,
 };
 use bus_store_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -108,6 +109,7 @@ pub(crate) fn task(key: &str, title: &str) -> NewTask {
         logged_at: Timestamp::EPOCH,
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![NewDelivery {
             connector: queue().connector,
             data_type: DataType::Snapshot,

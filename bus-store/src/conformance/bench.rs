@@ -12,6 +12,7 @@ use bus_core::{
 use uuid::Uuid;
 
 use super::Rig;
+use crate::exchange::Travel;
 use crate::identity::{Binding, ExternalId};
 use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite};
 use crate::operate::{
@@ -322,6 +323,7 @@ pub(super) fn task(queue: &QueueId, key: &str) -> NewTask {
         logged_at: at(0),
         redelivers: None,
         idempotency: None,
+        travel: Travel::default(),
         deliveries: vec![delivery_for(&queue.connector)],
     }
 }

@@ -100,7 +100,7 @@ pub async fn a_settlement_that_is_relayed_completes_its_delivery(rig: &dyn Rig) 
         unbound: vec![binding(1, "old")],
         bindings: vec![binding(2, "new")],
         tasks: vec![task(&desk.bench.queue, "x")],
-        deleted: None,
+        ..SettledEntry::default()
     };
     carry_out(&desk, settled).await;
     let counters = desk.bench.counters().await;

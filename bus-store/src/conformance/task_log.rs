@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectOperation, SiteName, Timestamp,
+    ConnectorName, DataType, DeliveryId, Direction, Echo, ErrorPolicy, ObjectOperation, SiteName, TaskId,
+    Timestamp,
 };
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use super::bench::{
     save_over, settlement, task, user, user_key, user_type,
 };
 use crate::StoreErrorKind;
+use crate::exchange::Travel;
 use crate::objects::{Expected, ObjectRecord, ObjectWrite};
 use crate::queue::{Outcome, QueueId, Wanted};
 use crate::task_log::{Commit, NewDelivery, NewTask, Redelivery};
@@ -298,6 +300,11 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
                 reason: (number % 2 == 0).then(|| "asked for".to_owned()),
             }),
             idempotency: None,
+            travel: Travel {
+                cause: (number % 2 == 0).then_some(TaskId(3_030_303)),
+                hop: u8::try_from(number).unwrap_or(u8::MAX),
+                echo: [Echo::Others, Echo::None, Echo::All][number % 3],
+            },
             deliveries: vec![delivery.clone()],
         };
         bench.commit(Commit { tasks: vec![task.clone()], ..Commit::at(at(5)) }).await;
@@ -311,6 +318,7 @@ pub async fn what_was_logged_comes_back_word_for_word(rig: &dyn Rig) {
         assert_eq!((&claimed.site, &claimed.origin), (&task.site, &task.origin));
         assert_eq!(claimed.idempotency_key, delivery.idempotency_key);
         assert_eq!(claimed.logged_at, task.logged_at);
+        assert_eq!((claimed.travel, claimed.is_redelivered), (task.travel, true));
         assert_eq!(
             (claimed.attempt, claimed.asks, claimed.waiting_since, claimed.aside),
             (1, 0, None, false)

@@ -55,6 +55,7 @@ impl Connectors for MemoryStore {
             }
             state.subscriptions.remove(&name);
             state.circuits.remove(&name);
+            state.exchanged.forget_sent_to(&name);
             let was_there = state.connectors.remove(&name).is_some();
             state.deleted.insert(name);
             state.revision += 1;

@@ -107,12 +107,11 @@ impl BindingTable {
         }
     }
 
-    /// Ends this binding, if it is still what is known.
-    pub(super) fn unbind_exactly(&mut self, binding: &Binding) {
+    /// Ends this binding, if it is still what is known; whether it was.
+    pub(super) fn unbind_exactly(&mut self, binding: &Binding) -> bool {
         let Binding { connector, object, external_id } = binding;
-        if self.external_id(connector, object).is_some_and(|known| known.id == *external_id) {
-            self.unbind(connector, object);
-        }
+        let is_known = self.external_id(connector, object).is_some_and(|known| known.id == *external_id);
+        is_known && self.unbind(connector, object)
     }
 
     /// Ends the binding of an object; whether there was one.

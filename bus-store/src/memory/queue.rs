@@ -137,6 +137,11 @@ pub(super) struct Lane {
 }
 
 impl QueueState {
+    /// What is claimed of a key, oldest first.
+    pub(super) fn claimed_of(&self, key: &str) -> Vec<DeliveryId> {
+        self.lanes.get(key).map(|lane| lane.claimed.iter().copied().collect()).unwrap_or_default()
+    }
+
     pub(super) fn log(&mut self, id: DeliveryId, task: Arc<LoggedTask>, delivery: NewDelivery) {
         let key = task.new.key.clone();
         self.rows.insert(id, Row::new(task, delivery));

@@ -9,6 +9,7 @@ use super::outbox;
 use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
+use crate::identity::Binding;
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
 use crate::{ObjectWrite, PageWrite, StoreError, StoreErrorKind, StoreFuture};
@@ -76,7 +77,9 @@ impl State {
             committed.displaced.extend(displaced);
         }
         for binding in &commit.unbound {
-            self.bindings.unbind_exactly(binding);
+            if self.bindings.unbind_exactly(binding) {
+                self.exchanged.end(&binding.object, Some(&binding.connector));
+            }
         }
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             self.bindings.bind(binding.clone());
@@ -84,6 +87,14 @@ impl State {
         let logged = self.log_all(commit.tasks, commit.now, &mut committed);
         for (object, was_gone) in &deleted {
             self.bindings.end(object, TaskId(self.tasks_logged), *was_gone);
+            self.exchanged.end(object, None);
+        }
+        for write in commit.exchanged {
+            let Binding { connector, object, external_id } = &write.binding;
+            let known = self.bindings.external_id(connector, object);
+            if known.is_some_and(|known| known.id == *external_id && known.ended.is_none()) {
+                self.exchanged.write(write, commit.now);
+            }
         }
         for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
             maybe_met.extend(self.waiters_for_binding(binding));

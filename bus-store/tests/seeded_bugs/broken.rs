@@ -2,6 +2,7 @@
 //! here; what is asked otherwise is in `asked`.
 
 mod asked;
+mod exchange;
 mod outbox;
 mod pages;
 mod sites;
@@ -150,6 +151,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_exchange(commit);
         self.spoil_pages(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);

@@ -155,6 +155,10 @@ enum Bug {
     KeepsAssignmentsOfTheGone,
     /// Who waits for an outcome is not woken by it.
     WakesNobodyByAnOutcome,
+    /// What has come back can come back again.
+    HearsForEver,
+    /// Nothing of an object is ever said to be claimed.
+    HidesWhatIsClaimed,
     /// A page is saved over whatever is there.
     SavesPagesWhateverIsThere,
     /// A path is found only as it is written.
@@ -270,6 +274,8 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
+    (Bug::HearsForEver, "what_was_heard_is_used_once"),
+    (Bug::HidesWhatIsClaimed, "what_is_claimed_of_an_object_is_told"),
     (Bug::SavesPagesWhateverIsThere, "a_page_is_written_by_who_saw_it_as_it_is"),
     (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
     (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),

@@ -31,6 +31,8 @@ pub(super) const KEYS: &[&str] = &[
     SCHEDULE,
     TIME_ZONE,
     range::HISTORY_RETENTION_MS.key,
+    range::HOP_LIMIT.key,
+    range::LOOP_AFTER.key,
 ];
 
 pub(super) fn processing(section: &Section<'_>, connector: &str) -> Processing {
@@ -61,6 +63,8 @@ pub(super) fn processing(section: &Section<'_>, connector: &str) -> Processing {
         rate: rate(section),
         schedule: schedule(section),
         history_retention_ms: long(&range::HISTORY_RETENTION_MS, default.history_retention_ms),
+        hop_limit: short(&range::HOP_LIMIT, default.hop_limit),
+        loop_after: short(&range::LOOP_AFTER, default.loop_after),
     };
     // What is still wrong now is wrong only together; beside a wrong value it would be a second report of that.
     if section.mistakes() == before {

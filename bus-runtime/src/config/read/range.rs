@@ -54,6 +54,8 @@ pub(super) const RATE_INTERVAL_MS: Range =
     Range { key: "rate_interval_ms", min: 1, max: DAY_MS, max_reads: "24 h" };
 pub(super) const HISTORY_RETENTION_MS: Range =
     Range { key: "history_retention_ms", min: 0, max: 3_650 * DAY_MS, max_reads: "3,650 days" };
+pub(super) const HOP_LIMIT: Range = Range { key: "hop_limit", min: 1, max: 100, max_reads: "" };
+pub(super) const LOOP_AFTER: Range = Range { key: "loop_after", min: 1, max: 1_000, max_reads: "" };
 
 /// The one number that need not be whole: 1 to 10.
 pub(super) const RETRY_MULTIPLIER: &str = "retry_multiplier";
@@ -103,6 +105,8 @@ impl Processing {
             (&CIRCUIT_PROBE_MS, self.circuit_probe_ms),
             (&DISCONNECTED_MAX, u64::from(self.disconnected_max)),
             (&HISTORY_RETENTION_MS, self.history_retention_ms),
+            (&HOP_LIMIT, u64::from(self.hop_limit)),
+            (&LOOP_AFTER, u64::from(self.loop_after)),
         ];
         let rate = self.rate.map(|rate| {
             [(&RATE_CALLS_MAX, u64::from(rate.calls_max)), (&RATE_INTERVAL_MS, rate.interval_ms)]

@@ -49,6 +49,32 @@ fn an_empty_file_is_a_bus_with_a_store_beside_it() {
     assert_eq!(good("\u{feff}# only a comment\r\n[switches]\r\n[limits]\r\n[connectors]\r\n"), expected);
 }
 
+/// What `everything_that_can_be_said_is_read` says of the processing of a connector.
+fn all_of_it() -> Processing {
+    Processing {
+        ordering: Ordering::None,
+        concurrency: 256,
+        max_attempts: 3,
+        retry_initial_ms: 250,
+        retry_multiplier: 3.0,
+        retry_max_ms: 60_000,
+        retry_after_max_ms: 120_000,
+        call_timeout_ms: 5_000,
+        lease_ms: 10_000,
+        wait_deadline_ms: 3_600_000,
+        defer_min_ms: 500,
+        defer_total_ms: 7_200_000,
+        circuit_failures: 2,
+        circuit_probe_ms: 1_500,
+        disconnected_max: 4,
+        rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
+        schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
+        history_retention_ms: 0,
+        hop_limit: 12,
+        loop_after: 3,
+    }
+}
+
 #[test]
 fn everything_that_can_be_said_is_read() {
     let config = good(
@@ -99,6 +125,8 @@ fn everything_that_can_be_said_is_read() {
         schedule = "*/15 8-17 * * MON-FRI"
         time_zone = "Europe/Berlin"
         history_retention_ms = 0
+        hop_limit = 12
+        loop_after = 3
         [connectors.alpha]
         state = "disabled"
         "#,
@@ -120,26 +148,7 @@ fn everything_that_can_be_said_is_read() {
         "pages": ["a", { "deep": [1, 2] }],
         "huge": u64::MAX,
     });
-    let processing = Processing {
-        ordering: Ordering::None,
-        concurrency: 256,
-        max_attempts: 3,
-        retry_initial_ms: 250,
-        retry_multiplier: 3.0,
-        retry_max_ms: 60_000,
-        retry_after_max_ms: 120_000,
-        call_timeout_ms: 5_000,
-        lease_ms: 10_000,
-        wait_deadline_ms: 3_600_000,
-        defer_min_ms: 500,
-        defer_total_ms: 7_200_000,
-        circuit_failures: 2,
-        circuit_probe_ms: 1_500,
-        disconnected_max: 4,
-        rate: Some(Rate { calls_max: 30, interval_ms: 60_000 }),
-        schedule: Some(Schedule::parse("*/15 8-17 * * MON-FRI", "Europe/Berlin").unwrap()),
-        history_retention_ms: 0,
-    };
+    let processing = all_of_it();
     assert_eq!(processing.check(), Ok(()));
     // As the store keeps it.
     let kept = serde_json::to_value(&processing).unwrap();

@@ -3,7 +3,7 @@
 use bus_core::{ObjectOperation, SiteName};
 use bus_store::Claimed;
 
-use super::{Application, Applied, NotApplied, ended};
+use super::{Application, Applied, NotApplied, ended, travel_of};
 use crate::flow::assignment::is_still_so;
 use crate::flow::change::{ChangeSet, Stored};
 
@@ -16,7 +16,7 @@ impl Application<'_> {
             ObjectOperation::AddToSite | ObjectOperation::RemoveFromSite => {
                 let applied = self.completed(claimed);
                 match self.assigned(claimed, stored, stored.record.version, true).await? {
-                    Some(set) => self.logged(claimed, applied, set).await,
+                    Some(set) => self.logged(claimed, applied, set, travel_of(claimed)).await,
                     None => Ok(applied),
                 }
             }

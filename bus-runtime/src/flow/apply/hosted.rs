@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus_core::payload::Payload;
 use bus_core::{BoxFuture, Failure, ObjectOperation, ObjectType};
-use bus_store::{Binding, Claimed, Settles};
+use bus_store::{Binding, Claimed, ExchangeWrite, Settles};
 
 use super::{Application, Applied, NotApplied, ended};
 use crate::flow::change::{HostChange, Stored, has_external_reference};
@@ -48,6 +48,7 @@ pub(super) struct HostedChange<'a> {
     /// The external id that is bound with it.
     pub(super) external_id: Option<String>,
     pub(super) learned: Vec<Binding>,
+    pub(super) exchanged: Vec<ExchangeWrite>,
     pub(super) unbound: Vec<Binding>,
 }
 
@@ -82,7 +83,7 @@ impl Application<'_> {
         hosted: HostedChange<'_>,
         own: Option<(ObjectType, String)>,
     ) -> Result<Applied, NotApplied> {
-        let HostedChange { change, before, external_id, learned, unbound } = hosted;
+        let HostedChange { change, before, external_id, learned, exchanged, unbound } = hosted;
         let capabilities = self.shared.store.capabilities();
         let Some(sql) = capabilities.log_statement.filter(|_| capabilities.settles_by_entry) else {
             // Refused when the bus starts.
@@ -107,6 +108,7 @@ impl Application<'_> {
             external_id,
             bindings: learned,
             unbound,
+            exchanged,
             tasks: recorded.tasks,
         };
         let object = change.payload;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bus_core::{DeliveryId, Failure, ObjectKey, Timestamp};
-use bus_store::{Binding, Claimed, Commit, Outcome, Ownership, Settlement};
+use bus_store::{Binding, Claimed, Commit, ExchangeWrite, Outcome, Ownership, Said, Settlement};
 use tokio::sync::oneshot;
 
 use crate::flow::settlement::{Rules, holds, holds_queue};
@@ -32,6 +32,9 @@ pub(super) enum Effect {
     Bound(Binding),
     /// The delete of an object was delivered: its binding ends. Undone if the flush fails.
     Unbound(Binding),
+    /// Something was exchanged about an object. That both sides have the same is undone if the flush fails; that it may have
+    /// arrived is not.
+    Exchanged(ExchangeWrite),
 }
 
 /// What is held by outcomes that failed after all.
@@ -61,7 +64,11 @@ impl Batch {
 
     /// Keeps what follows from a delivery whose outcome does not count any more: what the external system knows it knows.
     pub(super) fn keep(&mut self, now: Timestamp, effects: Vec<Effect>) {
-        let kept = effects.into_iter().filter(|effect| matches!(effect, Effect::Bound(_)));
+        let kept = effects.into_iter().filter(|effect| match effect {
+            Effect::Bound(_) => true,
+            Effect::Exchanged(write) => matches!(write.said, Said::Sent(_)),
+            Effect::Unbound(_) => false,
+        });
         self.kept.extend(kept);
         if !self.kept.is_empty() {
             self.began.get_or_insert(now);
@@ -113,6 +120,9 @@ impl Batch {
             // A delete that did not happen ends no binding, and what was bound after it never came to be.
             entry.effects.retain(|effect| match effect {
                 Effect::Bound(binding) => !undone.contains(&binding.object),
+                Effect::Exchanged(write) => {
+                    !undone.contains(&write.binding.object) && matches!(write.said, Said::Sent(_))
+                }
                 Effect::Unbound(unbound) => {
                     undone.insert(unbound.object.clone());
                     false
@@ -152,6 +162,7 @@ impl Batch {
         for effect in all.into_iter().chain(self.kept) {
             match effect {
                 Effect::Bound(binding) => commit.bindings.push(binding),
+                Effect::Exchanged(write) => commit.exchanged.push(write),
                 // The commit ends bindings before it makes new ones: those made before the end go with it.
                 Effect::Unbound(unbound) => {
                     commit.bindings.retain(|binding| binding.object != unbound.object);

@@ -113,6 +113,7 @@ impl Worker {
         }
         let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
         let payload = payload.reduced_to(claimed.data_type);
+        let told = self.told(claimed, &key, &payload);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         effects.extend(translator.learned.into_iter().map(Effect::Bound));
@@ -130,6 +131,7 @@ impl Worker {
         let external_id = known.get(&key, claimed.task);
         let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
         let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
+        let named = delivered.bound.clone().or_else(|| external_id.clone());
         if let Some(external_id) = delivered.bound {
             if let Err((_, fault)) = check_external_id(&external_id) {
                 let error =
@@ -149,19 +151,25 @@ impl Worker {
             CallEnd::Answered(Ok(())) => true,
             CallEnd::Aborted => false,
         };
-        Ok(match delivered.end {
+        let (outcome, lost) = match delivered.end {
             CallEnd::Answered(Ok(())) => {
                 if claimed.operation == ObjectOperation::Delete {
                     known.forget(key.clone());
                     effects.extend(external_id.map(|external_id| {
-                        Effect::Unbound(Binding { connector: connector.clone(), object: key, external_id })
+                        let object = key.clone();
+                        Effect::Unbound(Binding { connector: connector.clone(), object, external_id })
                     }));
                 }
                 (Outcome::Completed, None)
             }
             CallEnd::Answered(Err(failure)) => self.failed(claimed, failure),
             CallEnd::Aborted => (self.rules().aborted(enlisted.blocks()), None),
-        })
+        };
+        if let (Some(told), Some(external_id)) = (told, named) {
+            let binding = Binding { connector: connector.clone(), object: key, external_id };
+            effects.extend(self.after_telling(told, &binding, claimed, &outcome));
+        }
+        Ok((outcome, lost))
     }
 
     /// What a delivery that was overtaken while it stood aside is about by now: an update has nothing left to do, nor

@@ -147,6 +147,8 @@ impl Row {
             aside: self.stepped_aside,
             superseded_by: self.superseded_by,
             logged_at: new.logged_at,
+            travel: new.travel,
+            is_redelivered: new.redelivers.is_some(),
         }
     }
 }

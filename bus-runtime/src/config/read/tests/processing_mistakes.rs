@@ -26,8 +26,8 @@ fn an_ordering_that_there_is_not_is_answered_with_those_there_are() {
             "1:27: unknown key `order` in [connectors.crm.processing]; known here: `ordering`, `concurrency`, \
              `max_attempts`, `retry_initial_ms`, `retry_multiplier`, `retry_max_ms`, `retry_after_max_ms`, \
              `call_timeout_ms`, `lease_ms`, `wait_deadline_ms`, `defer_min_ms`, `defer_total_ms`, `circuit_failures`, \
-             `circuit_probe_ms`, `disconnected_max`, `rate_calls_max`, `rate_interval_ms`, `schedule`, `time_zone` or \
-             `history_retention_ms`",
+             `circuit_probe_ms`, `disconnected_max`, `rate_calls_max`, `rate_interval_ms`, `schedule`, `time_zone`, \
+             `history_retention_ms`, `hop_limit` or `loop_after`",
             "2:27: unknown key `concurency` in [connectors.crm.processing]; did you mean `concurrency`?",
         ],
     );
@@ -130,6 +130,8 @@ fn processing_is_checked_alone_too() {
         rate: Some(Rate { calls_max: 0, interval_ms: 0 }),
         schedule: None,
         history_retention_ms: u64::MAX,
+        hop_limit: 101,
+        loop_after: 0,
     };
     let endless = "18,446,744,073,709,551,615";
     assert_eq!(
@@ -149,6 +151,8 @@ fn processing_is_checked_alone_too() {
             "`circuit_probe_ms` is 0; write 1 to 86,400,000 (24 h)",
             "`disconnected_max` is 0; write 1 to 1,000",
             &format!("`history_retention_ms` is {endless}; write 0 to 315,360,000,000 (3,650 days)"),
+            "`hop_limit` is 101; write 1 to 100",
+            "`loop_after` is 0; write 1 to 1,000",
             "`rate_calls_max` is 0; write 1 to 1,000,000",
             "`rate_interval_ms` is 0; write 1 to 86,400,000 (24 h)",
             "`retry_multiplier` is NaN; write 1 to 10",

@@ -1,0 +1,52 @@
+//! What an external system was told of an object that travels both ways: written down with the outcome, so that it is known
+//! again when it comes back.
+
+use std::collections::BTreeMap;
+
+use bus_core::payload::Payload;
+use bus_core::{ObjectKey, ObjectOperation};
+use bus_store::{Binding, Claimed, ExchangeWrite, Outcome, Said, Sent};
+use serde_json::Value;
+
+use super::Worker;
+use super::batch::Effect;
+use crate::flow::echo::{digests, travels_both_ways};
+
+/// An object as a delivery tells it.
+pub(super) struct Told {
+    fields: BTreeMap<String, u64>,
+    data: Vec<u8>,
+}
+
+impl Worker {
+    /// What this delivery is about to tell, with the host's ids; `None` where nothing of it can come back.
+    pub(super) fn told(&self, claimed: &Claimed, key: &ObjectKey, payload: &Payload) -> Option<Told> {
+        if claimed.operation == ObjectOperation::Delete || !travels_both_ways(self.linked, &key.object_type) {
+            return None;
+        }
+        let fields = digests(&payload.object);
+        Some(Told { fields, data: Value::Object(payload.object.clone()).to_string().into_bytes() })
+    }
+
+    /// What is known once it was told with this outcome: it may have arrived even where that is no success; both sides have
+    /// it only then.
+    pub(super) fn after_telling(
+        &self,
+        told: Told,
+        binding: &Binding,
+        claimed: &Claimed,
+        outcome: &Outcome,
+    ) -> Vec<Effect> {
+        let Told { fields, data } = told;
+        let sent = Said::Sent(Sent {
+            delivery: claimed.delivery,
+            task: claimed.task,
+            hop: claimed.travel.hop,
+            at: self.shared.now(),
+            fields,
+        });
+        let given = (*outcome == Outcome::Completed).then_some(Said::Given { data });
+        let said = [Some(sent), given].into_iter().flatten();
+        said.map(|said| Effect::Exchanged(ExchangeWrite { binding: binding.clone(), said })).collect()
+    }
+}
