@@ -10,10 +10,10 @@ use bus_core::{
 };
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
-    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts,
-    OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store,
-    StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Exchange,
+    Exchanged, ExternalId, Identity, Intervention, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate,
+    Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts,
+    QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
 };
 use uuid::Uuid;
 
@@ -366,6 +366,16 @@ impl Pages for Spoilt {
         limit: usize,
     ) -> StoreFuture<'_, Vec<NodeRecord>> {
         self.inner.list_nodes(site, beneath, after, limit)
+    }
+}
+
+impl Exchange for Spoilt {
+    fn exchanged(&self, binding: &Binding, key: &str) -> StoreFuture<'_, Exchanged> {
+        self.inner.exchanged(binding, key)
+    }
+
+    fn forget_sent(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, usize> {
+        self.inner.forget_sent(before, limit)
     }
 }
 

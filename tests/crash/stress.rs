@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bus_core::{DataType, DeliveryState, Direction, ErrorPolicy, ObjectOperation, Timestamp};
 use bus_store::{
-    Acquired, Claimed, Commit, DeliveryFilter, First, Intervention, MemoryStore, NewDelivery, NewTask, Travel,
-    Operate, Outcome, Ownership, Queue, Selected, Settlement, Store, StoreErrorKind, TaskLog, Terms, Verb,
-    Wanted,
+    Acquired, Claimed, Commit, DeliveryFilter, First, Intervention, MemoryStore, NewDelivery, NewTask,
+    Operate, Outcome, Ownership, Queue, Selected, Settlement, Store, StoreErrorKind, TaskLog, Terms, Travel,
+    Verb, Wanted,
 };
 use bus_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use bus_tests_history::{self as history, Answer, Dice, Event, Journal, MemoryJournal, Report, Rules, Wrong};
