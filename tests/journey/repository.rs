@@ -277,6 +277,36 @@ async fn what_the_application_logs_tells_of_its_rows() {
 }
 
 #[tokio::test]
+async fn what_comes_back_from_where_it_was_sent_is_known_again() {
+    let host = Host::new();
+    let (bus, peer, _) = with_crm(host.bus());
+    let bus = bus.start().await;
+    send(&bus, &ada()).await;
+    // What has come from the CRM is not told there; what the application makes of it is.
+    assert_eq!(peer.take_calls(), [] as [&str; 0]);
+    let before = host.user("ada").unwrap();
+    let renamed = User { name: "Ada Lovelace".to_owned(), ..before.clone() };
+    let statement = bus.log(Logged::updated(&before, &renamed)).await.unwrap();
+    let db = host.connect();
+    db.execute("UPDATE users SET name = ?1 WHERE id = ?2", (&renamed.name, renamed.id)).unwrap();
+    db.execute(statement.sql(), [statement.json()]).unwrap();
+    bus.until_idle().await;
+    assert_eq!(peer.take_calls(), ["put 003"]);
+
+    // The CRM tells of what it was told; meanwhile the application has gone on.
+    db.execute("UPDATE users SET note = 'likes tea' WHERE id = ?1", [renamed.id]).unwrap();
+    let saves = host.saves();
+    send(&bus, &Contact::new("003", "ada", "Ada Lovelace")).await;
+    assert_eq!(host.saves(), saves, "nothing of it is new");
+    assert_eq!(host.user("ada").unwrap().note.as_deref(), Some("likes tea"));
+    // News from there is applied, and told to nobody there.
+    send(&bus, &Contact::new("003", "ada", "Countess of Lovelace")).await;
+    assert_eq!(host.saves(), saves + 1);
+    assert_eq!(host.user("ada").unwrap().name, "Countess of Lovelace");
+    assert_eq!(peer.take_calls(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn a_new_object_that_refers_to_itself_is_parked_with_the_remedy() {
     let host = Host::new();
     let bus = crm(&host).await;

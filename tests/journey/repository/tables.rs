@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -28,6 +29,7 @@ const TABLES: &str = "PRAGMA journal_mode = WAL;
 pub(super) struct Host {
     folder: Arc<TempDir>,
     manners: Arc<Mutex<VecDeque<Manner>>>,
+    saves: Arc<AtomicUsize>,
 }
 
 /// What the repository of users does instead of what it should.
@@ -56,7 +58,11 @@ pub(super) enum Manner {
 
 impl Host {
     pub(super) fn new() -> Self {
-        let host = Self { folder: Arc::new(TempDir::new().unwrap()), manners: Arc::default() };
+        let host = Self {
+            folder: Arc::new(TempDir::new().unwrap()),
+            manners: Arc::default(),
+            saves: Arc::default(),
+        };
         host.connect().execute_batch(TABLES).unwrap();
         host
     }
@@ -100,6 +106,11 @@ impl Host {
     pub(super) fn user(&self, login: &str) -> Option<User> {
         let sql = "SELECT * FROM users WHERE login = ?1";
         self.connect().query_row(sql, [login], read_user).optional().unwrap()
+    }
+
+    /// How often it was asked to save a user.
+    pub(super) fn saves(&self) -> usize {
+        self.saves.load(Ordering::SeqCst)
     }
 
     /// How many users there are, besides the one that was there before.
@@ -181,6 +192,7 @@ impl Repository<User> for Host {
     }
 
     async fn save(&self, saving: Saving<User>) -> Result<(), Failure> {
+        self.saves.fetch_add(1, Ordering::SeqCst);
         let manner = self.next(|manner| !matches!(manner, Manner::Answers(_) | Manner::CannotLook));
         if let Some(Manner::After(sql)) = manner {
             self.connect().execute_batch(sql).unwrap();
