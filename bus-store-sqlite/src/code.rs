@@ -4,7 +4,7 @@ use bus_core::{
     ConnectorName, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId, ObjectOperation,
     ObjectType, SiteName,
 };
-use bus_store::{ConnectorState, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
+use bus_store::{ConnectorState, Doubt, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -50,6 +50,7 @@ codes! {
     SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked, Scheduled];
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
+    Doubt, "a doubt": [None, InDoubt, TriedAnyway];
 }
 
 /// Where a delivery of a key with an exception stands.
@@ -212,5 +213,6 @@ mod tests {
         assert!(SideState::from_code(7).is_err());
         assert_eq!(SideState::Running.to_code(), 1, "the migration names these numbers");
         assert_eq!(LaneKind::Held.to_code(), 2, "the migration names these numbers");
+        assert_eq!(Doubt::TriedAnyway.to_code(), 2, "the migration names these numbers");
     }
 }

@@ -82,7 +82,8 @@ impl Write for CommitWrite {
         if let Some(ownership) = ownership {
             let mut queue = owned(session, ownership)?;
             for settlement in settlements {
-                let settled = settle(session, &mut queue, settlement, *now)?;
+                let doubt = self.0.doubt_about(settlement.delivery);
+                let settled = settle(session, &mut queue, settlement, doubt, *now)?;
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }

@@ -36,6 +36,7 @@ pub mod claim_for;
 pub mod connectors;
 pub mod deferral;
 pub mod deleted;
+pub mod doubt;
 pub mod due;
 pub mod ending;
 pub mod history;
@@ -478,6 +479,13 @@ macro_rules! for_every_law {
             outbox::a_foreign_commit_rings
             outbox::a_look_at_the_outbox_is_limited
             outbox::a_relay_of_nothing_is_refused
+            doubt::a_doubt_lasts_until_a_settlement_without_one
+            doubt::what_was_interrupted_is_in_doubt
+            doubt::a_retry_of_what_is_in_doubt_is_told
+            doubt::what_repeats_an_ended_one_is_tried_anyway
+            doubt::whoever_waits_for_an_outcome_waits_while_it_is_in_doubt
+            doubt::what_is_claimed_or_in_doubt_is_unsettled
+            doubt::a_doubt_about_what_is_not_settled_is_refused
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -501,6 +509,7 @@ mod tests {
             include_str!("conformance/connectors.rs"),
             include_str!("conformance/deferral.rs"),
             include_str!("conformance/deleted.rs"),
+            include_str!("conformance/doubt.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/ending.rs"),
             include_str!("conformance/history.rs"),

@@ -21,6 +21,7 @@ pub mod capability;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod connectors;
+pub mod doubt;
 pub mod error;
 pub mod identity;
 pub mod memory;
@@ -36,6 +37,7 @@ use bus_core::BoxFuture;
 
 pub use capability::{Capabilities, Durability};
 pub use connectors::{Circuit, ConnectorRecord, ConnectorState, Connectors, RecordOwner, Switches};
+pub use doubt::{Doubt, Unsettled};
 pub use error::{StoreError, StoreErrorKind};
 pub use identity::{Binding, ExternalId, Identity};
 pub use memory::MemoryStore;

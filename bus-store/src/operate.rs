@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::doubt::Doubt;
 use crate::queue::{Awaited, QueueId};
 use crate::task_log::Redelivery;
 
@@ -134,7 +135,7 @@ pub struct Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// Tried again at once, at its place, with all of its attempts.
+    /// Tried again at once, at its place, with all of its attempts; where it is in doubt, in spite of that.
     Retry,
     /// Ended, after it was called at least once.
     Skip,
@@ -338,6 +339,8 @@ pub struct DeliveryDetail {
     pub blocked_by: Option<DeliveryId>,
     /// What operators did to it, oldest first; the latest 100 are kept.
     pub interventions: Vec<Intervened>,
+    /// Whether a call of it may have taken effect, and its answer never came.
+    pub doubt: Doubt,
 }
 
 /// One try at a delivery that did not succeed.

@@ -6,6 +6,7 @@ use bus_core::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::doubt::Doubt;
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
@@ -65,6 +66,9 @@ pub struct Commit {
     pub claim_for: Vec<Ownership>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
+    /// Deliveries that are settled here without ending, and of which it is not known what their calls came to. A
+    /// settlement that is not named here ends every doubt about its delivery.
+    pub doubts: Vec<(DeliveryId, Doubt)>,
 }
 
 /// What became of a commit.
@@ -196,6 +200,18 @@ impl Commit {
                 ));
             }
         }
+        let is_settled = |id: DeliveryId| self.settlements.iter().any(|settlement| settlement.delivery == id);
+        if let Some((delivery, _)) = self.doubts.iter().find(|(delivery, _)| !is_settled(*delivery)) {
+            return refuse(format!(
+                "a doubt about delivery {delivery}, which is not settled; settle it in the same commit"
+            ));
+        }
         Ok(())
+    }
+
+    /// What is in doubt about a delivery that is settled here.
+    pub fn doubt_about(&self, delivery: DeliveryId) -> Doubt {
+        let doubt = self.doubts.iter().rfind(|(doubtful, _)| *doubtful == delivery);
+        doubt.map_or(Doubt::None, |(_, doubt)| *doubt)
     }
 }

@@ -11,7 +11,7 @@ use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
     Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry,
-    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms,
+    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Unsettled,
     Verdict, Waiting, Wake, Wanted,
 };
 
@@ -121,6 +121,10 @@ impl Queue for Spoilt {
 
     fn heartbeat(&self) -> StoreFuture<'_, ()> {
         self.inner.heartbeat()
+    }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        self.inner.unsettled(queue, subject, limit)
     }
 
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {

@@ -197,6 +197,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::FURTHEST_DUE;
     use bus_core::{DataType, ObjectOperation, TaskId};
+    use bus_store::Doubt;
     use uuid::Uuid;
 
     pub(crate) fn claimed(policy: ErrorPolicy, attempt: u32) -> Claimed {
@@ -221,6 +222,7 @@ pub(crate) mod tests {
             aside: false,
             superseded_by: None,
             logged_at: Timestamp::EPOCH,
+            doubt: Doubt::None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
-use bus_store::{Claim, Claimed, First, Ownership, Scope, Wanted};
+use bus_store::{Claim, Claimed, Doubt, First, Ownership, Scope, Wanted};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::code::{Code, connector_name, key_of_delivery, limit as sql_limit, site_name, small_count};
@@ -159,7 +159,7 @@ impl<'t, 's> Turn<'t, 's> {
                        asks = asks + (waiting_since IS NOT NULL)
                    WHERE queue = ?1 AND seq = ?2
                    RETURNING seq, key, task, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                       stepped_aside, defers, deferred_since, superseded_by";
+                       stepped_aside, defers, deferred_since, superseded_by, doubt";
         let mut update = self.session.prepare(sql)?;
         let mut rows = update.query([queue, seq])?;
         let Some(row) = rows.next()? else { return Ok(()) };
@@ -172,6 +172,8 @@ impl<'t, 's> Turn<'t, 's> {
         claimed.defers = small_count(row.get(10)?);
         claimed.deferred_since = row.get::<_, Option<i64>>(11)?.map(Timestamp::from_micros);
         claimed.superseded_by = row.get::<_, Option<i64>>(12)?.map(DeliveryId);
+        let doubt = Doubt::from_code(row.get(13)?)?;
+        claimed.doubt = if doubt == Doubt::None { claimed.doubt } else { doubt };
         hold_lane(self.session, queue, &claimed.key)?;
         self.keys.insert(claimed.key.clone());
         self.claimed.push(claimed);
@@ -253,7 +255,7 @@ impl<'t, 's> Turn<'t, 's> {
     fn page(&mut self, after: i64, rows: usize) -> Result<Vec<(Claimed, bool)>, Fault> {
         let sql =
             "SELECT p.seq, p.key, p.task, p.data_type, p.policy, p.idempotency_key, t.subject, t.operation,
-                       t.content_type, t.site, t.origin, t.logged_at, t.data, l.kind IS NOT NULL
+                       t.content_type, t.site, t.origin, t.logged_at, t.data, t.redelivers IS NOT NULL, l.kind IS NOT NULL
                    FROM bus_pending p LEFT JOIN bus_task t ON t.id = p.task
                        LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key
                    WHERE p.queue = ?1 AND p.seq > ?2 ORDER BY p.seq LIMIT ?3";
@@ -279,7 +281,9 @@ impl<'t, 's> Turn<'t, 's> {
 
     /// Adds what the task says.
     fn add_task(&self, claimed: &mut Claimed) -> Result<(), Fault> {
-        let sql = "SELECT subject, operation, content_type, site, origin, logged_at, data FROM bus_task WHERE id = ?1";
+        let sql =
+            "SELECT subject, operation, content_type, site, origin, logged_at, data, redelivers IS NOT NULL
+                   FROM bus_task WHERE id = ?1";
         let mut find = self.session.prepare(sql)?;
         let mut rows = find.query([claimed.task.0])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -311,9 +315,10 @@ impl<'t, 's> Turn<'t, 's> {
 
 /// Where the columns of the task begin in a page of the line, and how many they are.
 const TASK: usize = 6;
-const TASK_COLUMNS: usize = 7;
+const TASK_COLUMNS: usize = 8;
 
-/// Adds what the task says, from this column on: subject, operation, content type, site, origin, logged at, data.
+/// Adds what the task says, from this column on: subject, operation, content type, site, origin, logged at, data,
+/// whether it repeats an ended delivery.
 fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fault> {
     claimed.subject = row.get(first)?;
     claimed.operation = Code::from_code(row.get(first + 1)?)?;
@@ -322,6 +327,7 @@ fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fa
     claimed.origin = row.get::<_, Option<String>>(first + 4)?.map(connector_name).transpose()?;
     claimed.logged_at = Timestamp::from_micros(row.get(first + 5)?);
     claimed.data = row.get(first + 6)?;
+    claimed.doubt = if row.get(first + 7)? { Doubt::TriedAnyway } else { Doubt::None };
     Ok(())
 }
 
@@ -349,5 +355,6 @@ fn delivery(row: &Row<'_>) -> Result<Claimed, Fault> {
         site: None,
         origin: None,
         logged_at: Timestamp::EPOCH,
+        doubt: Doubt::None,
     })
 }

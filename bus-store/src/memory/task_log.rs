@@ -50,6 +50,7 @@ impl State {
         let mut rings = BTreeSet::new();
         let mut maybe_met: BTreeSet<Waiter> = BTreeSet::new();
         let mut keys = Vec::new();
+        let doubts = BTreeMap::from_iter(commit.doubts);
         for Settlement { delivery, outcome } in commit.settlements {
             let Some(ownership) = &commit.ownership else {
                 continue;
@@ -63,7 +64,12 @@ impl State {
                 maybe_met.insert(waiter);
             }
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
-            let displaced = queue.settle(delivery, outcome, commit.now);
+            let displaced = queue.settle(
+                delivery,
+                outcome,
+                doubts.get(&delivery).copied().unwrap_or_default(),
+                commit.now,
+            );
             let unclaimed = displaced.iter().chain([&delivery]);
             maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
             committed.displaced.extend(displaced);

@@ -153,6 +153,10 @@ enum Bug {
     KeepsAssignmentsOfTheGone,
     /// Who waits for an outcome is not woken by it.
     WakesNobodyByAnOutcome,
+    /// What a settlement leaves in doubt is not kept.
+    ForgetsDoubts,
+    /// What is in doubt and not claimed is taken for settled.
+    ForgetsWhatIsInDoubt,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -260,6 +264,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::ForgetsDoubts, "a_doubt_lasts_until_a_settlement_without_one"),
+    (Bug::ForgetsDoubts, "whoever_waits_for_an_outcome_waits_while_it_is_in_doubt"),
+    (Bug::ForgetsWhatIsInDoubt, "what_is_claimed_or_in_doubt_is_unsettled"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
 ];
 
