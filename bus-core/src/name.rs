@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The longest name of any kind, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
 
+/// The longest alias of a page, in characters.
+pub const ALIAS_CHARS_MAX: usize = 100;
+
 /// The longest name of a culture, in bytes.
 pub const CULTURE_BYTES_MAX: usize = 35;
 
@@ -118,6 +121,15 @@ name_type!(
     "a culture: use letters and digits joined by `-`, such as `en-US`"
 );
 
+name_type!(
+    /// What a page is called in the paths of its site: the last part of its alias path. Kept as written; paths are compared
+    /// without regard to case.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+    Alias,
+    is_alias,
+    "an alias: use 1 to 100 characters, no `/`, and no space at either end, such as `Launch`"
+);
+
 impl Culture {
     fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -176,6 +188,12 @@ fn is_culture(text: &str) -> bool {
         && text
             .split('-')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn is_alias(text: &str) -> bool {
+    (1..=ALIAS_CHARS_MAX).contains(&text.chars().count())
+        && text.trim() == text
+        && !text.chars().any(|letter| letter == '/' || letter.is_control())
 }
 
 /// Lowercase words (a letter, then letters and digits) joined by single separators.
@@ -251,6 +269,16 @@ mod tests {
             Culture::parse("en_US").unwrap_err().to_string(),
             "`en_US` is not a culture: use letters and digits joined by `-`, such as `en-US`"
         );
+    }
+
+    #[test]
+    fn an_alias_is_one_part_of_a_path() {
+        for good in ["Launch", "50% off_now", "ü", "a.b-c", &"ü".repeat(100)] {
+            assert!(Alias::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a/b", " a", "a ", "a\tb", "a\0", &"x".repeat(101)] {
+            assert!(Alias::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -131,6 +131,18 @@ impl BusError {
         Self::new(kind, doing.to_owned()).with_source(error)
     }
 
+    /// The store's own error, where it is one of the store's: whoever decides by what the store said needs all of it.
+    pub(crate) fn into_store(mut self) -> Result<StoreError, Self> {
+        match self.0.source.take().map(<dyn Error + Send + Sync>::downcast::<StoreError>) {
+            Some(Ok(error)) => Ok(*error),
+            Some(Err(source)) => {
+                self.0.source = Some(source);
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> BusErrorKind {
         self.0.kind
@@ -183,5 +195,19 @@ mod tests {
                 assert!(text.contains(part), "{} lacks `{part}`", page.display());
             }
         }
+    }
+
+    #[test]
+    fn what_the_store_said_can_be_had_back() {
+        use bus_store::StoreErrorKind;
+        // Whoever tries again when a store is out of reach must not do so for ever when it is spoilt.
+        for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Corrupt, StoreErrorKind::Closed] {
+            let error = BusError::store("log a change", StoreError::new(kind, "object", "as it is"));
+            let said = error.into_store().expect("it is one of the store's");
+            assert_eq!((said.kind(), said.operation()), (kind, "object"));
+        }
+        let other = BusError::new(BusErrorKind::Vetoed, "no").with_source(std::io::Error::other("why"));
+        let other = other.into_store().expect_err("it is none of the store's");
+        assert_eq!(other.source().map(ToString::to_string).as_deref(), Some("why"));
     }
 }

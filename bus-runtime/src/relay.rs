@@ -160,7 +160,7 @@ impl Bus {
             if tasks.is_empty() {
                 tracing::warn!(object_type = %change.object_type, id = %change.id, "a statement was executed twice; it is logged once");
             }
-            task_log::announce(&self.shared, &vec![(change, 0)], &tasks);
+            task_log::announce(&self.shared, &[(change, 0)], &tasks);
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! How words and ids are written into columns: small integers for what is chosen from a list, text for ids.
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId, ObjectOperation,
-    ObjectType, SiteName,
+    Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, ErrorPolicy, NameError, ObjectId,
+    ObjectOperation, ObjectType, PageState, SiteName,
 };
 use bus_store::{ConnectorState, Doubt, RecordOwner, Redelivery, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
@@ -51,6 +51,7 @@ codes! {
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
     Doubt, "a doubt": [None, InDoubt, TriedAnyway];
+    PageState, "a page's state": [Draft, Published, Archived, Rejected];
 }
 
 /// Where a delivery of a key with an exception stands.
@@ -145,6 +146,14 @@ pub(crate) fn site_name(text: Option<String>) -> Result<Option<SiteName>, Fault>
 
 pub(crate) fn site_name_from(text: String) -> Result<SiteName, Fault> {
     SiteName::parse(text).map_err(|error| bad_name(&error))
+}
+
+pub(crate) fn culture(text: String) -> Result<Culture, Fault> {
+    Culture::parse(text).map_err(|error| bad_name(&error))
+}
+
+pub(crate) fn alias(text: String) -> Result<Alias, Fault> {
+    Alias::parse(text).map_err(|error| bad_name(&error))
 }
 
 /// Who asked for a redelivery, as it is written down.

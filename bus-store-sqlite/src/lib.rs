@@ -34,6 +34,7 @@ mod open;
 mod operate;
 mod outbox;
 mod owner;
+mod pages;
 mod queue;
 mod reader;
 mod schema;

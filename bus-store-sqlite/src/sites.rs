@@ -78,6 +78,7 @@ impl Write for RemoveSite {
         let used = SiteUse {
             objects: counted("SELECT count(*) FROM bus_object WHERE site = ?1")?,
             assignments: counted("SELECT count(*) FROM bus_object_site WHERE site = ?1")?,
+            pages: counted("SELECT count(*) FROM bus_page_node WHERE site = ?1")?,
         };
         if !used.is_none() {
             return Err(refusal(StoreErrorKind::Conflict, used.refusal(site)));

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use bus_core::{Direction, SiteName, TaskId, Timestamp};
 use bus_store::operate::DELETED_REASON;
 use bus_store::{
-    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, QueueId, Scope,
-    StoreErrorKind, StoreFuture, TaskLog,
+    Commit, Committed, EntryEnd, IdempotencyKey, NewDelivery, NewTask, ObjectWrite, PageWrite, QueueId,
+    Scope, StoreErrorKind, StoreFuture, TaskLog,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -22,6 +22,7 @@ use crate::error::{Fault, refusal};
 use crate::identity::{bind, bind_if_free, end_bindings, unbind_exactly};
 use crate::objects::write_object;
 use crate::outbox::{take_out, was_relayed};
+use crate::pages::write_page;
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::session::Session;
@@ -48,7 +49,7 @@ impl Write for CommitWrite {
     const OPERATION: &'static str = "commit";
 
     fn weight(&self) -> usize {
-        let Commit { tasks, objects, relayed, .. } = &self.0;
+        let Commit { tasks, objects, pages, relayed, .. } = &self.0;
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
@@ -58,15 +59,22 @@ impl Write for CommitWrite {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
             EntryEnd::Parked { .. } => &[],
         });
+        let pages = pages.iter().map(|write| match write {
+            PageWrite::Create { page, .. } | PageWrite::Save { page, .. } => 1 + page.data.len(),
+            PageWrite::Move { .. } => 1,
+            PageWrite::Delete { .. } => 0,
+        });
         // Without data, too, they are something new.
-        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).sum()
+        tasks.iter().chain(relayed).map(|task| 1 + task.data.len()).chain(objects).chain(pages).sum()
     }
 
     fn can_be_refused(&self) -> bool {
-        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, .. } = &self.0;
+        let Commit { ownership, objects, bindings, bindings_if_free, unbound, tasks, relayed, pages, .. } =
+            &self.0;
         // New tasks alone contradict nothing, unless their senders have a name for them, or name a site.
         ownership.is_some()
             || !objects.is_empty()
+            || !pages.is_empty()
             || !bindings.is_empty()
             || !bindings_if_free.is_empty()
             || !unbound.is_empty()
@@ -76,7 +84,7 @@ impl Write for CommitWrite {
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
-        let Commit { tasks, relayed, claim_for, now, .. } = &self.0;
+        let Commit { tasks, relayed, claim_for, pages, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -96,6 +104,9 @@ impl Write for CommitWrite {
         }
         for write in objects {
             write_object(session, write)?;
+        }
+        for write in pages {
+            write_page(session, write)?;
         }
         for binding in unbound {
             unbind_exactly(session, binding)?;

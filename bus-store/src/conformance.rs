@@ -49,6 +49,7 @@ pub mod opening;
 pub mod operate;
 pub mod outbox;
 pub mod owner;
+pub mod pages;
 pub mod programs;
 pub mod queue;
 pub mod scope;
@@ -486,6 +487,23 @@ macro_rules! for_every_law {
             doubt::whoever_waits_for_an_outcome_waits_while_it_is_in_doubt
             doubt::what_is_claimed_or_in_doubt_is_unsettled
             doubt::a_doubt_about_what_is_not_settled_is_refused
+            pages::a_page_comes_back_as_it_was_saved
+            pages::a_node_is_a_page_in_each_of_its_cultures
+            pages::a_page_is_written_by_who_saw_it_as_it_is
+            pages::a_path_is_taken_once_on_a_site_whatever_its_case
+            pages::a_page_stands_beneath_one_of_its_site
+            pages::a_moved_page_takes_its_subtree_along
+            pages::a_move_raises_the_version_of_the_whole_subtree
+            pages::a_page_beneath_one_that_changed_meanwhile_is_refused
+            pages::nothing_moves_beneath_itself
+            pages::the_last_culture_takes_its_node_along
+            pages::a_page_with_others_beneath_it_is_not_deleted
+            pages::nodes_are_listed_by_path_whatever_is_written_meanwhile
+            pages::an_alias_with_percent_and_underscore_is_an_alias
+            pages::a_path_that_is_too_long_or_too_deep_is_refused
+            pages::pages_stand_on_registered_sites
+            pages::a_page_goes_with_the_rest_of_its_commit
+            pages::pages_survive_reopening
             programs::random_programs_keep_every_key_in_order_and_lose_nothing
         }
     };
@@ -522,6 +540,7 @@ mod tests {
             include_str!("conformance/operate.rs"),
             include_str!("conformance/outbox.rs"),
             include_str!("conformance/owner.rs"),
+            include_str!("conformance/pages.rs"),
             include_str!("conformance/programs.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/scope.rs"),

@@ -10,6 +10,7 @@
 //! | [`Identity`] | which external id belongs to which object of the host |
 //! | [`Objects`] | the built-in object store |
 //! | [`Sites`] | the tenants of the host |
+//! | [`Pages`] | the trees of their pages |
 //! | [`Connectors`] | the operator's records and switches |
 //! | [`Operate`] | what people ask: counts, lists, details |
 //! | [`Wake`] | the doorbell: something may be ready |
@@ -28,6 +29,7 @@ pub mod memory;
 pub mod objects;
 pub mod operate;
 pub mod outbox;
+pub mod pages;
 pub mod queue;
 pub mod sites;
 pub mod task_log;
@@ -47,6 +49,7 @@ pub use operate::{
     Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
 };
 pub use outbox::{EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks};
+pub use pages::{NewNode, NodeRecord, PageContent, PageRecord, PageWrite, Pages, ParentNode};
 pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,
     Settlement, Terms, Wanted,
@@ -60,7 +63,19 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store: all of its parts.
 pub trait Store:
-    TaskLog + Queue + Identity + Objects + Sites + Connectors + Operate + Wake + Outbox + Send + Sync + 'static
+    TaskLog
+    + Queue
+    + Identity
+    + Objects
+    + Sites
+    + Connectors
+    + Operate
+    + Wake
+    + Outbox
+    + Pages
+    + Send
+    + Sync
+    + 'static
 {
     /// What this store can and cannot do; told honestly, because laws are judged by it.
     fn capabilities(&self) -> Capabilities;

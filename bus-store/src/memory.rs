@@ -8,6 +8,7 @@ mod identity;
 mod objects;
 mod operate;
 mod outbox;
+mod pages;
 mod queue;
 mod sites;
 mod task_log;
@@ -48,6 +49,7 @@ struct State {
     waits: wake::Waits,
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
+    pages: pages::PageTable,
     bindings: identity::BindingTable,
     sites: BTreeMap<SiteName, Site>,
     connectors: BTreeMap<ConnectorName, ConnectorRecord>,

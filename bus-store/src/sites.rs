@@ -16,7 +16,7 @@ pub trait Sites {
     ///
     /// # Errors
     ///
-    /// `Conflict` while objects belong or are assigned to it ([`SiteUse`]): nothing is removed.
+    /// `Conflict` while objects belong or are assigned to it, or pages stand on it ([`SiteUse`]): nothing is removed.
     fn remove_site(&self, site: &SiteName) -> StoreFuture<'_, bool>;
 }
 
@@ -27,6 +27,8 @@ pub struct SiteUse {
     pub objects: u64,
     /// How many objects are assigned to it.
     pub assignments: u64,
+    /// How many nodes its tree of pages has.
+    pub pages: u64,
 }
 
 impl SiteUse {
@@ -37,9 +39,10 @@ impl SiteUse {
 
     /// Why a site that is used like this is not removed.
     pub fn refusal(&self, site: &SiteName) -> String {
-        let Self { objects, assignments } = self;
+        let Self { objects, assignments, pages } = self;
         format!(
-            "site {site} has {objects} objects of its own, and {assignments} are assigned to it; take these away first"
+            "site {site} has {objects} objects of its own, and {assignments} are assigned to it, and {pages} pages stand on \
+             it; take these away first"
         )
     }
 }

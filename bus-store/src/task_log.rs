@@ -10,6 +10,7 @@ use crate::doubt::Doubt;
 use crate::identity::Binding;
 use crate::objects::ObjectWrite;
 use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
+use crate::pages::PageWrite;
 use crate::queue::{Claimed, Outcome, Ownership, Settlement};
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
@@ -17,20 +18,20 @@ use crate::{StoreError, StoreErrorKind, StoreFuture};
 pub trait TaskLog {
     /// Makes all of it true, or none of it. When this returns, it is as durable as the store promises.
     ///
-    /// In this order: settlements, objects, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
+    /// In this order: settlements, objects, pages, ended bindings, bindings, tasks, relayed entries. Then whoever waits for one of
     /// the written objects or bindings is made ready, and the doorbell of each queue that got something to do is rung. What
     /// is logged for a connector that was deleted is counted, discarded, and kept as history, within the same commit.
     ///
     /// # Errors
     ///
-    /// `Conflict` when an object is not as `expected`, or a GUID, or a code name within site and parent, is taken
+    /// `Conflict` when an object, or a node of a page, is not as expected, or a GUID, or a code name within site and parent, is taken
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
-    /// would both belong to a site and be assigned to one; or when the relayed entries are not the first of the outbox.
-    /// `NotFound` when the site of an object, an assignment, or an incoming task that is new is not registered. `Stale`
+    /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is deleted; or when the relayed entries are not the first of the outbox.
+    /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
     /// `KeyReused` when a task brings an idempotency key that the connector was given before, with another digest.
-    /// `Unsupported` when the commit contradicts itself ([`Commit::check`]). Nothing has changed then, except that
+    /// `Unsupported` when the commit contradicts itself ([`Commit::check`]), or the path of a page would be too long. Nothing has changed then, except that
     /// the queue's `stale` counter says how many commits were refused as stale.
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed>;
 }
@@ -64,6 +65,8 @@ pub struct Commit {
     /// do it, if nothing is claimed of its key, or open before it, as far as that is known without a long look. Without
     /// effect where the owner has been replaced.
     pub claim_for: Vec<Ownership>,
+    /// Pages of the built-in trees.
+    pub pages: Vec<PageWrite>,
     /// When this happens, by the caller's clock.
     pub now: Timestamp,
     /// Deliveries that are settled here without ending, and of which it is not known what their calls came to. A

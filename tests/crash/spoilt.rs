@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_core::{
-    BoxFuture, ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId, Timestamp,
+    BoxFuture, ConnectorName, Culture, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId,
+    Timestamp,
 };
 use bus_store::{
     Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
     ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, ExternalId,
-    Identity, Intervention, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry,
-    Ownership, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Unsettled,
-    Verdict, Waiting, Wake, Wanted,
+    Identity, Intervention, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts,
+    OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, Sites, Store,
+    StoreFuture, Switches, TaskLog, Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
 };
+use uuid::Uuid;
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,6 +342,30 @@ impl Outbox for Spoilt {
 
     fn ring_outbox(&self) {
         self.inner.ring_outbox();
+    }
+}
+
+impl Pages for Spoilt {
+    fn node(&self, guid: Uuid) -> StoreFuture<'_, Option<NodeRecord>> {
+        self.inner.node(guid)
+    }
+
+    fn node_at(&self, site: &SiteName, path: &str) -> StoreFuture<'_, Option<NodeRecord>> {
+        self.inner.node_at(site, path)
+    }
+
+    fn page(&self, node: Uuid, culture: &Culture) -> StoreFuture<'_, Option<PageRecord>> {
+        self.inner.page(node, culture)
+    }
+
+    fn list_nodes(
+        &self,
+        site: &SiteName,
+        beneath: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<NodeRecord>> {
+        self.inner.list_nodes(site, beneath, after, limit)
     }
 }
 

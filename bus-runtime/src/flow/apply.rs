@@ -6,7 +6,7 @@ mod identified;
 mod matching;
 mod prepared;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
@@ -15,7 +15,7 @@ use bus_core::parts::ObjectParts;
 use bus_core::{ObjectKey, ObjectType};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError, StoreErrorKind,
+    StoreError,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -25,7 +25,7 @@ use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
 use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
-use crate::error::{BusError, BusErrorKind};
+use crate::error::BusError;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -107,14 +107,7 @@ impl Application<'_> {
             _ => None,
         };
         let mut is_matched = false;
-        let mut translator = Translator {
-            shared: self.shared,
-            enlisted: self.enlisted,
-            linked: self.linked,
-            instance: self.instance,
-            learned: Vec::new(),
-            found: HashMap::new(),
-        };
+        let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         for _ in 0..PREPARED_MAX {
             let prepared = self.prepare(route, claimed, existing.as_ref(), key.clone()).await?;
             let (mut parts, named) = match prepared {
@@ -256,16 +249,12 @@ impl Application<'_> {
                 applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }
-            Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
-                let kind = match error.kind() {
-                    BusErrorKind::Stopped => StoreErrorKind::Closed,
-                    _ => StoreErrorKind::Unavailable,
-                };
-                return Err(NotApplied::Store(
-                    StoreError::new(kind, "log", error.to_string()).with_source(error),
-                ));
+            Err(error) => {
+                return Err(match error.into_store() {
+                    Ok(error) => NotApplied::Store(error),
+                    Err(error) => ended(claimed, error.to_string()),
+                });
             }
-            Err(error) => return Err(ended(claimed, error.to_string())),
         }
         Ok(applied)
     }

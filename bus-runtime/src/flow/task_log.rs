@@ -238,7 +238,7 @@ fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
 }
 
 /// Tells the listeners what was logged.
-pub(crate) fn announce(shared: &Shared, announced: &Announced, tasks: &[TaskId]) {
+pub(crate) fn announce(shared: &Shared, announced: &[(ChangeSummary, usize)], tasks: &[TaskId]) {
     for (change, first) in announced {
         let Some(task) = tasks.get(*first) else { continue };
         for listener in &shared.listeners {

@@ -3,8 +3,11 @@
 //!
 //! Longer than other files because both directions stand in it: what one does, the other undoes.
 
+mod known;
+mod missing;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use bus_core::descriptor::ConnectorDescriptor;
 use bus_core::instance::Instance;
@@ -12,15 +15,17 @@ use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
     ConnectorName, DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectOperation, ObjectParams,
-    ObjectType, ReferenceTarget, ReferencedObject, SiteName, TaskId,
+    ObjectType, ReferenceTarget, ReferencedObject, SiteName,
 };
-use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, StoreError};
+use bus_store::{Awaited, Binding, Claimed, FoundBy, ObjectQuery, StoreError};
 
 use super::call::{self, CallEnd};
 use super::subscription::matches_pattern;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
+pub(crate) use known::ExternalIds;
+use missing::Missing;
 
 /// How deep the parents of a referenced object are followed.
 const PARENTS_DEPTH_MAX: usize = 8;
@@ -58,92 +63,14 @@ impl From<StoreError> for Untranslated {
 
 /// Who is asked: a connected connector.
 pub(crate) struct Translator<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) enlisted: &'a Enlisted,
-    pub(crate) linked: &'static ConnectorDescriptor,
-    pub(crate) instance: &'a Arc<Instance>,
+    shared: &'a Shared,
+    enlisted: &'a Enlisted,
+    linked: &'static ConnectorDescriptor,
+    instance: &'a Arc<Instance>,
     /// What the connector answered: new bindings, to be kept with the settlement.
     pub(crate) learned: Vec<Binding>,
     /// What was found for incoming references, whether or not a binding is to be made of it.
-    pub(crate) found: HashMap<(ObjectType, String), ObjectId>,
-}
-
-/// What is known of external ids: read once for a claim, then kept up to date by what its deliveries bind, side by side
-/// as they may run.
-#[derive(Debug, Default)]
-pub(crate) struct ExternalIds {
-    known: Mutex<HashMap<ObjectKey, Option<ExternalId>>>,
-    /// All of the same worker that something is done with still: each learns what is bound by any of them.
-    all: Arc<Mutex<Vec<Weak<Self>>>>,
-}
-
-impl ExternalIds {
-    /// For a claim that is made while others may be worked on. To be called before the store is asked for it.
-    pub(crate) fn next(&self) -> Arc<Self> {
-        let next = Arc::new(Self { known: Mutex::default(), all: Arc::clone(&self.all) });
-        let mut all = lock(&self.all);
-        all.retain(|one| one.strong_count() > 0);
-        all.push(Arc::downgrade(&next));
-        drop(all);
-        next
-    }
-
-    /// Asks the identity map about these objects, all at once. What was bound in the meantime is newer than its answer.
-    pub(crate) async fn read(
-        &self,
-        shared: &Shared,
-        connector: &ConnectorName,
-        mut objects: Vec<ObjectKey>,
-    ) -> Result<(), StoreError> {
-        objects.sort_unstable();
-        objects.dedup();
-        if objects.is_empty() {
-            return Ok(());
-        }
-        let ids = shared.store.external_ids(connector, &objects).await?;
-        let mut known = self.known();
-        for (object, id) in objects.into_iter().zip(ids) {
-            known.entry(object).or_insert(id);
-        }
-        Ok(())
-    }
-
-    /// What the object is called that this task knows under that id.
-    pub(crate) fn get(&self, object: &ObjectKey, task: TaskId) -> Option<String> {
-        let known = self.known().get(object)?.clone();
-        known.filter(|known| known.is_of(task)).map(|known| known.id)
-    }
-
-    /// Whether this task is about an object that is gone, and that was called so.
-    pub(crate) fn was(&self, object: &ObjectKey, task: TaskId, external_id: &str) -> bool {
-        let known = self.known().get(object).cloned().flatten();
-        known.is_some_and(|known| known.ended.is_some() && known.is_of(task) && known.id == external_id)
-    }
-
-    pub(crate) fn bind(&self, object: ObjectKey, external_id: String) {
-        self.set(object, Some(external_id));
-    }
-
-    pub(crate) fn forget(&self, object: ObjectKey) {
-        self.set(object, None);
-    }
-
-    fn set(&self, object: ObjectKey, external_id: Option<String>) {
-        let external_id = external_id.map(|id| ExternalId { id, ended: None, since: None });
-        let others: Vec<_> = lock(&self.all).iter().filter_map(Weak::upgrade).collect();
-        for other in others {
-            other.known().insert(object.clone(), external_id.clone());
-        }
-        self.known().insert(object, external_id);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<ObjectKey, Option<ExternalId>>> {
-        lock(&self.known)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    found: HashMap<(ObjectType, String), ObjectId>,
 }
 
 /// The objects that a payload refers to.
@@ -156,7 +83,16 @@ pub(crate) fn referenced(payload: &Payload) -> impl Iterator<Item = ObjectKey> {
     })
 }
 
-impl Translator<'_> {
+impl<'a> Translator<'a> {
+    pub(crate) fn new(
+        shared: &'a Shared,
+        enlisted: &'a Enlisted,
+        linked: &'static ConnectorDescriptor,
+        instance: &'a Arc<Instance>,
+    ) -> Self {
+        Self { shared, enlisted, linked, instance, learned: Vec::new(), found: HashMap::new() }
+    }
+
     fn connector(&self) -> &ConnectorName {
         &self.enlisted.record.name
     }
@@ -446,29 +382,5 @@ impl Translator<'_> {
         let declared = self.shared.registry.object_type(object_type.as_str())?;
         let field = declared.references.iter().find(|field| field.role == role)?;
         field.object_type.parse().ok()
-    }
-}
-
-/// What is missing so far.
-#[derive(Default)]
-struct Missing {
-    awaited: Vec<Awaited>,
-    names: Vec<String>,
-}
-
-impl Missing {
-    fn add(&mut self, name: String, awaited: impl IntoIterator<Item = Awaited>) {
-        if !self.names.contains(&name) {
-            self.names.push(name);
-            self.awaited.extend(awaited);
-        }
-    }
-
-    fn or<T>(self, done: T) -> Result<T, Untranslated> {
-        if self.names.is_empty() {
-            return Ok(done);
-        }
-        let reason = format!("waits for {}", self.names.join(", and for "));
-        Err(Untranslated::Missing { awaited: self.awaited, reason })
     }
 }

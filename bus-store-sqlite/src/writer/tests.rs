@@ -6,6 +6,7 @@ use bus_core::{ConnectorName, DataType, Direction, ErrorPolicy, ObjectOperation,
 use bus_store::{Commit, Committed, NewDelivery, NewTask, Operate, QueueId, Store, StoreErrorKind, TaskLog};
 use rusqlite::ffi;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;

@@ -144,7 +144,7 @@ impl ObjectTable {
     pub(super) fn use_of(&self, site: &SiteName) -> SiteUse {
         let objects = self.by_key.values().filter(|stored| stored.record.site.as_ref() == Some(site)).count();
         let assignments = self.by_key.values().filter(|stored| stored.assigned.contains(site)).count();
-        SiteUse { objects: objects as u64, assignments: assignments as u64 }
+        SiteUse { objects: objects as u64, assignments: assignments as u64, pages: 0 }
     }
 
     /// Makes all of the writes, or none.

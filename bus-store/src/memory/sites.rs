@@ -3,7 +3,7 @@
 use bus_core::{Site, SiteName};
 
 use super::{MemoryStore, State};
-use crate::sites::{Sites, unknown_site};
+use crate::sites::{SiteUse, Sites, unknown_site};
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 impl Sites for MemoryStore {
@@ -21,7 +21,7 @@ impl Sites for MemoryStore {
     fn remove_site(&self, site: &SiteName) -> StoreFuture<'_, bool> {
         let site = site.clone();
         self.with("remove site", move |state| {
-            let used = state.objects.use_of(&site);
+            let used = SiteUse { pages: state.pages.nodes_of(&site), ..state.objects.use_of(&site) };
             if !used.is_none() {
                 let reason = used.refusal(&site);
                 return Err(StoreError::new(StoreErrorKind::Conflict, "remove site", reason));

@@ -11,7 +11,7 @@ use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
-use crate::{ObjectWrite, StoreError, StoreErrorKind, StoreFuture};
+use crate::{ObjectWrite, PageWrite, StoreError, StoreErrorKind, StoreFuture};
 
 impl TaskLog for MemoryStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
@@ -37,14 +37,21 @@ impl State {
         self.check_settlements(&commit)?;
         self.check_bindings(&commit)?;
         self.check_sites(&commit)?;
-        // From here on nothing but the objects can fail, and they put back what they did.
+        // From here on nothing but the objects and the pages can fail, and they put back what they did.
         let deleted: Vec<(ObjectKey, bool)> = commit
             .objects
             .iter()
             .filter_map(ObjectWrite::deleted)
             .map(|(key, was_gone)| (key.clone(), was_gone))
             .collect();
-        let objects = self.objects.write_all(commit.objects)?;
+        let pages_before = self.pages.write_all(commit.pages)?;
+        let objects = match self.objects.write_all(commit.objects) {
+            Ok(objects) => objects,
+            Err(refused) => {
+                self.pages.put_back(pages_before);
+                return Err(refused);
+            }
+        };
 
         let mut committed = Committed::default();
         let mut rings = BTreeSet::new();
@@ -151,13 +158,18 @@ impl State {
         Ok(())
     }
 
-    /// Whether all sites are there that objects, assignments and new incoming tasks name.
+    /// Whether all sites are there that objects, pages, assignments and new incoming tasks name.
     fn check_sites(&self, commit: &Commit) -> Result<(), StoreError> {
         for write in &commit.objects {
             match write {
                 ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
                 ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
                 ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } => {}
+            }
+        }
+        for write in &commit.pages {
+            if let PageWrite::Create { node, .. } = write {
+                self.check_site(Some(&node.site))?;
             }
         }
         let is_known = |task: &NewTask| {

@@ -3,6 +3,7 @@
 
 mod asked;
 mod outbox;
+mod pages;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};
@@ -152,6 +153,7 @@ impl Broken {
             }
         }
         self.spoil_sites(commit).await;
+        self.spoil_pages(commit).await;
         for task in &mut commit.tasks {
             self.spoil_task(task);
         }

@@ -157,6 +157,12 @@ enum Bug {
     ForgetsDoubts,
     /// What is in doubt and not claimed is taken for settled.
     ForgetsWhatIsInDoubt,
+    /// A page is saved over whatever is there.
+    SavesPagesWhateverIsThere,
+    /// A path is found only as it is written.
+    FindsPathsAsWritten,
+    /// What is beneath a path is what its pattern says.
+    TakesAliasesForPatterns,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -268,6 +274,10 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsDoubts, "whoever_waits_for_an_outcome_waits_while_it_is_in_doubt"),
     (Bug::ForgetsWhatIsInDoubt, "what_is_claimed_or_in_doubt_is_unsettled"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
+    (Bug::SavesPagesWhateverIsThere, "a_page_is_written_by_who_saw_it_as_it_is"),
+    (Bug::SavesPagesWhateverIsThere, "a_move_raises_the_version_of_the_whole_subtree"),
+    (Bug::FindsPathsAsWritten, "a_page_comes_back_as_it_was_saved"),
+    (Bug::TakesAliasesForPatterns, "an_alias_with_percent_and_underscore_is_an_alias"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

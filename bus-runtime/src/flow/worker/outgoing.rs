@@ -1,6 +1,6 @@
 //! Outgoing: what one delivery comes to. Many of them are settled together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_core::instance::Instance;
@@ -104,14 +104,7 @@ impl Worker {
                 None => return Ok((superseded(by), None)),
             }
         }
-        let mut translator = Translator {
-            shared: &self.shared,
-            enlisted,
-            linked: self.linked,
-            instance,
-            learned: Vec::new(),
-            found: HashMap::new(),
-        };
+        let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
         let payload = payload.reduced_to(claimed.data_type);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
