@@ -34,6 +34,7 @@ use serde_json::Value;
 use crate::clock::BoxFuture;
 use crate::connector::Connector;
 use crate::context::Cx;
+use crate::create_once::CreateOnce;
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::object::BusObject;
@@ -67,6 +68,8 @@ pub struct ConnectorDescriptor {
     pub routes: &'static [Route],
     /// The handles it cannot work without.
     pub needs: &'static [Need],
+    /// What its external system makes of a create that comes a second time; `None` where it does not say.
+    pub create_once: Option<CreateOnce>,
     /// The JSON Schema of its settings.
     pub settings_schema: fn() -> Value,
     #[doc(hidden)]
@@ -84,6 +87,7 @@ impl ConnectorDescriptor {
             place: Place::unknown(),
             routes: &[],
             needs: &[],
+            create_once: None,
             settings_schema: <C::Settings as Settings>::schema,
             read_settings: |value| {
                 let settings: C::Settings = settings::read(&value)?;
@@ -125,6 +129,13 @@ impl ConnectorDescriptor {
     #[must_use]
     pub const fn needs(mut self, needs: &'static [Need]) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Declaring what its external system makes of a create that comes a second time.
+    #[must_use]
+    pub const fn create_once(mut self, create_once: CreateOnce) -> Self {
+        self.create_once = Some(create_once);
         self
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod assignment;
 pub(crate) mod begun;
 pub(crate) mod call;
 pub(crate) mod change;
+pub(crate) mod create_once;
 pub(crate) mod delivery;
 pub(crate) mod entry;
 pub(crate) mod express;

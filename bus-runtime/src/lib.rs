@@ -45,8 +45,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner, Redelivery,
-    Selected, Switches, Verb, Verdict,
+    DeliverySummary, Doubt, Intervened, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner,
+    Redelivery, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};

@@ -21,6 +21,8 @@ pub struct ConnectorStatus {
     pub owner: RecordOwner,
     /// Whether it can.
     pub health: Health,
+    /// What its author has left open, with the remedy; it works all the same.
+    pub advice: Option<String>,
 }
 
 /// Whether a registered connector can do its work.
@@ -58,6 +60,7 @@ impl ConnectorStatus {
             state: *enlisted.state.borrow(),
             owner: enlisted.record.owner,
             health,
+            advice: enlisted.advice(),
         }
     }
 

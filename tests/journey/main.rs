@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod told;
+mod creators;
 mod gates;
 
 mod always_failing;
@@ -12,6 +13,7 @@ mod blocking;
 mod children;
 mod circuit;
 mod claimed;
+mod create_once;
 mod deferring;
 mod deleted_connector;
 mod disabled_and_paused;
@@ -35,6 +37,7 @@ mod operator_verbs;
 mod other_processes;
 mod outage;
 mod outgoing_references;
+mod overtaken;
 mod rate;
 mod redeliver;
 mod restart;

@@ -4,6 +4,7 @@
 mod assigned;
 mod identified;
 mod matching;
+mod overtaken;
 mod prepared;
 
 use std::collections::BTreeSet;
@@ -144,6 +145,7 @@ impl Application<'_> {
             if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
             }
+            let created = object_type.clone();
             let own = named.map(|external_id| (object_type, external_id));
             let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
             parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
@@ -157,6 +159,9 @@ impl Application<'_> {
             }
             if takes_away(claimed.operation) {
                 return Ok(self.completed(claimed));
+            }
+            if existing.is_none() {
+                self.wait_for_creates(claimed, &created).await?;
             }
             return self.write(claimed, parts, own, existing, translator.learned, route.owned).await;
         }

@@ -3,11 +3,13 @@
 
 mod backlog;
 mod batch;
+mod creating;
 mod incoming;
 mod outgoing;
 mod rate;
 mod session;
 mod suspects;
+mod told;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
+use bus_core::{CreateOnce, Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
 use bus_store::{
     Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, QueueId, StoreError, StoreErrorKind,
 };
@@ -147,7 +149,14 @@ impl Worker {
             self.activity.send_replace(Activity::StandingBy);
         };
         let shared = Arc::clone(&self.shared);
-        let acquiring = OwnedQueue::acquire(shared, &self.queue, processing, &self.stopping, standing_by);
+        let acquiring = OwnedQueue::acquire(
+            shared,
+            &self.queue,
+            processing,
+            self.is_claimed_one_by_one(),
+            &self.stopping,
+            standing_by,
+        );
         let Some(mut queue) = acquiring.await? else { return Ok(()) };
         self.activity.send_replace(Activity::Busy);
         let mut left = Left::new(self);
@@ -220,6 +229,14 @@ impl Worker {
         };
         self.activity.send_replace(Activity::Busy);
         is_time
+    }
+
+    /// Whether a crash must not concern what was not called: it would use up the only attempt, or leave a doubt that a
+    /// person has to look at.
+    fn is_claimed_one_by_one(&self) -> bool {
+        let is_left_to_people =
+            self.queue.direction == Direction::Outgoing && self.create_once() == CreateOnce::InDoubt;
+        is_left_to_people || self.connection.enlisted.processing.max_attempts == 1
     }
 
     fn is_open(&self) -> bool {
