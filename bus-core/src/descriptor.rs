@@ -43,8 +43,10 @@ use crate::payload::{Payload, PayloadError};
 use crate::reference::ReferenceField;
 use crate::settings::{self, Settings};
 
+mod former;
 mod route;
 
+pub use former::Former;
 pub use route::{
     Deliver, Filter, IncomingCall, IncomingRoute, OutgoingRoute, Prepare, PreparedObject, PreparedParts,
     Route, Subscribable,
@@ -277,10 +279,17 @@ pub struct ObjectDescriptor {
     pub display: &'static str,
     /// Whether this is a second struct for the type, which shows a part of it.
     pub is_view: bool,
+    /// Which version of the type it is.
+    pub version: u32,
+    /// The version before this one, whose objects become this one's when they are read.
+    pub former: Option<Former>,
     /// Its references, as declared.
     pub references: &'static [ReferenceField],
     /// Where it stands in the source.
     pub place: Place,
+    /// Its Rust type.
+    #[doc(hidden)]
+    pub rust_type: fn() -> TypeId,
     /// Takes an object of this type apart, given as a payload.
     #[doc(hidden)]
     pub parts: fn(Payload) -> Result<ObjectParts, PayloadError>,
@@ -293,10 +302,20 @@ impl ObjectDescriptor {
             object_type: T::TYPE,
             display: T::DISPLAY,
             is_view: T::IS_VIEW,
+            version: T::VERSION,
+            former: None,
             references: T::REFERENCES,
             place: Place::unknown(),
+            rust_type: TypeId::of::<T>,
             parts: |payload| ObjectParts::of(&payload.read::<T>()?),
         }
+    }
+
+    /// Made of this one, where it was written by an earlier version.
+    #[must_use]
+    pub const fn former(mut self, former: Former) -> Self {
+        self.former = Some(former);
+        self
     }
 
     /// Standing here.

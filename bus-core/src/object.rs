@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::name::ObjectType;
+use crate::payload::FIRST_VERSION;
 use crate::reference::{Reference, ReferenceField, ReferenceTarget};
 
 /// The id of a host object: a number, a GUID or a text. Ids are equal when their texts are, so that an id read back
@@ -254,6 +255,9 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether it shows a part of objects that another struct declares (`#[object(type = "...", view)]`). A view is read,
     /// never written.
     const IS_VIEW: bool = false;
+    /// Which version of its type this struct is (`#[object(..., version = 2, from = UserV1)]`). Stored with each object, so
+    /// that what an earlier version wrote becomes this one when it is read.
+    const VERSION: u32 = FIRST_VERSION;
     /// Its fields that an external system may own (`#[incoming(..., owns(...))]`): their names in Rust and in JSON. All but
     /// the id, the GUID, and what has no name of its own in JSON.
     #[doc(hidden)]

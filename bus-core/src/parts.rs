@@ -55,7 +55,7 @@ impl ObjectParts {
             site: object.site(),
             parent: object.parent(),
             group: object.group(),
-            payload: Payload::of(object)?,
+            payload: Payload { version: T::VERSION, ..Payload::of(object)? },
             identify: Self::identify::<T>,
         })
     }

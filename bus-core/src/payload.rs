@@ -24,6 +24,9 @@ use place::{is_beneath, place_in, remove_at};
 /// The deepest JSON that is written, read or accepted: levels of arrays and objects within each other.
 pub const JSON_DEPTH_MAX: usize = 64;
 
+/// The version of a struct that names none.
+pub const FIRST_VERSION: u32 = 1;
+
 /// An object as the bus stores it: clean JSON, its references, and where its children stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Payload {
@@ -35,6 +38,18 @@ pub struct Payload {
     /// Where lists of children stand, as JSON pointers, sorted: what holds a list comes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
+    /// Which version of its type's struct it was written from; left out of the JSON while that is the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub version: u32,
+}
+
+const fn first() -> u32 {
+    FIRST_VERSION
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_first(version: &u32) -> bool {
+    *version == FIRST_VERSION
 }
 
 impl Payload {
@@ -73,8 +88,8 @@ impl Payload {
 
     /// Takes an object without a Rust type apart.
     pub fn of_any(object: &AnyObject) -> Self {
-        Self { object: object.fields.clone(), references: object.references.clone(), children: Vec::new() }
-            .with_targets_written()
+        let (object, references) = (object.fields.clone(), object.references.clone());
+        Self { object, references, children: Vec::new(), version: FIRST_VERSION }.with_targets_written()
     }
 
     /// As much of it as this data type carries: without children unless it is a snapshot.
@@ -121,6 +136,12 @@ impl PayloadError {
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
     fn json(error: serde_json::Error) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for PayloadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::json(error)
     }
 }
 

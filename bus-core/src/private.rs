@@ -188,7 +188,7 @@ pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
     name
 }
 
-const fn is_same(one: &str, other: &str) -> bool {
+pub(crate) const fn is_same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
         return false;

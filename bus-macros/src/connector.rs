@@ -13,7 +13,7 @@ mod expand;
 mod model;
 mod parse;
 
-pub(crate) use expand::place;
+pub(crate) use expand::{at, place};
 
 /// Expands `#[connector(...)]`.
 pub(crate) fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -286,10 +286,38 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `type = "app.user"` | its object type: lowercase words joined by `.`. It is stored; keep it when the struct is renamed | none: it must be given |
 /// | `display = "User"` | what people call the type | the struct's name in words |
 /// | `view` | a second struct for a type that another struct declares, with some of its fields | it declares the type |
+/// | `version = 2` | which version of the type the struct is; stored with each object | 1 |
+/// | `from = UserV1` | the struct of the version before; needs `impl From<UserV1> for User` | none, and from version 2 on it must be given |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
 ///
 /// A view is what a connector in a library names for an object of its host: it is loaded, referred to and delivered as
 /// any object, and never written, since what it does not show would be lost.
+///
+/// A struct whose JSON changes in a way that it could not read what is stored becomes the next version of its type. The old
+/// struct is kept, and never saved again; what it has written, objects and tasks, is read as that and made what it is now:
+///
+/// ```
+/// # use bus_core::BusObject;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.user", version = 1)]
+/// struct UserV1 { #[object(id)] id: i64, name: String }
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.user", version = 2, from = UserV1)]
+/// struct User { #[object(id)] id: i64, first_name: String, last_name: String }
+///
+/// impl From<UserV1> for User {
+///     fn from(was: UserV1) -> Self {
+///         let (first, last) = was.name.split_once(' ').unwrap_or(("", &was.name));
+///         Self { id: was.id, first_name: first.to_owned(), last_name: last.to_owned() }
+///     }
+/// }
+/// assert_eq!(User::VERSION, 2);
+/// ```
+///
+/// The id stays. What it is found by (GUID, code name, site, parent) is as the old version said until it is saved with a
+/// change. Programs of both versions can share a store: the older one leaves what the newer one wrote, parked, to that.
 ///
 /// Keys on fields, each on one field at most:
 ///

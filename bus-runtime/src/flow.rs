@@ -22,4 +22,5 @@ pub(crate) mod settlement;
 pub(crate) mod subscription;
 pub(crate) mod task_log;
 pub(crate) mod translation;
+pub(crate) mod versions;
 pub(crate) mod worker;

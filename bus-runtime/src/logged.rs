@@ -67,7 +67,7 @@ impl Logged {
                     "the reference at {at} holds an external id; the host's objects refer to each other by `Ref::host`"
                 )));
             }
-            Stored::of(parts)
+            Stored::of(&shared.registry, parts)
         };
         let was = self.was.map(stored).transpose()?;
         let Some(is) = self.is else { return Ok(was.map(|was| HostChange::deleted(&was, None))) };

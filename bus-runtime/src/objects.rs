@@ -14,6 +14,7 @@ use crate::flow::change::{ChangeSet, HostChange, Stored, has_external_reference}
 use crate::flow::express::{self, SyncEnd};
 use crate::flow::numbers::new_number;
 use crate::flow::task_log;
+use crate::flow::versions;
 use crate::shared::Shared;
 use crate::sites;
 
@@ -87,12 +88,12 @@ impl ObjectStore {
             ));
         }
         let key = ObjectKey { object_type: object_type.clone(), id: object.id().to_id() };
-        let before = self.record(&key).await?.map(Stored::read).transpose()?;
+        let before = self.stored(&key).await?;
         let mut parts = parts;
         if let Some(before) = &before {
             parts.payload = parts.payload.laid_over(before.payload.clone());
         }
-        let after = Stored::of(parts)?;
+        let after = Stored::of(&self.shared.registry, parts)?;
         let Some(change) = HostChange::saved(before.as_ref(), &after, None) else {
             return Ok(Saved { key, synchronous: Vec::new() });
         };
@@ -106,7 +107,7 @@ impl ObjectStore {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
-            let Some(before) = self.record(&key).await?.map(Stored::read).transpose()? else {
+            let Some(before) = self.stored(&key).await? else {
                 return Ok(None);
             };
             let expected = Expected::Version(before.record.version);
@@ -124,7 +125,7 @@ impl ObjectStore {
     /// The object with this id.
     pub async fn load<T: BusObject>(&self, id: &T::Id) -> Result<Option<T>> {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
-        self.record(&key).await?.map(read).transpose()
+        self.stored(&key).await?.map(read).transpose()
     }
 
     /// The global object with this code name that has no parent.
@@ -135,7 +136,7 @@ impl ObjectStore {
         let found = self.shared.store.find_object(&query).await;
         let found =
             found.map_err(|error| BusError::store(&format!("find {} `{code_name}`", T::TYPE), error))?;
-        found.map(read).transpose()
+        found.map(|found| self.read(found).and_then(read)).transpose()
     }
 
     /// The objects of a type, first saved first, beginning after the given id; at most `limit`, and at most 1,000.
@@ -144,7 +145,7 @@ impl ObjectStore {
         let after: Option<ObjectId> = after.map(HostId::to_id);
         let listed = self.shared.store.list_objects(&object_type, after, limit.min(PAGE_MAX)).await;
         let listed = listed.map_err(|error| BusError::store(&format!("list {object_type}"), error))?;
-        listed.into_iter().map(read).collect()
+        listed.into_iter().map(|record| self.read(record).and_then(read)).collect()
     }
 
     /// How many objects of a type there are.
@@ -155,12 +156,25 @@ impl ObjectStore {
     }
 
     fn object_type<T: BusObject>(&self) -> Result<ObjectType> {
-        declared(&self.shared, T::TYPE)
+        let object_type = declared(&self.shared, T::TYPE)?;
+        if !T::IS_VIEW {
+            versions::check(&self.shared.registry, T::TYPE, T::VERSION).map_err(|error| {
+                let message =
+                    format!("`{}` is not what {object_type} is: {error}", std::any::type_name::<T>());
+                BusError::new(BusErrorKind::Malformed, message)
+            })?;
+        }
+        Ok(object_type)
     }
 
-    async fn record(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
+    async fn stored(&self, key: &ObjectKey) -> Result<Option<Stored>> {
         let record = self.shared.store.object(key).await;
-        record.map_err(|error| BusError::store(&format!("load {key}"), error))
+        let record = record.map_err(|error| BusError::store(&format!("load {key}"), error))?;
+        record.map(|record| self.read(record)).transpose()
+    }
+
+    fn read(&self, record: ObjectRecord) -> Result<Stored> {
+        Stored::read(&self.shared.registry, record)
     }
 
     /// Writes what is about this object.
@@ -189,9 +203,9 @@ impl ObjectStore {
     }
 }
 
-fn read<T: BusObject>(record: ObjectRecord) -> Result<T> {
-    let key = record.key.clone();
-    Stored::read(record)?.payload.read().map_err(|error| {
+fn read<T: BusObject>(stored: Stored) -> Result<T> {
+    let key = stored.record.key;
+    stored.payload.read().map_err(|error| {
         let message =
             format!("the stored object {key} does not fit `{}`: {error}", std::any::type_name::<T>());
         BusError::new(BusErrorKind::Malformed, message)

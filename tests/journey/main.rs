@@ -38,6 +38,7 @@ mod other_processes;
 mod outage;
 mod outgoing_references;
 mod overtaken;
+mod payload_versions;
 mod rate;
 mod redeliver;
 mod restart;

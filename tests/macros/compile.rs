@@ -53,6 +53,7 @@ fn one_slip_is_one_error() {
 /// What we cannot mend, how many errors it is, and why.
 const TOLD_MORE_THAN_ONCE: &[(&str, usize, &str)] = &[
     ("without_impl_connector.rs", 2, "two impls are missing, and both are missed"),
+    ("from_what_is_no_object.rs", 2, "both halves of the derive are missing, and both are missed"),
     (
         "reference_to_no_object.rs",
         6,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::mark::{KEY_PREFIX, Marked};
 use super::place::push_name;
-use super::{JSON_DEPTH_MAX, Payload, PayloadError};
+use super::{FIRST_VERSION, JSON_DEPTH_MAX, Payload, PayloadError};
 use crate::name::ObjectType;
 use crate::reference::{Reference, ReferenceTarget};
 
@@ -15,7 +15,8 @@ pub(super) fn payload(mut object: Map<String, Value>, marked: Marked) -> Result<
     let Marked { key, references } = marked;
     let mut walk = Walk { key: &key, marked: references, references: Vec::new(), children: Vec::new() };
     walk.clean_map(&mut object, &mut String::new(), 0)?;
-    Ok(Payload { object, references: walk.references, children: walk.children }.sorted())
+    let Walk { references, children, .. } = walk;
+    Ok(Payload { object, references, children, version: FIRST_VERSION }.sorted())
 }
 
 struct Walk<'k> {

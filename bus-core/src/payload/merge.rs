@@ -23,7 +23,7 @@ impl Payload {
         let mut children = stored.children;
         children.retain(|at| !is_owned(at));
         children.extend(self.children.into_iter().filter(|at| is_owned(at)));
-        Self { object, references, children }.sorted()
+        Self { object, references, children, version: self.version }.sorted()
     }
 
     /// Lays this over what is stored: the fields are this object's, all of them, for it was written from a whole
@@ -59,7 +59,7 @@ impl Payload {
             Value::Object(object) => object,
             _ => Map::new(),
         };
-        Self { object, references, children }.sorted()
+        Self { object, references, children, version: self.version }.sorted()
     }
 }
 

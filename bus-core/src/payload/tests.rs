@@ -17,6 +17,7 @@ pub(super) fn payload(object: Value, references: &[&str], children: &[&str]) -> 
         object,
         references: references.iter().map(reference).collect(),
         children: children.iter().map(|at| (*at).to_owned()).collect(),
+        version: 1,
     }
 }
 

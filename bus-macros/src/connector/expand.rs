@@ -243,7 +243,7 @@ fn type_at(item: &ItemStruct, line: &Type) -> TokenStream {
     at(quote!(#name #arguments), line.span())
 }
 
-fn at(tokens: TokenStream, span: Span) -> TokenStream {
+pub(crate) fn at(tokens: TokenStream, span: Span) -> TokenStream {
     let moved = tokens.into_iter().map(|mut token| {
         token.set_span(span);
         token

@@ -3,7 +3,7 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, Fields, LitStr};
+use syn::{Data, Fields, LitInt, LitStr, Type};
 
 use super::model::{DeclaredReference, Marked, Object};
 use super::parse::{self, Field, Read};
@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::names;
 use crate::serde_names::{field_read, field_written};
 
-const OBJECT_KEYS: &[&str] = &["type", "display", "view", "crate"];
+const OBJECT_KEYS: &[&str] = &["type", "display", "view", "version", "from", "crate"];
 const FIELD_KEYS: &[&str] =
     &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children"];
 
@@ -31,6 +31,9 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let object_type = it_has_a_type(read, errors);
     let display = it_has_a_display(read, errors);
     let is_view = read.object.flag("view", errors).is_some();
+    let version = it_has_a_version(read, errors);
+    let from = it_was_another_before(read, version, is_view, errors);
+    a_view_has_no_version(read, is_view, errors);
     let id = it_has_an_id(read, errors);
     let guid = at_most_one(read, "guid", errors);
     let code_name = at_most_one(read, "code_name", errors);
@@ -44,6 +47,8 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
         type_name: object_type?,
         display,
         is_view,
+        version,
+        from,
         id: id?,
         guid,
         code_name,
@@ -136,6 +141,75 @@ fn it_has_a_display(read: &Read<'_>, errors: &mut Errors) -> String {
         );
     }
     display.value()
+}
+
+/// Stored with each object; what names none is the first.
+fn it_has_a_version(read: &Read<'_>, errors: &mut Errors) -> Option<u32> {
+    let entry = read.object.get("version")?;
+    let number: LitInt = entry.equals("takes a whole number: write `version = 2`", errors)?;
+    match number.base10_parse() {
+        Ok(version) if version > 0 => Some(version),
+        _ => {
+            errors.refuse(
+                &number,
+                format!("`version = {number}` is no version: write a whole number from 1 to {}", u32::MAX),
+            );
+            None
+        }
+    }
+}
+
+/// What an earlier version has written is still there: somebody has to say how it is read.
+fn it_was_another_before(
+    read: &Read<'_>,
+    version: Option<u32>,
+    is_view: bool,
+    errors: &mut Errors,
+) -> Option<Type> {
+    if is_view {
+        return None;
+    }
+    let is_first = version.is_none_or(|version| version == 1);
+    let Some(entry) = read.object.get("from") else {
+        if let (Some(version), Some(entry), false) = (version, read.object.get("version"), is_first)
+            && read.object.lacks("from", OBJECT_KEYS)
+        {
+            errors.refuse(
+                &entry.word,
+                format!(
+                    "`{0}` is version {version} of its type, and does not say what it was before: keep that struct, write \
+                     `from = {0}V{1}` for it, and `impl From<{0}V{1}> for {0}`",
+                    read.input.ident,
+                    version - 1
+                ),
+            );
+        }
+        return None;
+    };
+    let example = format!("{}V1", read.input.ident);
+    let from =
+        entry.equals(&format!("takes the struct of the version before: write `from = {example}`"), errors)?;
+    if is_first && (read.object.lacks("version", OBJECT_KEYS) || version.is_some()) {
+        errors.refuse(
+            &entry.word,
+            "`from` says what the struct was before, and the first version was nothing: write `version = 2` beside it",
+        );
+    }
+    Some(from)
+}
+
+/// A view shows what is stored, and that is always as the struct has it that declares the type.
+fn a_view_has_no_version(read: &Read<'_>, is_view: bool, errors: &mut Errors) {
+    for key in ["version", "from"] {
+        if let Some(entry) = read.object.get(key).filter(|_| is_view) {
+            errors.refuse(
+                &entry.word,
+                format!(
+                    "`{key}` belongs to the struct that declares the type, not to a view of it: take it away"
+                ),
+            );
+        }
+    }
 }
 
 /// Order is kept by the id, references hold it, and the store fills it in: an object has exactly one.
@@ -299,7 +373,7 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
         "view" => Some(format!(
             "`view` in {attribute} belongs to the struct: write `#[object(type = ..., view)]` above the struct"
         )),
-        "type" | "crate" => Some(format!(
+        "type" | "version" | "from" | "crate" => Some(format!(
             "`{word}` in {attribute} belongs to the struct: write `#[object({word} = ...)]` above the struct"
         )),
         _ => None,

@@ -1,12 +1,13 @@
 //! From an object to tokens: `BusObject`, as a person could have written it, and what the linker finds.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::DeriveInput;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{DeriveInput, Ident, Type};
 
 use super::model::{Marked, Object};
 use super::parse::Read;
-use crate::connector::place;
+use crate::connector::{at, place};
 use crate::errors::Errors;
 use crate::fallback;
 use crate::paths::CorePath;
@@ -52,6 +53,12 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             const IS_VIEW: ::core::primitive::bool = true;
         )
     });
+    let version = object.version.map(|version| {
+        quote!(
+            const VERSION: ::core::primitive::u32 = #version;
+        )
+    });
+    let former = object.from.as_ref().map(|from| former(core, name, from));
     let guid = object.guid.map(|field| guid(core, field));
     let code_name = text(core, "code_name", object.code_name);
     let display_name = text(core, "display_name", object.display_name);
@@ -67,6 +74,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             const DISPLAY: &'static ::core::primitive::str = #display;
             const REFERENCES: &'static [#core::reference::ReferenceField] = &[#(#references),*];
             #is_view
+            #version
             const FIELDS: &'static [(
                 &'static ::core::primitive::str,
                 &'static ::core::primitive::str,
@@ -87,12 +95,19 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
         #[automatically_derived]
         impl #core::descriptor::DescribedObject for #name {
             const DESCRIPTOR: &'static #core::descriptor::ObjectDescriptor =
-                &#core::descriptor::ObjectDescriptor::new::<#name>().place(#place);
+                &#core::descriptor::ObjectDescriptor::new::<#name>()#former.place(#place);
         }
         #core::__private::inventory::submit! {
             #core::__private::LinkedObject(<#name as #core::descriptor::DescribedObject>::DESCRIPTOR)
         }
     }
+}
+
+/// All of it stands at the struct that it was before, so that a refusal does, too.
+fn former(core: &CorePath, name: &Ident, from: &Type) -> TokenStream {
+    let span = from.span();
+    let (core, name) = (at(quote!(#core), span), at(quote!(#name), span));
+    quote_spanned!(span=> .former(#core::descriptor::Former::new::<#from, #name>()))
 }
 
 fn guid(core: &CorePath, field: Marked<'_>) -> TokenStream {

@@ -9,6 +9,10 @@ pub(super) struct Object<'i> {
     pub(super) display: String,
     /// Whether it shows a part of what another struct declares.
     pub(super) is_view: bool,
+    /// Which version of the type it is, where it says so.
+    pub(super) version: Option<u32>,
+    /// The struct that it was before.
+    pub(super) from: Option<Type>,
     pub(super) id: Marked<'i>,
     pub(super) guid: Option<Marked<'i>>,
     pub(super) code_name: Option<Marked<'i>>,

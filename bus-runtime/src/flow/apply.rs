@@ -180,7 +180,8 @@ impl Application<'_> {
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
         let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
-        record.map(Stored::read).transpose().map_err(|error| unreadable(&error))
+        let read = |record| Stored::read(&self.shared.registry, record);
+        record.map(read).transpose().map_err(|error| unreadable(&error))
     }
 
     async fn write(

@@ -8,7 +8,9 @@ use bus_core::{
 };
 use bus_store::{ObjectRecord, ObjectWrite};
 
+use super::versions;
 use crate::error::{BusError, BusErrorKind};
+use crate::registry::Registry;
 
 /// An object as it is stored, taken apart.
 #[derive(Debug, Clone)]
@@ -19,17 +21,17 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Reads a record of the built-in object store.
-    pub(crate) fn read(record: ObjectRecord) -> Result<Self, BusError> {
-        let payload = serde_json::from_slice(&record.data).map_err(|error| {
-            let message =
-                format!("the stored object {} cannot be read; look at its record in the store", record.key);
-            BusError::new(BusErrorKind::Malformed, message).with_source(error)
+    pub(crate) fn read(registry: &Registry, record: ObjectRecord) -> Result<Self, BusError> {
+        let object_type = record.key.object_type.as_str();
+        let payload = versions::read(registry, object_type, &record.data).map_err(|error| {
+            let message = format!("the stored object {} cannot be read: {error}", record.key);
+            BusError::new(BusErrorKind::Malformed, message)
         })?;
         Ok(Self { record, payload })
     }
 
     /// The record of an object that has its identity.
-    pub(crate) fn of(parts: ObjectParts) -> Result<Self, BusError> {
+    pub(crate) fn of(registry: &Registry, parts: ObjectParts) -> Result<Self, BusError> {
         let object_type = parts.object_type;
         let malformed = |what: &str, error: String| {
             BusError::new(
@@ -37,6 +39,8 @@ impl Stored {
                 format!("an object of type {object_type} has {what}: {error}"),
             )
         };
+        versions::check(registry, object_type, parts.payload.version)
+            .map_err(|error| malformed("a former version", error))?;
         let id = parts
             .id
             .ok_or_else(|| malformed("no id", "save it through the bus, or give it one".to_owned()))?;

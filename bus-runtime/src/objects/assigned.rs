@@ -6,7 +6,7 @@ use super::{CONFLICTS_MAX, ObjectStore, Saved};
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::assignment;
-use crate::flow::change::{ChangeSet, Stored};
+use crate::flow::change::ChangeSet;
 use crate::sites;
 
 impl ObjectStore {
@@ -49,7 +49,7 @@ impl ObjectStore {
         let site = sites::parse(site)?;
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {
-            let Some(stored) = self.record(&key).await?.map(Stored::read).transpose()? else {
+            let Some(stored) = self.stored(&key).await? else {
                 let message = format!("{key} is not there, so that it is on no site; mend type or id");
                 return Err(BusError::new(BusErrorKind::NotFound, message));
             };

@@ -126,7 +126,7 @@ impl Bus {
         let mut commit = Commit::at(shared.now());
         let found = shared.store.object(&key).await.map_err(|error| failed(delivery, error))?;
         let task = if let Some(record) = found {
-            let live = Stored::read(record)?;
+            let live = Stored::read(&shared.registry, record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
             let mut change = live.summary(operation, ended.origin.as_ref());
             if operation.is_of_site() {

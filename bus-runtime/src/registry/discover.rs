@@ -1,5 +1,6 @@
 //! Finds what is linked: the only place that reads the global list that the linker made.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bus_core::__private::{LinkedConnector, LinkedObject, inventory};
@@ -46,24 +47,58 @@ impl Registry {
             }
             registry.add(object)?;
         }
+        for connector in registry.connectors.values() {
+            registry.check_versions(connector)?;
+        }
         Ok(registry)
     }
 
-    /// A type is what the struct says that declares it; where there are views only, the first by its place.
+    /// What is delivered is what the type is now: an earlier struct of it could not read that.
+    fn check_versions(&self, connector: &ConnectorDescriptor) -> Result<(), BusError> {
+        for route in connector.outgoing() {
+            let Some(object) = route.exact_type.and_then(|object_type| self.object_type(object_type)) else {
+                continue;
+            };
+            if let Some(former) = object.formers().find(|former| (former.rust_type)() == (route.rust_type)())
+            {
+                let message = format!(
+                    "connector `{}` at {} takes objects of type `{}` as their version {}, and they are version {} by now; name \
+                     the struct at {}, or a view",
+                    connector.name,
+                    connector.place,
+                    object.object_type,
+                    former.version,
+                    object.version,
+                    object.place
+                );
+                return Err(BusError::new(BusErrorKind::Discovery, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A type is what the struct says that declares it, in its latest version; where there are views only, the first by its
+    /// place.
     fn add(&mut self, object: &'static ObjectDescriptor) -> Result<(), BusError> {
         let Some(known) = self.objects.insert(object.object_type, object) else { return Ok(()) };
-        if !known.is_view && !object.is_view && known.place != object.place {
+        let are_of_one_chain = comes_from(known, object) || comes_from(object, known);
+        if !known.is_view && !object.is_view && known.place != object.place && !are_of_one_chain {
             let name = object.object_type;
             let remedy =
                 format!("rename one of them, or make one a view: `#[object(type = \"{name}\", view)]`");
             return Err(twice("object type", name, &known.place, &object.place, &remedy));
         }
-        let rank = |one: &ObjectDescriptor| (one.is_view, one.place.to_string());
+        let rank = |one: &ObjectDescriptor| (one.is_view, Reverse(one.version), one.place.to_string());
         if rank(known) < rank(object) {
             self.objects.insert(known.object_type, known);
         }
         Ok(())
     }
+}
+
+/// Whether one is a later version of the other.
+fn comes_from(one: &ObjectDescriptor, other: &ObjectDescriptor) -> bool {
+    one.formers().any(|former| (former.version, former.place) == (other.version, other.place))
 }
 
 /// What the macro checks, for descriptors that were written by hand.

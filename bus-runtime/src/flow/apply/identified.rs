@@ -52,6 +52,6 @@ impl Application<'_> {
                     (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
             }
         }
-        Stored::of(after).map_err(|error| unwritable(error.to_string()))
+        Stored::of(&self.shared.registry, after).map_err(|error| unwritable(error.to_string()))
     }
 }

@@ -99,7 +99,9 @@ impl Application<'_> {
             let external_id = external_id.map(str::to_owned);
             let judged = is_the_same(&Known { site, parent, external_id }, &key, &found, by);
             return match judged {
-                Ok(()) => Stored::read(record).map(Some).map_err(|error| unreadable(&error)),
+                Ok(()) => {
+                    Stored::read(&self.shared.registry, record).map(Some).map_err(|error| unreadable(&error))
+                }
                 // What is to be deleted, or to leave a site, is not this one: it is not there.
                 Err(_) if takes_away(claimed.operation) => Ok(None),
                 Err(reason) => Err(ended(claimed, reason)),

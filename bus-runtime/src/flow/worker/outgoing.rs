@@ -19,6 +19,7 @@ use crate::flow::delivery;
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::{add_translation_records, object_of_key};
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
+use crate::flow::versions;
 
 /// What became of one delivery.
 pub(super) struct Delivered {
@@ -41,7 +42,10 @@ impl Worker {
     ) -> Result<Vec<Read>, StoreError> {
         let payloads: Vec<Result<Payload, String>> = claimed
             .iter()
-            .map(|claimed| serde_json::from_slice(&claimed.data).map_err(|error| error.to_string()))
+            .map(|claimed| {
+                let read = versions::read(&self.shared.registry, &claimed.subject, &claimed.data);
+                read.map_err(|error| error.to_string())
+            })
             .collect();
         let mut objects: HashSet<ObjectKey> = HashSet::new();
         for (claimed, payload) in claimed.iter().zip(&payloads) {
@@ -159,7 +163,7 @@ impl Worker {
         if claimed.operation == ObjectOperation::Delete {
             return Ok(None);
         }
-        let Ok(stored) = Stored::read(living) else { return Ok(Some(payload)) };
+        let Ok(stored) = Stored::read(&self.shared.registry, living) else { return Ok(Some(payload)) };
         let mut payload = stored.payload;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;
