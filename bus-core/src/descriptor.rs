@@ -31,6 +31,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::children::ListField;
 use crate::clock::BoxFuture;
 use crate::connector::Connector;
 use crate::context::Cx;
@@ -314,6 +315,10 @@ pub struct ObjectDescriptor {
     pub former: Option<Former>,
     /// Its references, as declared.
     pub references: &'static [ReferenceField],
+    /// Its lists of child objects.
+    pub children: &'static [ListField],
+    /// Its lists of bindings.
+    pub bindings: &'static [ListField],
     /// Where it stands in the source.
     pub place: Place,
     /// Its Rust type.
@@ -334,6 +339,8 @@ impl ObjectDescriptor {
             version: T::VERSION,
             former: None,
             references: T::REFERENCES,
+            children: T::CHILDREN,
+            bindings: T::BINDINGS,
             place: Place::unknown(),
             rust_type: TypeId::of::<T>,
             parts: |payload| ObjectParts::of(&payload.read::<T>()?),

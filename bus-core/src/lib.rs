@@ -28,6 +28,7 @@ extern crate self as bus_core;
 
 pub mod blocking;
 pub mod change;
+pub mod children;
 pub mod clock;
 pub mod connector;
 pub mod context;
@@ -60,6 +61,7 @@ pub mod __private;
 pub use bus_macros::{BusObject, Page, Settings, connector, incoming, outgoing};
 
 pub use change::{Change, ChangeSummary, PagePlace};
+pub use children::{Bindings, Children, ListField, ListRule};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
 pub use connector::{
     Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
@@ -70,7 +72,7 @@ pub use delivery::{DeliveryId, DeliveryState, TaskId};
 pub use event::{ExternalSummary, Listener, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
-pub use object::{AnyObject, BusObject, Children, HostId, ObjectId, ObjectKey};
+pub use object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};
 pub use operation::{
     DataType, Direction, Echo, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject,
 };

@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::children::ListField;
 use crate::name::ObjectType;
-use crate::payload::FIRST_VERSION;
+use crate::parts::Identified;
+use crate::payload::{FIRST_VERSION, PayloadError};
 use crate::reference::{Reference, ReferenceField, ReferenceTarget};
 
 /// The id of a host object: a number, a GUID or a text. Ids are equal when their texts are, so that an id read back
@@ -268,6 +270,10 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// the id, the GUID, and what has no name of its own in JSON.
     #[doc(hidden)]
     const FIELDS: &'static [(&'static str, &'static str)] = &[];
+    /// Its lists of child objects (`#[object(children, rule = ...)]`).
+    const CHILDREN: &'static [ListField] = &[];
+    /// Its lists of bindings (`#[object(bindings)]`).
+    const BINDINGS: &'static [ListField] = &[];
 
     /// Its id; unset (zero, nil, empty) before the first save.
     fn id(&self) -> &Self::Id;
@@ -300,6 +306,21 @@ pub trait BusObject: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its group, where a field says so.
     fn group(&self) -> Option<ReferenceTarget> {
         None
+    }
+    /// Called by the bus when it is saved in a list of its parent's.
+    #[doc(hidden)]
+    fn set_parent(&mut self, id: &ObjectId) {
+        let _ = id;
+    }
+    /// Called by the bus when the child objects that came with it are saved: gives each its identity and its parent, in
+    /// the order of `CHILDREN`, and then those beneath it.
+    #[doc(hidden)]
+    fn identify_children(
+        &mut self,
+        next: &mut dyn FnMut() -> Option<Identified>,
+    ) -> Result<(), PayloadError> {
+        let _ = next;
+        Ok(())
     }
 }
 
@@ -352,39 +373,6 @@ impl AnyObject {
     /// A field, by name.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field)
-    }
-}
-
-/// Objects owned by another object, kept and sent inside it.
-///
-/// `NotLoaded` is not "has none": a key that is missing, or `null`, leaves what is stored as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Children<T> {
-    /// They were not read, or did not travel along.
-    #[default]
-    NotLoaded,
-    /// These are all of them.
-    Loaded(Vec<T>),
-}
-
-impl<T> Children<T> {
-    /// The children, none if they were not loaded.
-    pub fn as_slice(&self) -> &[T] {
-        match self {
-            Self::NotLoaded => &[],
-            Self::Loaded(children) => children,
-        }
-    }
-
-    /// Whether they were read.
-    pub const fn is_loaded(&self) -> bool {
-        matches!(self, Self::Loaded(_))
-    }
-}
-
-impl<T> From<Vec<T>> for Children<T> {
-    fn from(children: Vec<T>) -> Self {
-        Self::Loaded(children)
     }
 }
 

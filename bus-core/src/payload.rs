@@ -16,6 +16,7 @@ use crate::page::PageNode;
 use crate::reference::{Reference, ReferenceTarget};
 
 mod clean;
+mod lists;
 mod mark;
 mod merge;
 mod place;

@@ -5,17 +5,22 @@ pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;
 
+pub use crate::parts::Identified;
+pub use crate::payload::PayloadError;
+
 use std::any::Any;
 use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 
 use crate::change::ChangeSummary;
+use crate::children::{Children, ListField, ListRule};
 use crate::connector::{Applicable, Connector};
 use crate::descriptor::{ConnectorDescriptor, DescribedConnector, ObjectDescriptor, PageDescriptor, Place};
 use crate::failure::Failure;
-use crate::object::BusObject;
-use crate::reference::{Ref, ReferenceTarget};
+use crate::object::{BusObject, HostId, ObjectId};
+use crate::parts::set_identity;
+use crate::reference::{Ref, ReferenceRole, ReferenceTarget};
 
 /// A connector that the linker found.
 pub struct LinkedConnector(pub &'static ConnectorDescriptor);
@@ -135,11 +140,18 @@ pub fn text<F: TextField>(field: &F) -> Option<String> {
 )]
 pub trait ReferenceSlot {
     fn get(&self) -> Option<ReferenceTarget>;
+    /// Points at the host's object of this id; as it was, where that is no id of its kind.
+    fn set(&mut self, id: &ObjectId);
 }
 
 impl<T: BusObject> ReferenceSlot for Ref<T> {
     fn get(&self) -> Option<ReferenceTarget> {
         Some(self.to_target())
+    }
+    fn set(&mut self, id: &ObjectId) {
+        if let Some(id) = T::Id::from_id(id) {
+            *self = Self::host(id);
+        }
     }
 }
 
@@ -147,11 +159,20 @@ impl<T: BusObject> ReferenceSlot for Option<Ref<T>> {
     fn get(&self) -> Option<ReferenceTarget> {
         self.as_ref().map(Ref::to_target)
     }
+    fn set(&mut self, id: &ObjectId) {
+        *self = T::Id::from_id(id).map(Ref::host).or(self.take());
+    }
 }
 
-/// What a reference field points at.
-pub fn target<F: ReferenceSlot>(field: &F) -> Option<ReferenceTarget> {
-    field.get()
+/// How a reference field is read and written. One function for both, so that what is no reference is refused once.
+pub fn target<F: ReferenceSlot>() -> TargetAccess<F> {
+    TargetAccess { get: F::get, set: F::set }
+}
+
+/// How a reference field is read and written.
+pub struct TargetAccess<F> {
+    pub get: fn(&F) -> Option<ReferenceTarget>,
+    pub set: fn(&mut F, &ObjectId),
 }
 
 /// The name in JSON of a field that `owns(...)` names as the Rust struct does. That the field is there is checked where
@@ -190,6 +211,55 @@ pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
         "`owns(...)` names no field that the struct has in JSON: name the struct's field without quotation marks"
     );
     name
+}
+
+/// A list of child objects: what is said of it, and how they are given their identities. One function for both, so that
+/// what is no object is refused once.
+pub struct ChildList<C> {
+    pub list: ListField,
+    pub identify: IdentifyChildren<C>,
+}
+
+type IdentifyChildren<C> =
+    fn(&mut Children<C>, &ObjectId, &mut dyn FnMut() -> Option<Identified>) -> Result<(), PayloadError>;
+
+/// A list of child objects, which must call their owner their parent.
+#[track_caller]
+pub const fn child_list<C: BusObject, P: BusObject>(field: &'static str, rule: ListRule) -> ChildList<C> {
+    let mut references = C::REFERENCES;
+    while let [reference, rest @ ..] = references {
+        if matches!(reference.role, ReferenceRole::Parent) && is_same(reference.object_type, P::TYPE) {
+            let list = ListField { field, object_type: C::TYPE, rule };
+            return ChildList { list, identify: identify_children::<C> };
+        }
+        references = rest;
+    }
+    panic!(
+        "the objects in this list do not say whose children they are: give their struct a field \
+         `#[object(parent)] owner: Ref<...>` that refers to this one"
+    )
+}
+
+/// A list of bindings.
+pub const fn binding_list<T: BusObject>(field: &'static str, rule: ListRule) -> ListField {
+    ListField { field, object_type: T::TYPE, rule }
+}
+
+/// Gives child objects their identities and their parent, and then those beneath them.
+fn identify_children<T: BusObject>(
+    list: &mut Children<T>,
+    parent: &ObjectId,
+    next: &mut dyn FnMut() -> Option<Identified>,
+) -> Result<(), PayloadError> {
+    let Children::Loaded(children) = list else { return Ok(()) };
+    for child in children {
+        if let Some(identity) = next() {
+            set_identity(child, identity)?;
+            child.set_parent(parent);
+        }
+        child.identify_children(next)?;
+    }
+    Ok(())
 }
 
 pub(crate) const fn is_same(one: &str, other: &str) -> bool {

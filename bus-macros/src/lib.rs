@@ -330,12 +330,48 @@ pub fn incoming(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `site` | the site it belongs to | `String`, `Option<String>` |
 /// | `parent` | the object beneath which its code name is unique | `Ref<T>`, `Option<Ref<T>>` |
 /// | `group` | the group it is in | `Ref<T>`, `Option<Ref<T>>` |
-/// | `children` | objects that it owns, sent inside it (any number of fields) | `Children<T>` |
+/// | `children` | what it owns, sent inside it (any number of fields) | `Children<T>` |
+/// | `bindings` | the objects that it is bound to, many to many (any number of fields) | `Bindings<T>` |
+/// | `rule = incremental`, `complete` or `none` | beside `children`: the list holds objects of their own, whose `parent` is this one. What a list that comes with it says: to add and change, to delete the rest, too, or nothing | |
 /// | `reference = late` | what a delivery goes without where the external system does not know it yet; an update follows once it does (any number of fields) | `Option<Ref<T>>` |
 ///
 /// A `Ref<T>` needs no key: wherever one stands, translation sees it. `REFERENCES` lists the fields whose type is
 /// written out as `Ref<T>`, alone or within `Option`, `Vec` and `Box`, under their names in JSON (serde's `rename` and
 /// `rename_all` count).
+///
+/// Children without a rule are parts: stored in the object, replaced by the list that comes. With a rule they are child
+/// objects: saved, subscribed to and delivered by themselves, and with their parent in its snapshots. Bindings are stored in
+/// the object; their rule (`incremental` unless said otherwise) is for what comes from an external system, while what the
+/// application saves is what there is. In a list that is not saved yet, the parent is left unset:
+///
+/// ```
+/// use bus_core::{BusObject, Children, Ref};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.order", display = "Order")]
+/// struct Order {
+///     #[object(id)]
+///     id: i64,
+///     #[object(children, rule = incremental)]
+///     lines: Children<Line>,
+/// }
+///
+/// #[derive(Serialize, Deserialize, BusObject)]
+/// #[object(type = "app.order_line", display = "Order line")]
+/// struct Line {
+///     #[object(id)]
+///     id: i64,
+///     #[object(code_name)]
+///     sku: String,
+///     #[object(parent)]
+///     order: Ref<Order>,
+/// }
+///
+/// let line = Line { id: 0, sku: "bike".to_owned(), order: Ref::host(0) };
+/// let order = Order { id: 0, lines: vec![line].into() };
+/// assert!(order.lines.is_loaded());
+/// ```
 ///
 /// ```
 /// use bus_core::{BusObject, Children, Ref};

@@ -10,6 +10,7 @@ pub(crate) mod assignment;
 pub(crate) mod begun;
 pub(crate) mod call;
 pub(crate) mod change;
+pub(crate) mod children;
 pub(crate) mod delivery;
 pub(crate) mod echo;
 pub(crate) mod entry;

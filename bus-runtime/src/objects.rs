@@ -11,6 +11,7 @@ use bus_store::{Commit, Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrit
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::change::{ChangeSet, HostChange, Stored, has_external_reference};
+use crate::flow::children;
 use crate::flow::express::SyncEnd;
 use crate::flow::numbers::new_number;
 use crate::flow::saving;
@@ -52,10 +53,16 @@ impl ObjectStore {
     /// loaded stay as they are, except within a `Vec` or within other children that are loaded: whoever writes those
     /// writes the lists in them too. If nothing about it changed, nothing is written or logged.
     ///
+    /// Child objects that come with it in a list are saved in the same transaction, by the list's rule, and given their ids:
+    /// `incremental` adds and changes, `complete` deletes the others, too. One that is not known by its id is known by its
+    /// GUID, else by its code name beneath this parent. Whatever is saved beneath an object is told to those who take
+    /// snapshots of that. At most 8 levels and 10,000 objects stand beneath one.
+    ///
     /// # Errors
     ///
     /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
-    /// listener says no; `UnknownSite` when its site is not registered; `TooLarge`; `Malformed` when it cannot be written as JSON, or refers to an external id;
+    /// listener says no; `UnknownSite` when its site is not registered; `TooLarge`; `Malformed` when a list names a child of another
+    /// object, or has the rule `none`; `Malformed` when it cannot be written as JSON, or refers to an external id;
     /// `UnknownKind` when the program does not declare its type; `Store`.
     pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<Saved> {
         let object_type = self.object_type::<T>()?;
@@ -67,16 +74,28 @@ impl ObjectStore {
                 .map_err(|error| malformed(&object_type, &error.to_string()))?;
         }
         let mut conflict = None;
-        for _ in 0..CONFLICTS_MAX {
+        for _ in 0..self.conflicts_max(&object_type) {
             match self.try_save(object, &object_type).await {
                 Err(error) if error.kind() == BusErrorKind::Conflict => conflict = Some(error),
-                saved => return saved,
+                Err(error) => return Err(error),
+                Ok((saved, children)) => {
+                    let mut children = children.into_iter();
+                    object
+                        .identify_children(&mut || children.next())
+                        .map_err(|error| malformed(&object_type, &error.to_string()))?;
+                    return Ok(saved);
+                }
             }
         }
         Err(conflict.unwrap_or_else(|| malformed(&object_type, "it could not be saved")))
     }
 
-    async fn try_save<T: BusObject>(&self, object: &T, object_type: &ObjectType) -> Result<Saved> {
+    /// Saves it unless somebody else was faster; answers who its children are, too.
+    async fn try_save<T: BusObject>(
+        &self,
+        object: &T,
+        object_type: &ObjectType,
+    ) -> Result<(Saved, Vec<Identified>)> {
         let parts = ObjectParts::of(object).map_err(|error| malformed(object_type, &error.to_string()))?;
         if let Some(at) = has_external_reference(&parts.payload) {
             return Err(malformed(
@@ -89,23 +108,35 @@ impl ObjectStore {
         let key = ObjectKey { object_type: object_type.clone(), id: object.id().to_id() };
         let before = self.stored(&key).await?;
         let mut parts = parts;
+        let lists = children::take_lists(&self.shared.registry, object_type.as_str(), &mut parts.payload);
         if let Some(before) = &before {
             parts.payload = parts.payload.laid_over(before.payload.clone());
         }
         let after = Stored::of(&self.shared.registry, parts)?;
-        let Some(change) = HostChange::saved(before.as_ref(), &after, None) else {
-            return Ok(Saved { key, synchronous: Vec::new() });
-        };
-        let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.record.version));
-        let write = ObjectWrite::Save { record: after.record, expected };
-        self.write(key, ChangeSet::of(write, change)).await
+        let mut set = ChangeSet::default();
+        let is_new = before.is_none();
+        if let Some(change) = HostChange::saved(before.as_ref(), &after, None) {
+            let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.record.version));
+            set = ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change);
+        }
+        let beneath = children::beneath(&self.shared, &key, is_new, lists, None).await?;
+        let set = set.and(beneath.set);
+        if set.is_empty() {
+            return Ok((Saved { key, synchronous: Vec::new() }, beneath.identities));
+        }
+        Ok((self.write(key, set).await?, beneath.identities))
     }
 
-    /// Deletes an object, and logs it for whoever subscribed, in one transaction. `None` when it was not there.
+    /// Deletes an object with the child objects beneath it, and logs that for whoever subscribed, in one transaction.
+    /// `None` when it was not there.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` when more than 10,000 objects stand beneath it; else as for [`ObjectStore::save`].
     pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<Option<Saved>> {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
         let mut conflict = None;
-        for _ in 0..CONFLICTS_MAX {
+        for _ in 0..self.conflicts_max(&key.object_type) {
             let Some(before) = self.stored(&key).await? else {
                 return Ok(None);
             };
@@ -147,6 +178,37 @@ impl ObjectStore {
         listed.into_iter().map(|record| self.read(record).and_then(read)).collect()
     }
 
+    /// The child objects of a type beneath an object, first saved first, beginning after the given id; at most `limit`,
+    /// and at most 1,000.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownKind` when `P` holds no list of `C`; `NotFound` when the child to begin after is gone, or has another
+    /// parent by now; `Store`.
+    pub async fn list_children<P: BusObject, C: BusObject>(
+        &self,
+        parent: &P::Id,
+        after: Option<&C::Id>,
+        limit: usize,
+    ) -> Result<Vec<C>> {
+        let (parent_type, child_type) = (self.object_type::<P>()?, self.object_type::<C>()?);
+        if self.shared.registry.owner_field(C::TYPE).is_none_or(|field| field.object_type != P::TYPE) {
+            let message = format!(
+                "{parent_type} holds no list of {child_type}; give it a field `#[object(children, rule = incremental)]`, or \
+                 list the objects by their type"
+            );
+            return Err(BusError::new(BusErrorKind::UnknownKind, message));
+        }
+        let (parent, after) = (parent.to_id(), after.map(HostId::to_id));
+        let listed = self.shared.store.list_children(&child_type, &parent, after, limit.min(PAGE_MAX)).await;
+        let what = format!("list the {child_type} of {parent_type} {parent}");
+        listed
+            .map_err(|error| BusError::store(&what, error))?
+            .into_iter()
+            .map(|record| self.read(record).and_then(read))
+            .collect()
+    }
+
     /// How many objects of a type there are.
     pub async fn count<T: BusObject>(&self) -> Result<u64> {
         let object_type = self.object_type::<T>()?;
@@ -166,6 +228,12 @@ impl ObjectStore {
         Ok(object_type)
     }
 
+    /// How often a write starts over when somebody else changed the same in between.
+    fn conflicts_max(&self, object_type: &ObjectType) -> usize {
+        let is_in_family = self.shared.registry.is_in_family(object_type.as_str());
+        if is_in_family { children::CONFLICTS_MAX } else { CONFLICTS_MAX }
+    }
+
     async fn stored(&self, key: &ObjectKey) -> Result<Option<Stored>> {
         let record = self.shared.store.object(key).await;
         let record = record.map_err(|error| BusError::store(&format!("load {key}"), error))?;
@@ -178,8 +246,10 @@ impl ObjectStore {
 
     /// Writes what is about this object.
     async fn write(&self, key: ObjectKey, set: ChangeSet) -> Result<Saved> {
-        let operation = set.changes.first().map_or("save", |change| change.summary.operation.as_str());
+        let own = set.changes.iter().find(|change| change.summary.id == key.id);
+        let operation = own.map_or("save", |change| change.summary.operation.as_str());
         let what = format!("{operation} {key}");
+        let set = children::with_family(&self.shared, set, None).await?;
         let site = set.site().cloned();
         let commit = Commit { objects: set.writes, ..Commit::at(self.shared.now()) };
         let synchronous = saving::commit(&self.shared, &what, site.as_ref(), commit, &set.changes).await?;

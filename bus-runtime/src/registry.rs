@@ -2,6 +2,7 @@
 
 mod discover;
 mod enlist;
+mod lists;
 pub(crate) mod published;
 mod settings;
 

@@ -49,7 +49,7 @@ impl Objects for SqliteStore {
         let object_type = object_type.clone();
         self.read("list objects", move |db| {
             let after = after.map(|id| ObjectKey { object_type: object_type.clone(), id });
-            let after = after.map_or(Ok(0), |key| position_after(db, &key))?;
+            let after = after.map_or(Ok(0), |key| position_after(db, &key, None))?;
             let sql = format!(
                 "SELECT {COLUMNS} FROM bus_object WHERE object_type = ?1 AND position > ?2 ORDER BY position LIMIT ?3"
             );
@@ -82,6 +82,31 @@ impl Objects for SqliteStore {
             let mut records = Vec::new();
             while let Some(row) = rows.next()? {
                 records.push((count(row.get(10)?), record(row)?));
+            }
+            Ok(records)
+        })
+    }
+
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        let (child_type, parent) = (child_type.clone(), id_text(parent));
+        self.read("list children", move |db| {
+            let after = after.map(|id| ObjectKey { object_type: child_type.clone(), id });
+            let after = after.map_or(Ok(0), |key| position_after(db, &key, Some(&parent)))?;
+            let sql = format!(
+                "SELECT {COLUMNS} FROM bus_object
+                 WHERE object_type = ?1 AND parent = ?2 AND position > ?3 ORDER BY position LIMIT ?4"
+            );
+            let mut page = db.prepare_cached(&sql)?;
+            let mut rows = page.query(params![child_type.as_str(), parent, after, sql_limit(limit)])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(record(row)?);
             }
             Ok(records)
         })
@@ -153,9 +178,11 @@ fn record(row: &Row<'_>) -> Result<ObjectRecord, Fault> {
     })
 }
 
-fn position_after(db: &Connection, key: &ObjectKey) -> Result<i64, Fault> {
-    let sql = "SELECT position FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
-    let parameters = params![key.object_type.as_str(), id_text(&key.id)];
+/// The position of an object, which must have this parent if one is given.
+fn position_after(db: &Connection, key: &ObjectKey, parent: Option<&str>) -> Result<i64, Fault> {
+    let sql = "SELECT position FROM bus_object
+               WHERE object_type = ?1 AND object_id = ?2 AND (?3 IS NULL OR parent = ?3)";
+    let parameters = params![key.object_type.as_str(), id_text(&key.id), parent];
     let position = db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
     position.ok_or_else(|| {
         let message = format!("`{key}`, after which to go on, is gone; begin again");
@@ -202,6 +229,12 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
         ObjectWrite::Check { key, expected } => check_version(session, key, *expected),
         ObjectWrite::Assign { key, site, version } => assign(session, key, site, *version),
         ObjectWrite::Unassign { key, site, version } => unassign(session, key, site, *version),
+        ObjectWrite::Touch { key, version } => {
+            check_version(session, key, Expected::Version(*version))?;
+            let sql = "UPDATE bus_object SET version = version + 1 WHERE object_type = ?1 AND object_id = ?2";
+            session.prepare(sql)?.execute(params![key.object_type.as_str(), id_text(&key.id)])?;
+            Ok(())
+        }
     }
 }
 

@@ -18,9 +18,12 @@ const HISTORY_TABLE: &str = "bus_schema_history";
 
 /// The migrations as SQL, for people who run them by hand or want to read them first.
 pub fn migrations_sql() -> String {
-    let migrations = runner();
-    let each = migrations.get_migrations().iter();
-    let each = each.map(|migration| format!("-- {migration}\n\n{}", migration.sql().unwrap_or_default()));
+    let mut migrations = runner().get_migrations().clone();
+    // They come by their files' names, where 11 stands before 2.
+    migrations.sort_unstable_by_key(|migration| migration.version());
+    let each = migrations
+        .iter()
+        .map(|migration| format!("-- {migration}\n\n{}", migration.sql().unwrap_or_default()));
     each.collect::<Vec<_>>().join("\n")
 }
 

@@ -57,7 +57,10 @@ impl Write for CommitWrite {
         let objects = objects.iter().map(|write| match write {
             ObjectWrite::Save { record, .. } => 1 + record.data.len(),
             ObjectWrite::Assign { .. } => 1,
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => 0,
+            ObjectWrite::Delete { .. }
+            | ObjectWrite::Unassign { .. }
+            | ObjectWrite::Check { .. }
+            | ObjectWrite::Touch { .. } => 0,
         });
         let relayed = relayed.iter().flat_map(|relayed| match &relayed.end {
             EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
@@ -166,7 +169,8 @@ impl Write for CommitWrite {
                 ObjectWrite::Delete { .. }
                 | ObjectWrite::Assign { .. }
                 | ObjectWrite::Unassign { .. }
-                | ObjectWrite::Check { .. } => None,
+                | ObjectWrite::Check { .. }
+                | ObjectWrite::Touch { .. } => None,
             })
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);

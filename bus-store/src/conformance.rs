@@ -32,6 +32,7 @@
 
 pub mod aside;
 mod bench;
+pub mod children;
 pub mod claim_for;
 pub mod connectors;
 pub mod cursors;
@@ -354,6 +355,11 @@ macro_rules! for_every_law {
             objects::a_new_number_was_never_used
             objects::numbers_asked_for_at_once_are_different
             objects::of_concurrent_writers_one_wins
+            children::children_are_listed_by_their_parent
+            children::going_on_after_a_child_that_has_left_is_refused
+            children::a_touch_raises_the_version_and_nothing_else
+            children::a_touch_of_another_version_is_refused_whole
+            children::of_concurrent_touches_one_wins
             sites::a_site_comes_back_as_it_was_registered
             sites::a_site_with_anything_in_it_is_not_removed
             sites::an_object_of_an_unknown_site_is_refused_whole
@@ -560,6 +566,7 @@ mod tests {
         assert_eq!(listed.len(), LAWS.len(), "a law is listed twice");
         let files = [
             include_str!("conformance/aside.rs"),
+            include_str!("conformance/children.rs"),
             include_str!("conformance/claim_for.rs"),
             include_str!("conformance/connectors.rs"),
             include_str!("conformance/cursors.rs"),

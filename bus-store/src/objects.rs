@@ -37,6 +37,19 @@ pub trait Objects {
         limit: usize,
     ) -> StoreFuture<'_, Vec<(u64, ObjectRecord)>>;
 
+    /// The objects of a type whose parent has this id, as [`Objects::list_objects`] lists all of a type.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when the object to begin after is gone, or has another parent by now: begin again.
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>>;
+
     /// How many objects of this type there are.
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64>;
 
@@ -115,6 +128,14 @@ pub enum ObjectWrite {
         /// What is there.
         expected: Expected,
     },
+    /// Something beneath the object is different: its version grows, everything else stays. So whoever saw it together
+    /// with what is beneath it, as that was, is noticed.
+    Touch {
+        /// The object.
+        key: ObjectKey,
+        /// The version in which the object is.
+        version: i64,
+    },
 }
 
 impl ObjectWrite {
@@ -122,7 +143,11 @@ impl ObjectWrite {
     pub fn deleted(&self) -> Option<(&ObjectKey, bool)> {
         match self {
             Self::Delete { key, expected } => Some((key, *expected == Expected::Absent)),
-            Self::Save { .. } | Self::Assign { .. } | Self::Unassign { .. } | Self::Check { .. } => None,
+            Self::Save { .. }
+            | Self::Assign { .. }
+            | Self::Unassign { .. }
+            | Self::Check { .. }
+            | Self::Touch { .. } => None,
         }
     }
 }

@@ -210,6 +210,16 @@ impl Objects for Spoilt {
         self.inner.walk_objects(types, after, limit)
     }
 
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        self.inner.list_children(child_type, parent, after, limit)
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         self.inner.count_objects(object_type)
     }

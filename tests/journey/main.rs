@@ -9,6 +9,7 @@ mod any_objects;
 mod bad_connectors;
 mod bad_input;
 mod blocking;
+mod child_objects;
 mod children;
 mod circuit;
 mod claimed;

@@ -12,7 +12,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::object::{BusObject, Children, HostId, ObjectId};
+use crate::children::Children;
+use crate::object::{BusObject, HostId, ObjectId};
 use crate::reference::{Ref, ReferenceTarget};
 
 thread_local! {

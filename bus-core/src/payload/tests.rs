@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::mark::KEY_PREFIX;
 use super::*;
-use crate::object::Children;
+use crate::children::Children;
 
 pub(super) fn payload(object: Value, references: &[&str], children: &[&str]) -> Payload {
     let reference = |at: &&str| Reference {

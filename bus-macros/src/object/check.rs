@@ -1,6 +1,8 @@
 //! The rules, one function each, with the reason above it. Each gives back what it understood, so that what was
 //! refused once is not complained of again.
 
+mod lists;
+
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Data, Fields, Ident, LitInt, LitStr, Type};
@@ -12,11 +14,22 @@ use crate::names;
 use crate::serde_names::{field_read, field_written};
 
 const OBJECT_KEYS: &[&str] = &["type", "display", "view", "version", "from", "crate"];
-const FIELD_KEYS: &[&str] =
-    &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children", "reference"];
+const FIELD_KEYS: &[&str] = &[
+    "id",
+    "guid",
+    "code_name",
+    "display_name",
+    "site",
+    "parent",
+    "group",
+    "children",
+    "bindings",
+    "rule",
+    "reference",
+];
 /// Those that stand alone.
 const FIELD_FLAGS: &[&str] =
-    &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children"];
+    &["id", "guid", "code_name", "display_name", "site", "parent", "group", "children", "bindings"];
 
 /// Applies every rule. `None` where something was refused without which there is no object.
 pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'i>> {
@@ -29,7 +42,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     for field in &read.fields {
         keys_of_a_field(field, errors);
         a_field_has_one_name_in_json(read, field, errors);
-        children_are_marked(field, errors);
+        lists::lists_are_marked(field, errors);
         late_can_be_told(read, field, errors);
     }
     let object_type = it_has_a_type(read, errors);
@@ -46,6 +59,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
     let parent = it_is_a_reference(read, "parent", errors);
     let group = it_is_a_reference(read, "group", errors);
     let references = references(read);
+    let lists = lists::lists(read, errors);
     let ownable = ownable(read);
     Some(Object {
         type_name: object_type?,
@@ -61,6 +75,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Object<'
         parent,
         group,
         references,
+        lists,
         ownable,
     })
 }
@@ -290,31 +305,6 @@ fn a_field_has_one_name_in_json(read: &Read<'_>, field: &Field<'_>, errors: &mut
     }
 }
 
-/// Children travel with snapshots only and have rules of their own: that a field holds them must be seen where it
-/// stands, and no other field may claim it.
-fn children_are_marked(field: &Field<'_>, errors: &mut Errors) {
-    let marked = field.object.get("children");
-    let (name, ty) = (field.name, field.ty);
-    match (marked, parse::children(ty)) {
-        (Some(_), None) => errors.refuse(
-            ty,
-            format!("`#[object(children)]` stands on `{name}`, which holds no children: make it `Children<T>`"),
-        ),
-        (None, Some(_)) => errors.refuse(
-            ty,
-            format!("`{name}` holds children but does not say so: write `#[object(children)]` above it"),
-        ),
-        (Some(_), Some(child)) if parse::referenced(child).is_some() => errors.refuse(
-            child,
-            format!(
-                "`{name}` holds references, not children, which are owned and sent inside: make it `Vec<Ref<T>>` without \
-                 `#[object(children)]`"
-            ),
-        ),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-}
-
 /// A late reference may be unresolved, which stands as nothing in JSON: only an option has room for that. And it is the
 /// object's, not a view's: whoever is told of the one and whoever is told of the other are told the same.
 fn late_can_be_told(read: &Read<'_>, field: &Field<'_>, errors: &mut Errors) {
@@ -402,7 +392,6 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
     let attribute = &field.object.attribute;
     match word {
         "late" => Some(format!("{attribute} has no key `late`: write `#[object(reference = late)]`")),
-        "rule" => Some(format!("{attribute} has no key `rule`: write `#[object(children)]` alone")),
         "key" | "primary_key" => Some(format!("{attribute} has no key `{word}`: write `#[object(id)]`")),
         "display" => Some(format!(
             "{attribute} has no key `display`, which belongs to the struct: did you mean `display_name`?"

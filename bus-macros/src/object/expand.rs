@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Ident, Type};
 
-use super::model::{Marked, Object};
+use super::model::{DeclaredList, Marked, Object};
 use super::parse::Read;
 use crate::connector::{at, place};
 use crate::errors::Errors;
@@ -49,6 +49,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
         }
     });
     let fields = object.ownable.iter().map(|(in_rust, in_json)| quote!((#in_rust, #in_json)));
+    let lists = lists(core, object);
     let is_view = object.is_view.then(|| {
         quote!(
             const IS_VIEW: ::core::primitive::bool = true;
@@ -66,6 +67,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
     let site = text(core, "site", object.site);
     let parent = target(core, "parent", object.parent);
     let group = target(core, "group", object.group);
+    let identify_children = identify_children(core, object);
     let place = place(core);
     quote! {
         #[automatically_derived]
@@ -80,6 +82,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
                 &'static ::core::primitive::str,
                 &'static ::core::primitive::str,
             )] = &[#(#fields),*];
+            #lists
             fn id(&self) -> &#id_type {
                 &self.#id_name
             }
@@ -92,6 +95,7 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             #site
             #parent
             #group
+            #identify_children
         }
         #[automatically_derived]
         impl #core::descriptor::DescribedObject for #name {
@@ -102,6 +106,57 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
             #core::__private::LinkedObject(<#name as #core::descriptor::DescribedObject>::DESCRIPTOR)
         }
     }
+}
+
+/// What is said of the lists; nothing where there are none.
+fn lists(core: &CorePath, object: &Object<'_>) -> TokenStream {
+    let of = |is_children: bool| {
+        let lists = object.lists.iter().filter(move |list| list.is_children == is_children);
+        let lists = lists.map(|list| {
+            if is_children {
+                let children = child_list(core, list);
+                return quote_spanned!(list.of.span()=> #children.list);
+            }
+            let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
+            quote!(#core::__private::binding_list::<#of>(#field, #core::ListRule::#rule))
+        });
+        lists.collect::<Vec<_>>()
+    };
+    let constant = |name: &str, lists: Vec<TokenStream>| {
+        let name = format_ident!("{name}");
+        (!lists.is_empty()).then(|| quote!(const #name: &'static [#core::ListField] = &[#(#lists),*];))
+    };
+    let (children, bindings) = (constant("CHILDREN", of(true)), constant("BINDINGS", of(false)));
+    quote!(#children #bindings)
+}
+
+/// All of it stands at the type of the children, which is what their author looks at where they do not fit.
+fn child_list(core: &CorePath, list: &DeclaredList<'_>) -> TokenStream {
+    let span = list.of.span();
+    let (field, of, rule) = (&list.field, list.of, format_ident!("{}", list.rule));
+    at(quote!(#core::__private::child_list::<#of, Self>(#field, #core::ListRule::#rule)), span)
+}
+
+fn identify_children(core: &CorePath, object: &Object<'_>) -> Option<TokenStream> {
+    let lists = object.lists.iter().filter(|list| list.is_children);
+    let calls: Vec<_> = lists
+        .map(|list| {
+            let (children, name) = (child_list(core, list), list.name);
+            quote!((#children.identify)(&mut self.#name, &parent, next)?;)
+        })
+        .collect();
+    (!calls.is_empty()).then(|| {
+        quote! {
+            fn identify_children(
+                &mut self,
+                next: &mut dyn ::core::ops::FnMut() -> ::core::option::Option<#core::__private::Identified>,
+            ) -> ::core::result::Result<(), #core::__private::PayloadError> {
+                let parent = #core::HostId::to_id(#core::BusObject::id(self));
+                #(#calls)*
+                ::core::result::Result::Ok(())
+            }
+        }
+    })
 }
 
 /// All of it stands at the struct that it was before, so that a refusal does, too.
@@ -135,10 +190,19 @@ fn text(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<Toke
 
 fn target(core: &CorePath, method: &str, field: Option<Marked<'_>>) -> Option<TokenStream> {
     let Marked { name, ty } = field?;
+    // Only the parent is ever given to an object.
+    let set = (method == "parent").then(|| {
+        quote! {
+            fn set_parent(&mut self, id: &#core::ObjectId) {
+                (#core::__private::target::<#ty>().set)(&mut self.#name, id);
+            }
+        }
+    });
     let method = format_ident!("{method}");
     Some(quote! {
         fn #method(&self) -> ::core::option::Option<#core::reference::ReferenceTarget> {
-            #core::__private::target::<#ty>(&self.#name)
+            (#core::__private::target::<#ty>().get)(&self.#name)
         }
+        #set
     })
 }

@@ -21,6 +21,7 @@ pub(super) struct Object<'i> {
     pub(super) parent: Option<Marked<'i>>,
     pub(super) group: Option<Marked<'i>>,
     pub(super) references: Vec<DeclaredReference<'i>>,
+    pub(super) lists: Vec<DeclaredList<'i>>,
     /// The fields that an external system may own: their names in Rust and in JSON.
     pub(super) ownable: Vec<(String, String)>,
 }
@@ -30,6 +31,19 @@ pub(super) struct Object<'i> {
 pub(super) struct Marked<'i> {
     pub(super) name: &'i Ident,
     pub(super) ty: &'i Type,
+}
+
+/// A field that holds child objects, or bindings.
+pub(super) struct DeclaredList<'i> {
+    pub(super) name: &'i Ident,
+    /// Its name in JSON.
+    pub(super) field: String,
+    /// The type of what it holds.
+    pub(super) of: &'i Type,
+    /// The variant of `ListRule`.
+    pub(super) rule: &'static str,
+    /// Whether it holds objects, not bindings.
+    pub(super) is_children: bool,
 }
 
 /// A field that holds a reference, or a list of them.

@@ -107,6 +107,12 @@ pub(crate) fn children(ty: &Type) -> Option<&Type> {
     (word == "Children").then_some(argument)
 }
 
+/// The `T` of `Bindings<T>`.
+pub(super) fn bindings(ty: &Type) -> Option<&Type> {
+    let (word, argument) = generic(ty)?;
+    (word == "Bindings").then_some(argument)
+}
+
 /// `Word<T>`: its last word and its one argument.
 pub(crate) fn generic(ty: &Type) -> Option<(&Ident, &Type)> {
     let path = match ty {

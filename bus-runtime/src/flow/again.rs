@@ -4,6 +4,7 @@ use bus_core::{ChangeSummary, DataType};
 use bus_store::{Expected, NewDelivery, NewTask, ObjectWrite};
 
 use super::change::Stored;
+use super::children::{Pending, snapshot};
 use super::task_log::{task, written};
 use crate::error::BusError;
 use crate::shared::Shared;
@@ -19,6 +20,11 @@ pub(crate) async fn as_it_is(
     deliveries: Vec<NewDelivery>,
 ) -> Result<(ObjectWrite, NewTask), BusError> {
     let Stored { record, payload } = live;
+    let payload = if data_type.has_children() {
+        snapshot(shared, &record.key, payload, &Pending::default()).await?
+    } else {
+        payload
+    };
     let data = written(shared, change, payload, data_type).await?;
     let expected = Expected::Version(record.version);
     Ok((ObjectWrite::Check { key: record.key, expected }, task(shared, change, data, own, deliveries)))

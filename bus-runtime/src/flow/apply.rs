@@ -6,6 +6,7 @@ mod exchange;
 mod identified;
 mod matching;
 mod prepared;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use bus_store::{
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
+use super::children;
 use super::express;
 use super::ingest::external_id_of_key;
 use super::numbers::Numbers;
@@ -151,7 +153,9 @@ impl Application<'_> {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
             }
             let own = named.map(|external_id| (object_type, external_id));
-            let translated = translator.incoming(parts.payload, own.as_ref(), claimed.data_type).await;
+            // Only a snapshot says anything of children and bindings.
+            let payload = parts.payload.reduced_to(claimed.data_type);
+            let translated = translator.incoming(payload, own.as_ref(), claimed.data_type).await;
             parts.payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
             if existing.is_none() {
                 let external_id = own.as_ref().map(|(_, external_id)| external_id.as_str());
@@ -195,12 +199,19 @@ impl Application<'_> {
         owned: Option<&[&str]>,
     ) -> Result<Applied, NotApplied> {
         let conversation = self.conversation(claimed, existing.as_ref(), own.as_ref()).await?;
-        let mut after = self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
-        let judged = self.judged(claimed, existing.as_ref(), conversation.as_ref(), &after, own.as_ref())?;
+        let (mut after, lists) =
+            self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let origin = Some(&self.enlisted.record.name);
+        let beneath =
+            children::beneath(self.shared, &after.record.key, existing.is_none(), lists, origin).await;
+        let mut beneath = beneath.map_err(|error| refused(claimed, error))?.set;
+        let whole = self.with_children(claimed, existing.as_ref(), &after, &beneath).await?;
+        let (was, is) = whole.as_ref().map_or((existing.as_ref(), &after), |(was, is)| (was.as_ref(), is));
+        let judged = self.judged(claimed, was, conversation.as_ref(), is, own.as_ref())?;
         if let Some(stored) = existing.as_ref().filter(|_| judged.is_echo) {
             after = stored.clone();
+            beneath = ChangeSet::default();
         }
-        let origin = Some(&self.enlisted.record.name);
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
         applied.commit.exchanged = judged.said;
@@ -220,13 +231,11 @@ impl Application<'_> {
         let expected = existing.map_or(Expected::Absent, |stored| Expected::Version(stored.record.version));
         let saved =
             change.map(|change| ChangeSet::of(ObjectWrite::Save { record: after.record, expected }, change));
-        match (saved, assigned) {
-            (None, None) => Ok(applied),
-            (Some(set), None) | (None, Some(set)) => self.logged(claimed, applied, set, judged.travel).await,
-            (Some(saved), Some(assigned)) => {
-                self.logged(claimed, applied, saved.and(assigned), judged.travel).await
-            }
+        let set = saved.unwrap_or_default().and(assigned.unwrap_or_default()).and(beneath);
+        if set.is_empty() {
+            return Ok(applied);
         }
+        self.logged(claimed, applied, set, judged.travel).await
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
@@ -253,9 +262,11 @@ impl Application<'_> {
         &self,
         claimed: &Claimed,
         mut applied: Applied,
-        mut set: ChangeSet,
+        set: ChangeSet,
         travel: Travel,
     ) -> Result<Applied, NotApplied> {
+        let set = children::with_family(self.shared, set, Some(&self.enlisted.record.name)).await;
+        let mut set = set.map_err(|error| refused(claimed, error))?;
         applied.commit.objects.extend(set.writes);
         set.changes.iter_mut().for_each(|change| change.travel = travel);
         match task_log::record(self.shared, &set.changes).await {
@@ -267,10 +278,7 @@ impl Application<'_> {
                 applied.commit.tasks = tasks;
             }
             Err(error) => {
-                return Err(match error.into_store() {
-                    Ok(error) => NotApplied::Store(error),
-                    Err(error) => ended(claimed, error.to_string()),
-                });
+                return Err(refused(claimed, error));
             }
         }
         Ok(applied)
@@ -326,6 +334,14 @@ fn is_same(one: Option<&Stored>, other: Option<&Stored>) -> bool {
 
 fn ended(claimed: &Claimed, error: String) -> NotApplied {
     NotApplied::Outcome(settlement::ended(claimed, error))
+}
+
+/// It cannot be written, or the store cannot be asked at the moment.
+fn refused(claimed: &Claimed, error: BusError) -> NotApplied {
+    match error.into_store() {
+        Ok(error) => NotApplied::Store(error),
+        Err(error) => ended(claimed, error.to_string()),
+    }
 }
 
 fn unreadable(error: &BusError) -> NotApplied {

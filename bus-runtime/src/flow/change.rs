@@ -133,12 +133,20 @@ impl ChangeSet {
         self
     }
 
+    /// Whether there is nothing to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
     /// The site that is written: the only thing in it that need not be there.
     pub(crate) fn site(&self) -> Option<&SiteName> {
         self.writes.iter().find_map(|write| match write {
             ObjectWrite::Save { record, .. } => record.site.as_ref(),
             ObjectWrite::Assign { site, .. } => Some(site),
-            ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => None,
+            ObjectWrite::Delete { .. }
+            | ObjectWrite::Unassign { .. }
+            | ObjectWrite::Check { .. }
+            | ObjectWrite::Touch { .. } => None,
         })
     }
 }
@@ -192,6 +200,18 @@ impl HostChange {
             summary: before.summary(ObjectOperation::Delete, origin),
             payload: before.payload.clone(),
             fields_changed: true,
+            travel: Travel::default(),
+        }
+    }
+
+    /// Something beneath an object is different, and nothing of its own: that only concerns those who are told of
+    /// children.
+    pub(crate) fn beneath(stored: &Stored, origin: Option<&ConnectorName>) -> Self {
+        Self {
+            before: Some(stored.summary(ObjectOperation::Update, origin)),
+            summary: stored.summary(ObjectOperation::Update, origin),
+            payload: stored.payload.clone(),
+            fields_changed: false,
             travel: Travel::default(),
         }
     }

@@ -20,6 +20,7 @@ use bus_core::{
 use bus_store::{Awaited, Binding, Claimed, FoundBy, LateReferences, ObjectQuery, StoreError};
 
 use super::call::{self, CallEnd};
+use super::children::is_to_owner;
 use super::subscription::matches_pattern;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
@@ -143,6 +144,10 @@ impl<'a> Translator<'a> {
                     reference.target = ReferenceTarget::Unresolved(key.id.clone());
                     unresolved.push(key);
                 }
+                continue;
+            }
+            // Nor is that of a child to the object in whose list it stands: whoever is told of the one is told of the other.
+            if is_to_owner(&self.shared.registry, &own.object_type, &reference.at) {
                 continue;
             }
             if !asked.contains_key(&key) {

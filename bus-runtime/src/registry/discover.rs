@@ -17,7 +17,7 @@ impl Registry {
     /// # Errors
     ///
     /// Two connectors of one name, two structs that declare one object type, neither as a view, or one class of pages, or a class
-    /// and an object type of one name: the error names both places. A crate that is
+    /// and an object type of one name: the error names both places. Or a list of children whose type nobody declares. A crate that is
     /// only listed in `Cargo.toml` is not linked and therefore not found; `use that_crate as _;` links it.
     pub fn discover() -> Result<Self, BusError> {
         let connectors = inventory::iter::<LinkedConnector>.into_iter().map(|linked| linked.0);
@@ -57,6 +57,7 @@ impl Registry {
             }
             registry.add(object)?;
         }
+        registry.check_lists()?;
         for connector in registry.connectors.values() {
             registry.check_versions(connector)?;
         }

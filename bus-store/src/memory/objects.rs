@@ -44,6 +44,19 @@ impl Objects for MemoryStore {
         self.with("walk objects", move |state| Ok(state.objects.walk(&types, after, limit)))
     }
 
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        let (child_type, parent) = (child_type.clone(), parent.clone());
+        self.with("list children", move |state| {
+            state.objects.list_children(&child_type, &parent, after, limit)
+        })
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         let object_type = object_type.clone();
         self.with("count objects", move |state| {
@@ -84,6 +97,8 @@ pub(super) struct ObjectTable {
     by_guid: HashMap<(ObjectType, Uuid), ObjectKey>,
     by_code_name: HashMap<CodeName, ObjectKey>,
     in_order: HashMap<ObjectType, BTreeMap<u64, ObjectId>>,
+    /// By their type and the id of their parent.
+    by_parent: HashMap<(ObjectType, ObjectId), BTreeMap<u64, ObjectId>>,
     places: u64,
     number_max: i64,
 }
@@ -130,24 +145,52 @@ impl ObjectTable {
         after: Option<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectRecord>, StoreError> {
-        let mut beyond = Bound::Unbounded;
-        if let Some(id) = after {
-            let key = ObjectKey { object_type: object_type.clone(), id };
-            let stored = self.by_key.get(&key).ok_or_else(|| {
-                StoreError::new(
-                    StoreErrorKind::NotFound,
-                    "list objects",
-                    format!("`{key}`, after which to go on, is gone; begin again"),
-                )
-            })?;
-            beyond = Bound::Excluded(stored.place);
-        }
-        let places = self.in_order.get(object_type).into_iter();
-        let ids = places.flat_map(|places| places.range((beyond, Bound::Unbounded))).take(limit);
+        let beyond = self.beyond("list objects", object_type, after, |_| true)?;
+        Ok(self.page(object_type, self.in_order.get(object_type), beyond, limit))
+    }
+
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> Result<Vec<ObjectRecord>, StoreError> {
+        let is_beneath = |record: &ObjectRecord| record.parent.as_ref() == Some(parent);
+        let beyond = self.beyond("list children", child_type, after, is_beneath)?;
+        let places = self.by_parent.get(&(child_type.clone(), parent.clone()));
+        Ok(self.page(child_type, places, beyond, limit))
+    }
+
+    /// Where a list goes on.
+    fn beyond(
+        &self,
+        operation: &'static str,
+        object_type: &ObjectType,
+        after: Option<ObjectId>,
+        is_listed: impl Fn(&ObjectRecord) -> bool,
+    ) -> Result<Bound<u64>, StoreError> {
+        let Some(id) = after else { return Ok(Bound::Unbounded) };
+        let key = ObjectKey { object_type: object_type.clone(), id };
+        let stored = self.by_key.get(&key).filter(|stored| is_listed(&stored.record)).ok_or_else(|| {
+            let message = format!("`{key}`, after which to go on, is gone; begin again");
+            StoreError::new(StoreErrorKind::NotFound, operation, message)
+        })?;
+        Ok(Bound::Excluded(stored.place))
+    }
+
+    fn page(
+        &self,
+        object_type: &ObjectType,
+        places: Option<&BTreeMap<u64, ObjectId>>,
+        beyond: Bound<u64>,
+        limit: usize,
+    ) -> Vec<ObjectRecord> {
+        let ids = places.into_iter().flat_map(|places| places.range((beyond, Bound::Unbounded))).take(limit);
         let records = ids.filter_map(|(_, id)| {
             self.get(&ObjectKey { object_type: object_type.clone(), id: id.clone() }).cloned()
         });
-        Ok(records.collect())
+        records.collect()
     }
 
     fn walk(&self, types: &BTreeSet<ObjectType>, after: u64, limit: usize) -> Vec<(u64, ObjectRecord)> {
@@ -183,7 +226,8 @@ impl ObjectTable {
                 ObjectWrite::Delete { key, .. }
                 | ObjectWrite::Assign { key, .. }
                 | ObjectWrite::Unassign { key, .. }
-                | ObjectWrite::Check { key, .. } => key.clone(),
+                | ObjectWrite::Check { key, .. }
+                | ObjectWrite::Touch { key, .. } => key.clone(),
             };
             let former = self.by_key.get(&key).cloned();
             let new = match self.after(&key, former.as_ref(), write) {
@@ -235,6 +279,13 @@ impl ObjectTable {
             }
             ObjectWrite::Assign { site, version, .. } => (version, true, site),
             ObjectWrite::Unassign { site, version, .. } => (version, false, site),
+            ObjectWrite::Touch { version, .. } => {
+                self.check(key, Expected::Version(version), None)?;
+                return Ok(former.cloned().map(|mut stored| {
+                    stored.record.version += 1;
+                    stored
+                }));
+            }
         };
         self.check(key, Expected::Version(version), None)?;
         let Some(mut stored) = former.cloned() else { return Ok(None) };
@@ -316,6 +367,15 @@ impl ObjectTable {
             if let Some(places) = self.in_order.get_mut(&key.object_type) {
                 places.remove(&old.place);
             }
+            let of_parent = old.record.parent.map(|parent| (key.object_type.clone(), parent));
+            if let Some(of_parent) = of_parent
+                && let Some(places) = self.by_parent.get_mut(&of_parent)
+            {
+                places.remove(&old.place);
+                if places.is_empty() {
+                    self.by_parent.remove(&of_parent);
+                }
+            }
         }
         let Some(new) = new else { return };
         if let Some(guid) = new.record.guid {
@@ -325,6 +385,10 @@ impl ObjectTable {
             self.by_code_name.insert(code_name, key.clone());
         }
         self.in_order.entry(key.object_type.clone()).or_default().insert(new.place, key.id.clone());
+        if let Some(parent) = new.record.parent.clone() {
+            let of_parent = (key.object_type.clone(), parent);
+            self.by_parent.entry(of_parent).or_default().insert(new.place, key.id.clone());
+        }
         self.by_key.insert(key.clone(), new);
     }
 }

@@ -206,7 +206,10 @@ impl State {
             match write {
                 ObjectWrite::Save { record, .. } => self.check_site(record.site.as_ref())?,
                 ObjectWrite::Assign { site, .. } => self.check_site(Some(site))?,
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => {}
+                ObjectWrite::Delete { .. }
+                | ObjectWrite::Unassign { .. }
+                | ObjectWrite::Check { .. }
+                | ObjectWrite::Touch { .. } => {}
             }
         }
         for write in &commit.pages {

@@ -21,8 +21,8 @@ use bus_core::{
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
-    Identity, MemoryStore, NewTask, Objects, Operate, Outcome, Ownership, Queue, QueueId, ResyncRecord,
-    Scope, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
+    Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Queue, QueueId,
+    ResyncRecord, Scope, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -97,6 +97,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Broken {
     /// What becomes of a commit before it is made.
     async fn spoil(&self, commit: &mut Commit) {
+        if self.bug == Bug::ForgetsToTouch {
+            commit.objects.retain(|write| !matches!(write, ObjectWrite::Touch { .. }));
+        }
         if self.bug == Bug::ForgetsFencing
             && let Some(ownership) = &mut commit.ownership
             && let Some(latest) = lock(&self.owners).get(&ownership.queue)

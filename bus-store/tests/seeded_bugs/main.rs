@@ -185,6 +185,10 @@ enum Bug {
     MovesTheCursorAlone,
     /// What was bound after a list was made is missing from it.
     MissesWhatIsNew,
+    /// Objects are listed beneath any parent.
+    ListsTheChildrenOfOthers,
+    /// Nobody notices that something beneath an object is different.
+    ForgetsToTouch,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -312,6 +316,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::MovesTheCursorAlone, "a_cursor_and_its_tasks_become_true_together"),
     (Bug::ForgetsFencing, "a_former_owner_moves_no_cursor"),
     (Bug::MissesWhatIsNew, "what_a_whole_list_lacks_was_bound_before_it"),
+    (Bug::ListsTheChildrenOfOthers, "children_are_listed_by_their_parent"),
+    (Bug::ForgetsToTouch, "a_touch_raises_the_version_and_nothing_else"),
+    (Bug::ForgetsToTouch, "of_concurrent_touches_one_wins"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.

@@ -1,15 +1,17 @@
 //! The object that is written: what was prepared, laid over what is there, with the identity that it keeps or is given.
 
 use bus_core::parts::{Identified, ObjectParts};
-use bus_core::{ObjectType, ReferenceTarget};
+use bus_core::payload::Payload;
+use bus_core::{ListRule, ObjectType, ReferenceTarget};
 use bus_store::Claimed;
 
 use super::{Application, NotApplied, ended};
 use crate::flow::change::Stored;
+use crate::flow::children::{GivenList, take_lists};
 
 impl Application<'_> {
     /// The object as it will be: laid over what is there, of which only what the connector owns is changed, with the
-    /// identity of what is there, or a new one.
+    /// identity of what is there, or a new one. And the child objects that come with it.
     pub(super) async fn identified(
         &self,
         claimed: &Claimed,
@@ -17,21 +19,21 @@ impl Application<'_> {
         existing: Option<&Stored>,
         own: Option<&(ObjectType, String)>,
         owned: Option<&[&str]>,
-    ) -> Result<Stored, NotApplied> {
+    ) -> Result<(Stored, Vec<GivenList>), NotApplied> {
         let unwritable =
             |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
-        let identity = match existing {
-            Some(stored) => {
-                if let Some(owned) = owned {
-                    parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
-                }
-                parts.payload = parts.payload.laid_over(stored.payload.clone());
-                Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
-            }
-            None => Identified::New {
+        if let (Some(stored), Some(owned)) = (existing, owned) {
+            parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
+        }
+        parts.payload = self.bound_by_rule(parts.object_type, parts.payload, existing);
+        let identity = if let Some(stored) = existing {
+            parts.payload = parts.payload.laid_over(stored.payload.clone());
+            Identified::Existing { id: stored.record.key.id.clone(), guid: stored.record.guid }
+        } else {
+            Identified::New {
                 number: self.numbers.next(&self.shared.store).await?,
                 guid: self.shared.new_uuid(),
-            },
+            }
         };
         let mut after =
             (parts.identify)(&parts.payload, identity).map_err(|error| unwritable(error.to_string()))?;
@@ -52,6 +54,23 @@ impl Application<'_> {
                     (parts.identify)(&payload, identity).map_err(|error| unwritable(error.to_string()))?;
             }
         }
-        Stored::of(&self.shared.registry, after).map_err(|error| unwritable(error.to_string()))
+        let lists = take_lists(&self.shared.registry, after.object_type, &mut after.payload);
+        Ok((Stored::of(&self.shared.registry, after).map_err(|error| unwritable(error.to_string()))?, lists))
+    }
+
+    /// The prepared object with the bindings that it has by the rule of each list: those that it names, besides those that
+    /// are there, or none of its own.
+    fn bound_by_rule(&self, object_type: &str, mut payload: Payload, existing: Option<&Stored>) -> Payload {
+        let declared = self.shared.registry.object_type(object_type);
+        for list in declared.map_or(&[][..], |declared| declared.bindings) {
+            match (list.rule, existing) {
+                (ListRule::None, _) => payload.drop_list(list.field),
+                (ListRule::Incremental, Some(stored)) => {
+                    payload = payload.united_with(&stored.payload, list.field);
+                }
+                (ListRule::Incremental, None) | (ListRule::Complete, _) => {}
+            }
+        }
+        payload
     }
 }

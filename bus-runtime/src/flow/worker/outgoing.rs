@@ -14,6 +14,7 @@ use super::batch::{Batch, Effect, Held};
 use crate::flow::assignment::is_still_so;
 use crate::flow::call::{self, CallEnd};
 use crate::flow::change::Stored;
+use crate::flow::children::{Pending, snapshot};
 use crate::flow::delivery::{self, Addressed};
 use crate::flow::page::{self, identities};
 use crate::flow::settlement::{ended, released, superseded};
@@ -211,7 +212,17 @@ impl Worker {
             return Ok(None);
         }
         let Ok(stored) = Stored::read(&self.shared.registry, living) else { return Ok(Some(payload)) };
-        let mut payload = stored.payload;
+        let mut living = stored.payload;
+        if claimed.data_type.has_children() {
+            living = match snapshot(&self.shared, key, living, &Pending::default()).await {
+                Ok(whole) => whole,
+                Err(error) => match error.into_store() {
+                    Ok(error) => return Err(error),
+                    Err(_) => return Ok(Some(payload)),
+                },
+            };
+        }
+        let mut payload = living;
         if claimed.data_type.translates() {
             add_translation_records(&self.shared, &mut payload).await?;
         }

@@ -104,6 +104,19 @@ impl Objects for Broken {
         self.inner.walk_objects(types, after, limit)
     }
 
+    fn list_children(
+        &self,
+        child_type: &ObjectType,
+        parent: &ObjectId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ObjectRecord>> {
+        match self.bug {
+            Bug::ListsTheChildrenOfOthers => self.inner.list_objects(child_type, after, limit),
+            _ => self.inner.list_children(child_type, parent, after, limit),
+        }
+    }
+
     fn count_objects(&self, object_type: &ObjectType) -> StoreFuture<'_, u64> {
         self.inner.count_objects(object_type)
     }

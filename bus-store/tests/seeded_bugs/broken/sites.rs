@@ -27,7 +27,10 @@ impl Broken {
                     *version += if self.bug == Bug::RaisesNoVersion { self.assignments_of(key) } else { 0 };
                     lock(&self.assigned).insert((key.clone(), site.clone()));
                 }
-                ObjectWrite::Delete { .. } | ObjectWrite::Unassign { .. } | ObjectWrite::Check { .. } => {}
+                ObjectWrite::Delete { .. }
+                | ObjectWrite::Unassign { .. }
+                | ObjectWrite::Check { .. }
+                | ObjectWrite::Touch { .. } => {}
             }
         }
         for task in &commit.tasks {
