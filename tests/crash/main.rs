@@ -12,6 +12,7 @@ mod heartbeats;
 mod host_transaction;
 mod kills;
 mod points;
+mod polls;
 mod processes;
 mod repository;
 mod spoilt;
