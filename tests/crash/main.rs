@@ -13,6 +13,7 @@ mod heartbeats;
 mod host_transaction;
 mod kills;
 mod points;
+mod polls;
 mod processes;
 mod repository;
 mod spoilt;
