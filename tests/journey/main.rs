@@ -36,6 +36,7 @@ mod late_references;
 mod logged_while_idle;
 mod long_words;
 mod many_queued;
+mod moved_pages;
 mod observer_and_veto;
 mod operator_verbs;
 mod other_processes;

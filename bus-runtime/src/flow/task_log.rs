@@ -45,7 +45,13 @@ pub(crate) type Announced = Vec<(ChangeSummary, usize)>;
 /// Who is told of a change, and how: the highest priority where several lines of one connector match.
 pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, Told> {
     let mut told: BTreeMap<ConnectorName, Told> = BTreeMap::new();
-    for (subscriber, subscription) in roster.matcher().matching(change.before.as_ref(), &change.summary) {
+    let matcher = roster.matcher();
+    let matching: Vec<_> = if change.places.is_empty() {
+        matcher.matching(change.before.as_ref(), &change.summary).collect()
+    } else {
+        matcher.matching_any(&change.places, &change.summary).collect()
+    };
+    for (subscriber, subscription) in matching {
         let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else {
             continue;
         };
