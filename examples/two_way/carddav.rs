@@ -39,7 +39,7 @@ pub(crate) struct CardDavSettings {
     companies: String,
 }
 
-/// Two address books on a CardDAV server, of at most 1,000 cards each.
+/// Two address books on a CardDAV server, of at most 1,000 cards together: all there is comes with one poll.
 #[connector(name = "carddav", blocking)]
 #[outgoing(Company)]
 #[outgoing(Person)]
