@@ -7,6 +7,7 @@ mod attempts;
 mod bench;
 mod child;
 mod clocks;
+mod create_once;
 mod faults;
 mod heartbeats;
 mod host_transaction;

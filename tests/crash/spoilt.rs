@@ -14,7 +14,7 @@ use bus_store::{
     Exchanged, ExternalId, Identity, Intervention, Late, NewResync, NodeRecord, ObjectQuery, ObjectRecord,
     Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue,
     QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store, StoreFuture, Switches, TaskLog,
-    Terms, Verdict, Waiting, Wake, Wanted,
+    Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
 };
 use uuid::Uuid;
 
@@ -124,6 +124,10 @@ impl Queue for Spoilt {
 
     fn heartbeat(&self) -> StoreFuture<'_, ()> {
         self.inner.heartbeat()
+    }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        self.inner.unsettled(queue, subject, limit)
     }
 
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {
