@@ -40,7 +40,7 @@ pub(crate) struct CardDavSettings {
 }
 
 /// Two address books on a CardDAV server, of at most 1,000 cards together: all there is comes with one poll.
-#[connector(name = "carddav", blocking)]
+#[connector(name = "carddav", blocking, create_once = repeatable)]
 #[outgoing(Company)]
 #[outgoing(Person)]
 #[incoming(CompanyCard, key = href, owns(name))]
