@@ -13,6 +13,6 @@ mod host_transaction;
 mod kills;
 mod points;
 mod processes;
-mod spoilt;
+mod spoil;
 mod stress;
 mod two_processes;
