@@ -42,6 +42,9 @@ pub enum FailureKind {
     /// no attempt, however long it lasts; a delivery that loses the connection again and again while others go through
     /// is charged.
     Disconnected,
+    /// From a repository: what it was to write is not as it was any more, so that all begins anew. From anybody else, it
+    /// is tried again as `Retry`.
+    Conflict,
     /// A call-back that this connector does not have.
     #[doc(hidden)]
     NotAnswered,
@@ -87,6 +90,11 @@ impl Failure {
     /// The external system cannot be reached.
     pub fn disconnected(error: impl Into<BoxError>) -> Self {
         Self::new(FailureKind::Disconnected, error)
+    }
+
+    /// What is to be written is not as it was any more: for repositories, which have then written nothing.
+    pub fn conflict(error: impl Into<BoxError>) -> Self {
+        Self::new(FailureKind::Conflict, error)
     }
 
     #[doc(hidden)]

@@ -136,8 +136,13 @@ impl BusError {
     }
 
     /// The store's own error, where it is one of the store's: whoever decides by what the store said needs all of it.
-    pub(crate) fn into_store(mut self) -> Result<StoreError, Self> {
-        match self.0.source.take().map(<dyn Error + Send + Sync>::downcast::<StoreError>) {
+    pub(crate) fn into_store(self) -> Result<StoreError, Self> {
+        self.into_source()
+    }
+
+    /// What is behind it, if that is an error of this type.
+    pub(crate) fn into_source<E: Error + 'static>(mut self) -> Result<E, Self> {
+        match self.0.source.take().map(<dyn Error + Send + Sync>::downcast::<E>) {
             Some(Ok(error)) => Ok(*error),
             Some(Err(source)) => {
                 self.0.source = Some(source);

@@ -144,7 +144,8 @@ impl IdentityMap {
             let message = format!("{object} cannot be linked at connector {}: {fault}", self.connector);
             BusError::new(kind, message)
         })?;
-        let found = self.shared.store.object(object).await.map_err(|error| self.failed(error))?;
+        let found = self.shared.host().object(object).await;
+        let found = found.map_err(|error| BusError::host(&format!("load {object}"), error))?;
         if found.is_none() {
             let message =
                 format!("{object} is not there, so that nothing can be linked to it; mend type or id");

@@ -107,7 +107,10 @@ impl Bus {
             Ok(Ok(())) => {}
             // The object is another one by now, or somebody else was faster.
             Ok(Err(error)) if error.kind() == BusErrorKind::Conflict => return Ok(false),
-            Ok(Err(error)) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
+            Ok(Err(error))
+                if !error.is_of_repository()
+                    && matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) =>
+            {
                 return Err(error);
             }
             Ok(Err(error)) => {
@@ -124,7 +127,7 @@ impl Bus {
     async fn tell_again(&self, connector: ConnectorName, object: ObjectKey) -> Result<()> {
         let mut commit = Commit::at(self.shared.now());
         if let Some((write, task)) = self.as_told_now(&connector, &object).await? {
-            commit.objects.push(write);
+            commit.objects.extend(write);
             commit.tasks.push(task);
         }
         let doing = format!("tell {connector} of {object} again");
@@ -138,10 +141,10 @@ impl Bus {
         &self,
         connector: &ConnectorName,
         object: &ObjectKey,
-    ) -> Result<Option<(ObjectWrite, NewTask)>> {
+    ) -> Result<Option<(Option<ObjectWrite>, NewTask)>> {
         let shared = &self.shared;
-        let found = shared.store.object(object).await;
-        let found = found.map_err(|error| BusError::store(&format!("look for {object}"), error))?;
+        let found = shared.host().object(object).await;
+        let found = found.map_err(|error| BusError::host(&format!("look for {object}"), error))?;
         let Some(record) = found else { return Ok(None) };
         let live = Stored::read(&shared.registry, record)?;
         let roster = shared.roster();

@@ -26,6 +26,7 @@ mod docs;
 mod error;
 mod explain;
 mod flow;
+mod host;
 mod identity;
 mod late;
 mod logged;
@@ -36,6 +37,7 @@ mod pages;
 mod polling;
 mod registry;
 mod relay;
+mod repository;
 mod resync;
 mod retry;
 mod schedule;
@@ -49,8 +51,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId, RecordOwner,
-    Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
+    DeliverySummary, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId,
+    RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -67,6 +69,7 @@ pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTI
 pub use pages::PageStore;
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;
+pub use repository::{Deleting, Lookup, Repository, Saving, Settlement};
 pub use resync::{Advice, Resync};
 pub use schedule::{Schedule, ScheduleError};
 pub use shutdown::ShutdownReport;

@@ -98,6 +98,10 @@ fn taken<T: BusObject>(object: &T) -> Taken {
 }
 
 impl Statement {
+    pub(crate) fn new(sql: &'static str, json: String) -> Self {
+        Self { sql, json }
+    }
+
     /// The SQL; always the same, so that it need not be prepared anew.
     pub const fn sql(&self) -> &'static str {
         self.sql
@@ -164,6 +168,6 @@ impl Bus {
             }
             None => String::new(),
         };
-        Ok(Statement { sql, json })
+        Ok(Statement::new(sql, json))
     }
 }

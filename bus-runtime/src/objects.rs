@@ -63,9 +63,10 @@ impl ObjectStore {
     /// `Conflict` when its GUID, or its code name within site and parent, belongs to another object; `Vetoed` when a
     /// listener says no; `UnknownSite` when its site is not registered; `TooLarge`; `Malformed` when a list names a child of another
     /// object, or has the rule `none`; `Malformed` when it cannot be written as JSON, or refers to an external id;
-    /// `UnknownKind` when the program does not declare its type; `Store`.
+    /// `UnknownKind` when the program does not declare its type; `WrongState` when its type has a repository; `Store`.
     pub async fn save<T: BusObject>(&self, object: &mut T) -> Result<Saved> {
         let object_type = self.object_type::<T>()?;
+        self.shared.host().check_built_in(&object_type, "save it")?;
         if object.id().is_unset() {
             let number = new_number(&self.shared.store).await;
             let number =
@@ -135,6 +136,7 @@ impl ObjectStore {
     /// `TooLarge` when more than 10,000 objects stand beneath it; else as for [`ObjectStore::save`].
     pub async fn delete<T: BusObject>(&self, id: &T::Id) -> Result<Option<Saved>> {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
+        self.shared.host().check_built_in(&key.object_type, "delete it")?;
         let mut conflict = None;
         for _ in 0..self.conflicts_max(&key.object_type) {
             let Some(before) = self.stored(&key).await? else {
@@ -163,15 +165,16 @@ impl ObjectStore {
         let object_type = self.object_type::<T>()?;
         let by = FoundBy::CodeName(code_name.to_owned());
         let query = ObjectQuery { object_type, by, site: None, parent: None, group: None };
-        let found = self.shared.store.find_object(&query).await;
+        let found = self.shared.host().find(&query).await;
         let found =
-            found.map_err(|error| BusError::store(&format!("find {} `{code_name}`", T::TYPE), error))?;
+            found.map_err(|error| BusError::host(&format!("find {} `{code_name}`", T::TYPE), error))?;
         found.map(|found| self.read(found).and_then(read)).transpose()
     }
 
     /// The objects of a type, first saved first, beginning after the given id; at most `limit`, and at most 1,000.
     pub async fn list<T: BusObject>(&self, after: Option<&T::Id>, limit: usize) -> Result<Vec<T>> {
         let object_type = self.object_type::<T>()?;
+        self.shared.host().check_built_in(&object_type, "list it")?;
         let after: Option<ObjectId> = after.map(HostId::to_id);
         let listed = self.shared.store.list_objects(&object_type, after, limit.min(PAGE_MAX)).await;
         let listed = listed.map_err(|error| BusError::store(&format!("list {object_type}"), error))?;
@@ -212,6 +215,7 @@ impl ObjectStore {
     /// How many objects of a type there are.
     pub async fn count<T: BusObject>(&self) -> Result<u64> {
         let object_type = self.object_type::<T>()?;
+        self.shared.host().check_built_in(&object_type, "count it")?;
         let count = self.shared.store.count_objects(&object_type).await;
         count.map_err(|error| BusError::store(&format!("count {object_type}"), error))
     }
@@ -235,8 +239,8 @@ impl ObjectStore {
     }
 
     async fn stored(&self, key: &ObjectKey) -> Result<Option<Stored>> {
-        let record = self.shared.store.object(key).await;
-        let record = record.map_err(|error| BusError::store(&format!("load {key}"), error))?;
+        let record = self.shared.host().object(key).await;
+        let record = record.map_err(|error| BusError::host(&format!("load {key}"), error))?;
         record.map(|record| self.read(record)).transpose()
     }
 

@@ -3,6 +3,7 @@
 //! again, so that there is nothing to own.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus_store::{Commit, EntryEnd, NewTask, OutboxEntry, ParkedEntry, Relayed, StoreError, StoreErrorKind};
@@ -12,6 +13,7 @@ use crate::bus::Bus;
 use crate::error::BusError;
 use crate::flow::{entry, express, task_log};
 use crate::operate::Operator;
+use crate::shared::Shared;
 
 /// How many entries are relayed in one commit.
 const BATCH: usize = 500;
@@ -83,7 +85,7 @@ impl Bus {
         let mut bell = self.shared.store.outbox_bell();
         loop {
             bell.mark_unchanged();
-            match self.relay_all().await {
+            match relay_all(&self.shared).await {
                 Ok(()) => {
                     // A store that is gone rings no more.
                     if bell.changed().await.is_err() {
@@ -102,75 +104,72 @@ impl Bus {
             }
         }
     }
+}
 
-    /// Relays until there is nothing left.
-    pub(crate) async fn relay_all(&self) -> Result<(), StoreError> {
-        let mut limit = BATCH;
-        loop {
-            let entries = self.shared.store.outbox(limit).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
-            let is_alone = entries.len() == 1;
-            match self.relay_once(entries, None).await {
-                Ok(()) => limit = BATCH,
-                // Somebody else has relayed them.
-                Err(error) if error.kind() == StoreErrorKind::Conflict => tokio::task::yield_now().await,
-                // One of them may be at fault: it alone is not to keep the others.
-                Err(error) if is_of_the_entry(&error) && !is_alone => limit = 1,
-                Err(error) if is_of_the_entry(&error) => self.park_first(&error).await?,
-                Err(error) => return Err(error),
-            }
+/// Relays until there is nothing left.
+pub(crate) async fn relay_all(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let mut limit = BATCH;
+    loop {
+        let entries = shared.store.outbox(limit).await?;
+        if entries.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Sets the first entry aside, which the store does not take.
-    async fn park_first(&self, error: &StoreError) -> Result<(), StoreError> {
-        let entries = self.shared.store.outbox(1).await?;
-        match self.relay_once(entries, Some(error)).await {
-            Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(()),
-            parked => parked,
+        let is_alone = entries.len() == 1;
+        match relay_once(shared, entries, None).await {
+            Ok(()) => limit = BATCH,
+            // Somebody else has relayed them.
+            Err(error) if error.kind() == StoreErrorKind::Conflict => tokio::task::yield_now().await,
+            // One of them may be at fault: it alone is not to keep the others.
+            Err(error) if is_of_the_entry(&error) && !is_alone => limit = 1,
+            Err(error) if is_of_the_entry(&error) => park_first(shared, &error).await?,
+            Err(error) => return Err(error),
         }
-    }
-
-    /// Relays these in one commit; parks them where it is known that the store does not take them.
-    async fn relay_once(
-        &self,
-        entries: Vec<OutboxEntry>,
-        not_taken: Option<&StoreError>,
-    ) -> Result<(), StoreError> {
-        let now = self.shared.now();
-        let mut commit = Commit::at(now);
-        let mut changes = Vec::new();
-        for OutboxEntry { id, text } in entries {
-            let (end, change) = match not_taken {
-                None => entry::read(&self.shared, &text),
-                Some(error) => (EntryEnd::Parked { error: error.to_string() }, None),
-            };
-            if let EntryEnd::Parked { error } = &end {
-                tracing::error!(entry = id, %error, "an entry of the outbox cannot be logged, and is parked");
-            }
-            changes.push(change);
-            commit.relayed.push(Relayed { id, end });
-        }
-        commit.claim_for = express::owners(&self.shared, tasks(&commit.relayed), &BTreeSet::new());
-        let (committed, _) = express::commit(&self.shared, commit, BTreeSet::new()).await?;
-        for (change, tasks) in changes.into_iter().zip(committed.relayed) {
-            let Some(change) = change else { continue };
-            if tasks.is_empty() {
-                tracing::warn!(object_type = %change.object_type, id = %change.id, "a statement was executed twice; it is logged once");
-            }
-            task_log::announce(&self.shared, &[(change, 0)], &tasks);
-        }
-        Ok(())
     }
 }
 
+/// Sets the first entry aside, which the store does not take.
+async fn park_first(shared: &Arc<Shared>, error: &StoreError) -> Result<(), StoreError> {
+    let entries = shared.store.outbox(1).await?;
+    match relay_once(shared, entries, Some(error)).await {
+        Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(()),
+        parked => parked,
+    }
+}
+
+/// Relays these in one commit; parks them where it is known that the store does not take them.
+async fn relay_once(
+    shared: &Arc<Shared>,
+    entries: Vec<OutboxEntry>,
+    not_taken: Option<&StoreError>,
+) -> Result<(), StoreError> {
+    let now = shared.now();
+    let mut commit = Commit::at(now);
+    let mut changes = Vec::new();
+    for OutboxEntry { id, text } in entries {
+        let (end, change) = match not_taken {
+            None => entry::read(shared, &text),
+            Some(error) => (EntryEnd::Parked { error: error.to_string() }, None),
+        };
+        if let EntryEnd::Parked { error } = &end {
+            tracing::error!(entry = id, %error, "an entry of the outbox cannot be logged, and is parked");
+        }
+        changes.push(change);
+        commit.relayed.push(Relayed { id, end });
+    }
+    commit.claim_for = express::owners(shared, tasks(&commit.relayed), &BTreeSet::new());
+    let (committed, _) = express::commit(shared, commit, BTreeSet::new()).await?;
+    for (change, tasks) in changes.into_iter().zip(committed.relayed) {
+        let Some(change) = change else { continue };
+        if tasks.is_empty() {
+            tracing::warn!(object_type = %change.object_type, id = %change.id, "a statement was executed twice; it is logged once");
+        }
+        task_log::announce(shared, &[(change, 0)], &tasks);
+    }
+    Ok(())
+}
+
 fn tasks(relayed: &[Relayed]) -> impl Iterator<Item = &NewTask> {
-    relayed.iter().flat_map(|relayed| match &relayed.end {
-        EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
-        EntryEnd::Parked { .. } => &[],
-    })
+    relayed.iter().flat_map(|relayed| relayed.end.tasks())
 }
 
 /// Whether a store that says so may be well otherwise.

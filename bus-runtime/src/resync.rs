@@ -64,7 +64,8 @@ impl Bus {
     ///
     /// A change that is saved meanwhile comes behind: an old version never follows a newer one. An object may be told of
     /// once more than necessary; connectors are called at least once anyway. Of what is gone, and of assignments to sites,
-    /// nothing is told. Listeners are not asked: nothing has changed.
+    /// nothing is told. Listeners are not asked: nothing has changed. What lives in the application's own tables is left out:
+    /// log it with [`Bus::log`].
     ///
     /// ```no_run
     /// # use bus_core::BusObject;
@@ -83,7 +84,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// `UnknownConnector`; `ConnectorUnable` when none of its lines is about any of these types; `Conflict` while the same
+    /// `UnknownConnector`; `ConnectorUnable` when none of its lines is about any of these types; `WrongState` when all of them
+    /// have repositories; `Conflict` while the same
     /// resync runs; `BadName` for an operator without a name; `Store`.
     pub async fn resync(&self, connector: &ConnectorName, what: Resync, by: &Operator) -> Result<ResyncId> {
         by.check()?;
@@ -94,6 +96,9 @@ impl Bus {
             return Err(BusError::new(BusErrorKind::UnknownConnector, message));
         };
         if enlisted.linked.is_some() && types_of(&self.shared, enlisted, &what.types).is_empty() {
+            for asked in asked_for(&self.shared, enlisted, &what.types) {
+                self.shared.host().check_built_in(&asked, "list it")?;
+            }
             let message = format!(
                 "connector {connector} is told nothing of `{}`: none of its `#[outgoing]` lines is about an object type of \
                  this program that is called so; name another type, or `%` for all of its lines",
@@ -139,8 +144,14 @@ impl Bus {
     }
 }
 
-/// The object types of this program that a resync of these types is about.
+/// The object types of this program that a resync of these types is about: those of the built-in store.
 fn types_of(shared: &Shared, enlisted: &Enlisted, types: &str) -> Vec<ObjectType> {
+    let asked = asked_for(shared, enlisted, types).into_iter();
+    asked.filter(|object_type| shared.host().repository(object_type).is_none()).collect()
+}
+
+/// The object types of this program that are called so, and that the connector is told of.
+fn asked_for(shared: &Shared, enlisted: &Enlisted, types: &str) -> Vec<ObjectType> {
     let lines: Vec<_> = enlisted.linked.into_iter().flat_map(ConnectorDescriptor::outgoing).collect();
     let is_asked_for = |name: &str| {
         matches_pattern(types, name)

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use crate::config::Limits;
 use crate::flow::begun::Unbegun;
 use crate::flow::express::Desks;
+use crate::host::Host;
 use crate::registry::{Registry, Roster};
+use crate::repository::Repositories;
 
 /// What all parts of a running bus share.
 pub(crate) struct Shared {
@@ -23,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) repositories: Repositories,
     pub(crate) limits: Limits,
     /// Where relative paths in settings begin.
     pub(crate) folder: PathBuf,
@@ -56,6 +59,7 @@ pub(crate) struct SharedParts {
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) repositories: Repositories,
     pub(crate) limits: Limits,
     pub(crate) folder: PathBuf,
     pub(crate) file: Option<PathBuf>,
@@ -64,8 +68,8 @@ pub(crate) struct SharedParts {
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { store, clock, dice, registry, handles, listeners, limits, folder, file, switches } =
-            parts;
+        let SharedParts { store, clock, dice, registry, handles, listeners, .. } = parts;
+        let SharedParts { repositories, limits, folder, file, switches, .. } = parts;
         Self {
             store,
             clock,
@@ -73,6 +77,7 @@ impl Shared {
             registry,
             handles,
             listeners,
+            repositories,
             limits,
             folder,
             file,
@@ -87,6 +92,11 @@ impl Shared {
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
         }
+    }
+
+    /// Where the host's objects are asked for.
+    pub(crate) fn host(&self) -> Host<'_> {
+        Host(self)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bus_core::{Clock, Dice, Handles, Listener};
+use bus_core::{BusObject, Clock, Dice, Handles, Listener, ObjectType};
 use bus_store::{ConnectorRecord, ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ use crate::late;
 use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::relay;
+use crate::repository::{AnyRepository, Repositories, Repository, erased};
 use crate::shared::{Shared, SharedParts};
 use crate::{resync, sites, upkeep};
 
@@ -74,6 +75,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
     store: Option<Arc<dyn Store>>,
+    repositories: Vec<(&'static str, bool, Arc<dyn AnyRepository>)>,
 }
 
 impl Bus {
@@ -87,6 +89,7 @@ impl Bus {
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice::new()),
             store: None,
+            repositories: Vec::new(),
         }
     }
 }
@@ -101,6 +104,13 @@ impl Builder {
     /// Lets this listener veto changes before they are logged, and see them after.
     pub fn listen(mut self, listener: impl Listener) -> Self {
         self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Objects of type `T` live in the application's own tables, in the file that the bus uses, not in the built-in object
+    /// store. That is for good: a store that has heard of it does not forget it.
+    pub fn repository<T: BusObject>(mut self, repository: impl Repository<T>) -> Self {
+        self.repositories.push((T::TYPE, T::IS_VIEW, erased(repository)));
         self
     }
 
@@ -132,7 +142,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `Config`, `StoreOpen`, `Discovery`; `Strict` when the configuration is strict and a connector does not work.
+    /// `Config`, also for a repository that cannot work; `StoreOpen`, `Discovery`; `Strict` when the configuration is strict and a connector does not work.
     pub async fn start(self) -> Result<Bus> {
         let config = match self.configured {
             Configured::File(path) => Config::from_file(path)?,
@@ -146,6 +156,7 @@ impl Builder {
             Some(store) => store,
             None => open(&config.store, config.limits.store_bytes_max, false).await?,
         };
+        let repositories = repositories_of(self.repositories, &registry, &*store).await?;
         let folder = config.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let failed = |error| BusError::store("read the switches", error);
         let switches = if let Some(switches) = store.switches().await.map_err(failed)? {
@@ -162,6 +173,7 @@ impl Builder {
             registry,
             handles: self.handles,
             listeners: self.listeners,
+            repositories,
             limits: config.limits,
             folder,
             file: config.file,
@@ -202,6 +214,52 @@ impl Builder {
         late::start(&bus);
         Ok(bus)
     }
+}
+
+/// The repositories by their types, which the store is told of; refuses those that could never work.
+async fn repositories_of(
+    given: Vec<(&'static str, bool, Arc<dyn AnyRepository>)>,
+    registry: &Registry,
+    store: &dyn Store,
+) -> Result<Repositories> {
+    let mut repositories = Repositories::new();
+    for (name, is_view, repository) in given {
+        let refuse = |reason: &str| {
+            let message = format!("there can be no repository of {name}: {reason}");
+            Err(BusError::new(BusErrorKind::Config, message))
+        };
+        let capabilities = store.capabilities();
+        if !capabilities.settles_by_entry {
+            return refuse(&format!(
+                "the {} store has no table that its transactions could write; use SQLite, in the application's own file: \
+                 store = \"app.db\"",
+                capabilities.name
+            ));
+        }
+        if is_view {
+            return refuse(
+                "this is a view, which shows a part of it; hand over one of the struct that declares it",
+            );
+        }
+        let Ok(object_type) = ObjectType::parse(name) else { return refuse("that is no name of a type") };
+        if !registry.knows_object_type(name) {
+            return refuse(
+                "nobody in this program declares it; derive `BusObject` for it, or add it to the `Registry`",
+            );
+        }
+        if registry.is_in_family(name) {
+            return refuse(
+                "it has lists of child objects, or stands in one, which are written in one commit with it; take their \
+                 `rule` away, so that the list is a part of it, or keep all of them in the built-in store",
+            );
+        }
+        if repositories.insert(name, repository).is_some() {
+            return refuse("there are two; hand over one of them");
+        }
+        let told = store.live_elsewhere(&object_type).await;
+        told.map_err(|error| BusError::store(&format!("note that {name} lives elsewhere"), error))?;
+    }
+    Ok(repositories)
 }
 
 /// Writes the file's connectors into the store. The file owns what it names; what it named before and does not name

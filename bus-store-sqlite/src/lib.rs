@@ -210,6 +210,7 @@ impl Store for SqliteStore {
             durability: self.0.options.synchronous.durability(),
             reopens: true,
             log_statement: Some(outbox::LOG_STATEMENT),
+            settles_by_entry: true,
         }
     }
 

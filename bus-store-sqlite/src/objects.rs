@@ -135,8 +135,25 @@ impl Objects for SqliteStore {
         })
     }
 
+    fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
+        self.write(LiveElsewhere(object_type.clone()))
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         self.write(NewNumbers(count))
+    }
+}
+
+struct LiveElsewhere(ObjectType);
+
+impl Write for LiveElsewhere {
+    type Answer = ();
+    const OPERATION: &'static str = "live elsewhere";
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<()>, Fault> {
+        let sql = "INSERT INTO bus_elsewhere (object_type) VALUES (?1) ON CONFLICT DO NOTHING";
+        session.prepare(sql)?.execute([self.0.as_str()])?;
+        Ok(Progress::Done(()))
     }
 }
 

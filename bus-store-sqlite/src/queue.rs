@@ -18,6 +18,7 @@ use crate::error::{Fault, refusal};
 use crate::owner::{Answer, Process, Register, Slots, owner_of, refuses};
 use crate::session::Session;
 use crate::task_log::attempts;
+use crate::task_log::settling::check_none_settling;
 use crate::wake::{waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
@@ -176,6 +177,7 @@ impl Write for Acquire {
         {
             return Ok(Progress::Done(Acquired::Taken(seen)));
         }
+        check_none_settling(session, queue)?;
         let sql = "UPDATE bus_queue SET epoch = epoch + 1, owner = ?2, owner_life = ?3, scope = ?4
                    WHERE id = ?1 RETURNING epoch, claimed_to";
         let parameters = params![queue, self.me.slot, self.me.life, self.terms.scope.to_code()];

@@ -20,7 +20,7 @@ const HISTORY_TABLE: &str = "bus_schema_history";
 pub fn migrations_sql() -> String {
     let mut migrations = runner().get_migrations().clone();
     // They come by their files' names, where 11 stands before 2.
-    migrations.sort_unstable_by_key(|migration| migration.version());
+    migrations.sort_unstable_by_key(refinery::Migration::version);
     let each = migrations
         .iter()
         .map(|migration| format!("-- {migration}\n\n{}", migration.sql().unwrap_or_default()));

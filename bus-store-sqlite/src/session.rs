@@ -30,6 +30,9 @@ pub(crate) struct Memo {
     late: Option<bool>,
     /// The connectors that were deleted; `None` when it is not known.
     deleted: Option<HashSet<String>>,
+    /// Whether transactions of the application have settled anything that is not carried out; `None` when it is not
+    /// known.
+    settling: Option<bool>,
     /// The names of the sites; `None` when they are not known.
     sites: Option<HashSet<String>>,
     /// Whether another process has written since a transaction of this one was committed: it may have brought the schema
@@ -86,6 +89,7 @@ impl Memo {
         self.waits = None;
         self.late = None;
         self.deleted = None;
+        self.settling = None;
         self.sites = None;
     }
 
@@ -336,6 +340,22 @@ impl<'a> Session<'a> {
     /// Rings the bell of late references once the transaction is committed.
     pub(crate) fn ring_late(&mut self) {
         self.effects.rings_late = true;
+    }
+
+    /// Whether transactions of the application have settled anything that is not carried out.
+    pub(crate) fn anything_settling(&mut self) -> rusqlite::Result<bool> {
+        if let Some(settling) = self.memo.settling {
+            return Ok(settling);
+        }
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_settling)";
+        let settling = self.prepare(sql)?.query_row([], |row| row.get(0))?;
+        self.memo.settling = Some(settling);
+        Ok(settling)
+    }
+
+    /// To be called by whoever carries out what was settled.
+    pub(crate) fn settling_changed(&mut self) {
+        self.memo.settling = None;
     }
 
     /// Whether this connector was deleted, and not registered again.

@@ -45,17 +45,17 @@ mod sqlite {
     struct Connection(Mutex<rusqlite::Connection>);
 
     impl Foreign for Connection {
-        fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd) {
+        fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd) -> Result<(), String> {
             let mut db = self.0.lock().expect("nobody panicked");
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).expect("begun");
             for text in texts {
-                transaction.execute(statement, [text]).expect("executed");
+                transaction.execute(statement, [text]).map_err(|error| error.to_string())?;
             }
             let ended = match end {
                 TransactionEnd::Committed => transaction.commit(),
                 TransactionEnd::RolledBack => transaction.rollback(),
             };
-            ended.expect("ended");
+            ended.map_err(|error| error.to_string())
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Capabilities {
     /// The statement that a transaction of the application executes, with one text, to leave an entry in the
     /// [`Outbox`](crate::Outbox); an empty text leaves none. `None` where no such transaction can reach the store.
     pub log_statement: Option<&'static str>,
+    /// Whether an entry can settle a delivery ([`Settles`](crate::Settles)).
+    pub settles_by_entry: bool,
 }
 
 /// What an acknowledged task survives.

@@ -57,6 +57,7 @@ pub mod programs;
 pub mod queue;
 pub mod resync;
 pub mod scope;
+pub mod settling;
 pub mod sites;
 pub mod task_log;
 pub mod wake;
@@ -83,8 +84,9 @@ pub trait Rig: Send + Sync {
 
 /// A connection to the data of a store that is not the store's own, as an application has one.
 pub trait Foreign: Send + Sync {
-    /// Executes the statement with each of these texts, in one transaction that ends so.
-    fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd);
+    /// Executes the statement with each of these texts, in one transaction that ends so; where the store refuses one,
+    /// says why, and rolls back.
+    fn execute(&self, statement: &str, texts: &[&str], end: TransactionEnd) -> Result<(), String>;
 }
 
 /// How a transaction ends.
@@ -494,6 +496,7 @@ macro_rules! for_every_law {
             kept::what_fails_behind_a_waiting_one_holds_nobody_else
             kept::what_is_passed_over_takes_no_place_in_a_claim
             kept::what_is_due_beside_its_key_takes_one_turn
+            identity::what_lives_elsewhere_is_bound_all_the_same
             outbox::what_a_foreign_transaction_rolled_back_is_never_relayed
             outbox::an_empty_text_leaves_no_entry
             outbox::entries_are_relayed_in_order_and_once
@@ -507,6 +510,12 @@ macro_rules! for_every_law {
             outbox::a_foreign_commit_rings
             outbox::a_look_at_the_outbox_is_limited
             outbox::a_relay_of_nothing_is_refused
+            settling::an_entry_settles_only_what_is_in_hand
+            settling::what_an_entry_settles_is_settled_by_nothing_else
+            settling::a_queue_has_no_new_owner_before_what_was_settled_is_relayed
+            settling::a_settlement_that_is_relayed_completes_its_delivery
+            settling::what_a_transaction_rolled_back_settles_nothing
+            settling::a_settlement_that_cannot_be_read_leaves_its_delivery_claimed
             pages::a_page_comes_back_as_it_was_saved
             pages::a_node_is_a_page_in_each_of_its_cultures
             pages::a_page_is_written_by_who_saw_it_as_it_is
@@ -591,6 +600,7 @@ mod tests {
             include_str!("conformance/queue.rs"),
             include_str!("conformance/resync.rs"),
             include_str!("conformance/scope.rs"),
+            include_str!("conformance/settling.rs"),
             include_str!("conformance/sites.rs"),
             include_str!("conformance/task_log.rs"),
             include_str!("conformance/wake.rs"),

@@ -57,7 +57,9 @@ pub use operate::{
     Attempt, Audit, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Intervened, Intervention,
     Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
 };
-pub use outbox::{EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks};
+pub use outbox::{
+    EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks, SettledEntry, Settles,
+};
 pub use pages::{NewNode, NodeRecord, PageContent, PageRecord, PageWrite, Pages, ParentNode};
 pub use queue::{
     Acquired, Awaited, Claim, Claimed, First, Heartbeat, Outcome, Ownership, Queue, QueueId, Scope,

@@ -21,7 +21,7 @@ mod wake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, Site, SiteName};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectKey, ObjectType, Site, SiteName};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
@@ -55,6 +55,8 @@ struct State {
     waits: wake::Waits,
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
+    /// The types whose objects live elsewhere.
+    elsewhere: BTreeSet<ObjectType>,
     pages: pages::PageTable,
     bindings: identity::BindingTable,
     exchanged: exchange::ExchangeTable,
@@ -95,9 +97,22 @@ impl MemoryStore {
     }
 }
 
+impl State {
+    /// Whether what is bound to an object counts: the store has it, or it lives elsewhere.
+    fn may_be_there(&self, object: &ObjectKey) -> bool {
+        self.elsewhere.contains(&object.object_type) || self.objects.get(object).is_some()
+    }
+}
+
 impl Store for MemoryStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { name: "memory", durability: Durability::Nothing, reopens: false, log_statement: None }
+        Capabilities {
+            name: "memory",
+            durability: Durability::Nothing,
+            reopens: false,
+            log_statement: None,
+            settles_by_entry: false,
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

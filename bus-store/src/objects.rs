@@ -59,6 +59,10 @@ pub trait Objects {
     /// So many numbers that no object of this store, of whatever type, has or ever had: the ids of new objects, in
     /// ascending order. Larger than every number ever saved or answered.
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>>;
+
+    /// From now on, and for good, the objects of this type live in tables of the application's own: that this store has
+    /// none of them does not say that they are gone, so that their bindings count.
+    fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()>;
 }
 
 /// An object as it is stored.

@@ -1,10 +1,14 @@
 //! What the application logs within transactions of its own, until it is in the queues.
 
-use bus_core::{TaskId, Timestamp};
+use bus_core::{DeliveryId, ObjectKey, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::exchange::ExchangeWrite;
+use crate::identity::Binding;
+use crate::queue::QueueId;
 use crate::task_log::NewTask;
 
 /// The most bytes of entries that one look answers, unless the first one alone has more.
@@ -15,6 +19,11 @@ pub const OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 ///
 /// What is in the text is the caller's: the store keeps it and gives it back. [`Commit::relayed`](crate::Commit) turns
 /// entries into tasks. Where the store claims no such statement, there is never an entry.
+///
+/// One thing in the text is the store's, too: `"settles"`, a [`Settles`]. The statement fails, and with it the
+/// transaction, unless that delivery is claimed by that owner in that attempt, and no other entry settles it. Once the
+/// transaction is committed, nothing else becomes of the delivery: other outcomes are refused, and so are new owners of
+/// the queue, until the entry is relayed ([`EntryEnd::Settled`]).
 pub trait Outbox {
     /// The oldest entries, in the order in which they became true; at most `limit`, and `OUTBOX_BYTES_MAX` bytes beyond
     /// the first. Entries of transactions that have not been committed are not among them, nor can an entry ever
@@ -89,11 +98,62 @@ pub enum EntryEnd {
         /// At least one.
         tasks: Vec<NewTask>,
     },
-    /// It cannot be read: it is set aside with its text, and holds nobody.
+    /// The delivery that it settles is completed, and what follows from that is written.
+    Settled(Box<SettledEntry>),
+    /// It cannot be read: it is set aside with its text, and holds nobody. A delivery that it would have settled is
+    /// claimed as before.
     Parked {
         /// Why, for people.
         error: String,
     },
+}
+
+/// The delivery that an entry settles, and in whose hands that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settles {
+    /// The queue that it is claimed from.
+    pub queue: QueueId,
+    /// The epoch of its owner.
+    pub epoch: i64,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The attempt that is running.
+    pub attempt: u32,
+}
+
+/// What follows from an entry that settles a delivery.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettledEntry {
+    /// Bindings that end.
+    pub unbound: Vec<Binding>,
+    /// New bindings; the newest word counts.
+    pub bindings: Vec<Binding>,
+    /// New tasks; there may be none.
+    pub tasks: Vec<NewTask>,
+    /// What was exchanged with the external system about the object.
+    pub exchanged: Vec<ExchangeWrite>,
+    /// The object that is gone: its bindings end when its delete has been delivered.
+    pub deleted: Option<ObjectKey>,
+}
+
+impl EntryEnd {
+    /// The tasks that it becomes.
+    pub fn tasks(&self) -> &[NewTask] {
+        match self {
+            Self::Logged { tasks, .. } => tasks,
+            Self::Settled(settled) => &settled.tasks,
+            Self::Parked { .. } => &[],
+        }
+    }
+
+    /// The bindings that are made with it.
+    pub fn bindings(&self) -> &[Binding] {
+        match self {
+            Self::Settled(settled) => &settled.bindings,
+            Self::Logged { .. } | Self::Parked { .. } => &[],
+        }
+    }
 }
 
 /// The new tasks of each relayed entry; none for one that was parked, or that had been logged before.

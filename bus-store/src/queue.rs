@@ -42,6 +42,10 @@ pub trait Queue {
     /// deferred, goes on with that.
     ///
     /// From then on the queue keeps order within [`terms.scope`](Terms::scope).
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` while an entry of the outbox settles one of its deliveries: relay it, then ask again.
     fn acquire(&self, queue: &QueueId, terms: Terms, now: Timestamp) -> StoreFuture<'_, Acquired>;
 
     /// Gives a queue up: the next who asks may have it. What is claimed still counts as interrupted then. Nothing

@@ -33,7 +33,8 @@ pub trait TaskLog {
     /// by another object, or a binding was to be made only if nothing contradicts it, and something does; when an object
     /// would both belong to a site and be assigned to one; when the path of a page is taken, or pages stand beneath what is
     /// deleted; when the relayed entries are not the first of the outbox; when a resync is not where it is said to be; when
-    /// what is told again is not resolved; or when the cursor is of another version.
+    /// what is told again is not resolved; when the cursor is of another version; or
+    /// when a delivery is settled by an entry of the outbox (look again once that is relayed).
     /// `NotFound` when the site of an object or a page, an assignment, or an incoming task that is new is not registered. `Stale`
     /// when `ownership` is not that of the queue any more, or a settlement is of a
     /// delivery that it has not claimed, or has no longer (settled or displaced, also earlier in this commit).
@@ -189,10 +190,7 @@ impl Commit {
         if let Some(cursor) = &self.cursor {
             cursor.check(self)?;
         }
-        let relayed = self.relayed.iter().flat_map(|relayed| match &relayed.end {
-            EntryEnd::Logged { tasks, .. } => tasks.as_slice(),
-            EntryEnd::Parked { .. } => &[],
-        });
+        let relayed = self.relayed.iter().flat_map(|relayed| relayed.end.tasks());
         if let Some(task) = self.tasks.iter().chain(relayed.clone()).find(|task| task.deliveries.is_empty()) {
             return refuse(format!(
                 "task `{}` has no delivery; log it for a connector, or not at all",

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bus_core::descriptor::{
     ConnectorDescriptor, DescribedConnector, DescribedObject, DescribedPage, ObjectDescriptor, PageDescriptor,
 };
-use bus_core::{ConnectorName, Direction, Listener, Site};
+use bus_core::{BusObject, ConnectorName, Direction, Listener, Site};
 use bus_runtime::{
-    AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, ShutdownReport,
-    StoreConfig, SystemDice,
+    AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, Repository,
+    ShutdownReport, StoreConfig, SystemDice,
 };
 use bus_store::{Counters, DeliveryFilter, DeliverySummary, QueueId, Store};
 use tempfile::TempDir;
@@ -147,6 +147,12 @@ impl TestBus {
     /// Lets this listener hear and veto.
     pub fn listen(mut self, listener: impl Listener) -> Self {
         self.dress.push(Box::new(|builder| builder.listen(listener)));
+        self
+    }
+
+    /// Keeps objects of type `T` in tables of the test's own.
+    pub fn repository<T: BusObject>(mut self, repository: impl Repository<T>) -> Self {
+        self.dress.push(Box::new(|builder| builder.repository::<T>(repository)));
         self
     }
 

@@ -131,11 +131,11 @@ pub(crate) const AFTER_CHANGE: &str = "host-after-change";
 pub(crate) const BEFORE_HOST_COMMIT: &str = "host-before-commit";
 pub(crate) const AFTER_HOST_COMMIT: &str = "host-after-commit";
 
-/// Counts how often each place is passed, and ends the process at the passing that the plan names.
-fn count_points(plan: &Plan) -> Vec<Arc<AtomicU64>> {
+/// Counts how often each place is passed, and ends the process at the passing that is named.
+pub(crate) fn count_points(at: Option<&(String, u64)>) -> Vec<Arc<AtomicU64>> {
     let count_point = |point: &&'static str| {
         let passed = Arc::new(AtomicU64::new(0));
-        let ends_at = plan.ends_at.as_ref().filter(|at| at.0 == *point).map(|at| at.1);
+        let ends_at = at.filter(|at| at.0 == *point).map(|at| at.1);
         let counted = Arc::clone(&passed);
         let pass = move || {
             if Some(counted.fetch_add(1, Ordering::SeqCst) + 1) == ends_at {
@@ -152,7 +152,7 @@ fn count_points(plan: &Plan) -> Vec<Arc<AtomicU64>> {
 async fn child_that_runs_a_bus() {
     let Some(plan) = processes::plan() else { return };
     let plan = Plan::read(&plan);
-    let passed = count_points(&plan);
+    let passed = count_points(plan.ends_at.as_ref());
     say("begins");
     let mut start = Start::new(&plan.place, &plan.who);
     start.processing = brisk(plan.max_attempts);

@@ -13,6 +13,7 @@ mod host_transaction;
 mod kills;
 mod points;
 mod processes;
+mod repository;
 mod spoil;
 mod stress;
 mod two_processes;

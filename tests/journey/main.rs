@@ -45,6 +45,7 @@ mod polled;
 mod polling;
 mod rate;
 mod redeliver;
+mod repository;
 mod restart;
 mod resync;
 mod sample_connector;

@@ -10,6 +10,7 @@ use bus_store::{
 use super::Bus;
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::queue::acquire;
 use crate::operate::Operator;
 
 /// How often it starts over when another process logs something for the connector in between.
@@ -150,8 +151,7 @@ impl Bus {
     async fn give_up_queues(&self, name: &ConnectorName) -> Result<(), StoreError> {
         for queue in self.shared.store.queues().await? {
             if queue.connector == *name
-                && let Acquired::Owned(ownership) =
-                    self.shared.store.acquire(&queue, Terms::default(), self.shared.now()).await?
+                && let Acquired::Owned(ownership) = acquire(&self.shared, &queue, &Terms::default()).await?
             {
                 self.shared.store.release(&ownership).await?;
             }
@@ -202,7 +202,7 @@ impl Bus {
 
     /// Takes the queue over, so that nothing in it is claimed: what its worker did not give back counts as interrupted.
     async fn interrupt(&self, queue: &QueueId) -> Result<()> {
-        let acquired = self.shared.store.acquire(queue, Terms::default(), self.shared.now()).await;
+        let acquired = acquire(&self.shared, queue, &Terms::default()).await;
         match acquired.map_err(|error| BusError::store(&format!("take over the queue {queue}"), error))? {
             Acquired::Owned(_) => Ok(()),
             Acquired::Taken(by) => {

@@ -9,6 +9,7 @@ use super::Bus;
 use crate::flow::poll::may_poll;
 use crate::flow::worker::{Activity, is_open};
 use crate::registry::Enlisted;
+use crate::relay;
 
 /// A worker, as `until_idle` sees it.
 struct Watched {
@@ -35,7 +36,7 @@ impl Bus {
             }
             // What a call has committed in the application's own tables was committed before its worker was idle. A store
             // that takes nothing more leaves nothing to wait for.
-            let _not_relayed = self.relay_all().await;
+            let _not_relayed = relay::relay_all(&self.shared).await;
             let _not_resynced = self.resync_all().await;
             let _not_told_again = self.follow_up_all().await;
             // One that was idle when it was looked at may have been woken by one that was looked at later: a second

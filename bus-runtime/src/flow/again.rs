@@ -10,7 +10,7 @@ use crate::error::BusError;
 use crate::shared::Shared;
 
 /// The task, and the write that goes into its commit: the object as it is, so that whoever changes it at the same time
-/// comes before this, or after, never between. With `own`, its order is kept for nothing else.
+/// comes before this, or after, never between; none for what lives in the application's own tables. With `own`, its order is kept for nothing else.
 pub(crate) async fn as_it_is(
     shared: &Shared,
     live: Stored,
@@ -18,7 +18,7 @@ pub(crate) async fn as_it_is(
     data_type: DataType,
     own: Option<uuid::Uuid>,
     deliveries: Vec<NewDelivery>,
-) -> Result<(ObjectWrite, NewTask), BusError> {
+) -> Result<(Option<ObjectWrite>, NewTask), BusError> {
     let Stored { record, payload } = live;
     let payload = if data_type.has_children() {
         snapshot(shared, &record.key, payload, &Pending::default()).await?
@@ -27,5 +27,7 @@ pub(crate) async fn as_it_is(
     };
     let data = written(shared, change, payload, data_type).await?;
     let expected = Expected::Version(record.version);
-    Ok((ObjectWrite::Check { key: record.key, expected }, task(shared, change, data, own, deliveries)))
+    let is_built_in = shared.host().repository(&record.key.object_type).is_none();
+    let check = is_built_in.then_some(ObjectWrite::Check { key: record.key, expected });
+    Ok((check, task(shared, change, data, own, deliveries)))
 }

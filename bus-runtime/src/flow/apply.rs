@@ -3,6 +3,7 @@
 
 mod assigned;
 mod exchange;
+mod hosted;
 mod identified;
 mod matching;
 mod prepared;
@@ -30,10 +31,13 @@ use super::settlement::{self, Rules, released};
 use super::task_log::{self, Announced, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::BusError;
+use crate::host::{HostError, RepositoryError};
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 use assigned::takes_away;
+pub(crate) use hosted::Hosted;
+use hosted::HostedChange;
 
 /// How often a connector is asked to prepare one task: with the object bound to its key, with the one that it names,
 /// with the one that matches.
@@ -56,12 +60,14 @@ pub(crate) struct Applied {
     pub(crate) announced: Announced,
     /// The external object that it writes: nobody else may be about to write the same.
     pub(crate) own: Option<(ObjectType, String)>,
+    /// What a repository is to do, in whose transaction the task is settled; the commit is not written then.
+    pub(crate) hosted: Option<Hosted>,
 }
 
 impl Applied {
     /// Nothing but an outcome.
     pub(crate) fn settled(commit: Commit) -> Self {
-        Self { commit, announced: Announced::new(), own: None }
+        Self { commit, announced: Announced::new(), own: None, hosted: None }
     }
 }
 
@@ -75,11 +81,22 @@ pub(crate) enum NotApplied {
     Disconnected(bus_core::Failure),
     /// The store cannot be asked at the moment.
     Store(StoreError),
+    /// A repository failed when it was asked.
+    Repository(RepositoryError),
 }
 
 impl From<StoreError> for NotApplied {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<HostError> for NotApplied {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Store(error) => Self::Store(error),
+            HostError::Repository(error) => Self::Repository(error),
+        }
     }
 }
 
@@ -184,7 +201,7 @@ impl Application<'_> {
         let asked = [(object_type.clone(), external_id.to_owned())];
         let id = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
         let Some(id) = id else { return Ok(None) };
-        let record = self.shared.store.object(&ObjectKey { object_type: object_type.clone(), id }).await?;
+        let record = self.shared.host().object(&ObjectKey { object_type: object_type.clone(), id }).await?;
         let read = |record| Stored::read(&self.shared.registry, record);
         record.map(read).transpose().map_err(|error| unreadable(&error))
     }
@@ -212,6 +229,21 @@ impl Application<'_> {
             after = stored.clone();
             beneath = ChangeSet::default();
         }
+        self.check_hosted(claimed, &after)?;
+        let change = HostChange::saved(existing.as_ref(), &after, origin);
+        let is_of_site = claimed.operation.is_of_site();
+        let change = match (self.repository(&after.record.key.object_type), change) {
+            (Some(repository), Some(mut change)) if !is_of_site => {
+                let external_id = own.as_ref().map(|(_, external_id)| external_id.clone());
+                let before = existing.as_ref();
+                change.travel = judged.travel;
+                let exchanged = judged.said;
+                let hosted =
+                    HostedChange { change, before, external_id, learned, exchanged, unbound: Vec::new() };
+                return self.hosted(claimed, repository, hosted, own).await;
+            }
+            (_, change) => change,
+        };
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
         applied.commit.exchanged = judged.said;
@@ -224,7 +256,6 @@ impl Application<'_> {
             });
         }
         applied.own = own;
-        let change = HostChange::saved(existing.as_ref(), &after, origin);
         let before = existing.as_ref().map_or(0, |stored| stored.record.version);
         let version = before + i64::from(change.is_some());
         let assigned = self.assigned(claimed, &after, version, existing.is_some()).await?;
@@ -254,7 +285,14 @@ impl Application<'_> {
             object: object.clone(),
             external_id,
         }));
-        let change = HostChange::deleted(stored, Some(connector));
+        let mut change = HostChange::deleted(stored, Some(connector));
+        if let Some(repository) = self.repository(&object.object_type) {
+            change.travel = travel_of(claimed);
+            let (learned, exchanged, unbound) = (Vec::new(), Vec::new(), applied.commit.unbound);
+            let before = Some(stored);
+            let hosted = HostedChange { change, before, external_id: None, learned, exchanged, unbound };
+            return self.hosted(claimed, repository, hosted, None).await;
+        }
         self.logged(claimed, applied, ChangeSet::of(write, change), travel_of(claimed)).await
     }
 
@@ -277,9 +315,7 @@ impl Application<'_> {
                 applied.commit.claim_for = express::owners(self.shared, &tasks, &BTreeSet::new());
                 applied.commit.tasks = tasks;
             }
-            Err(error) => {
-                return Err(refused(claimed, error));
-            }
+            Err(error) => return Err(refused(claimed, error)),
         }
         Ok(applied)
     }
@@ -313,7 +349,7 @@ impl Application<'_> {
             Untranslated::Missing { awaited, reason } => NotApplied::Missing { awaited, reason },
             Untranslated::Unanswerable(reason) => ended(claimed, reason),
             Untranslated::Failed(failure) => self.failed(claimed, failure),
-            Untranslated::Store(error) => NotApplied::Store(error),
+            Untranslated::Host(error) => error.into(),
             Untranslated::Aborted => NotApplied::Outcome(released(None)),
         }
     }
@@ -338,10 +374,7 @@ fn ended(claimed: &Claimed, error: String) -> NotApplied {
 
 /// It cannot be written, or the store cannot be asked at the moment.
 fn refused(claimed: &Claimed, error: BusError) -> NotApplied {
-    match error.into_store() {
-        Ok(error) => NotApplied::Store(error),
-        Err(error) => ended(claimed, error.to_string()),
-    }
+    error.into_host().map_or_else(|error| ended(claimed, error.to_string()), NotApplied::from)
 }
 
 fn unreadable(error: &BusError) -> NotApplied {

@@ -18,6 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 
+/// How long a repository may take to find or load an object.
+const REPOSITORY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How many calls that block their thread may go on after nobody waits for them any more.
 const ABANDONED_MAX: usize = 8;
 
@@ -89,6 +92,28 @@ pub(crate) async fn run_to_its_end<T: Send + 'static>(
         ended = on_a_thread(enlisted, call) => ended,
         () = given_up(shared, enlisted) => CallEnd::Aborted,
     }
+}
+
+/// Asks a repository of the application, on a task of its own, outside of any delivery.
+pub(crate) async fn ask_repository<T: Send + 'static>(
+    shared: &Shared,
+    call: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let deadline = shared.now().plus(REPOSITORY_TIMEOUT);
+    let mut task = AbortOnDropHandle::new(tokio::spawn(WITHIN_A_CALL.scope((), call)));
+    let ended = select! {
+        biased;
+        ended = &mut task => ended,
+        () = shared.clock.sleep_until(deadline) => {
+            let message = format!("it took longer than {} s and was dropped", REPOSITORY_TIMEOUT.as_secs());
+            return Err(Failure::retry(message));
+        }
+        () = shared.aborting.cancelled() => return Err(Failure::retry("the bus stopped before it had answered")),
+    };
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => Err(Failure::retry(format!("it panicked: {}", panic_message(&*panic)))),
+        Err(_) => Err(Failure::retry("the runtime ended before it had answered")),
+    })
 }
 
 /// Returns when the bus, or this connector, stops and does not wait any longer.

@@ -2,8 +2,13 @@
 //! logged. Whoever relays it needs neither the object's Rust type nor a connector.
 
 use bus_core::payload::Payload;
-use bus_core::{ChangeSummary, ConnectorName, DataType, Direction, ErrorPolicy, ObjectKey, Timestamp};
-use bus_store::{EntryEnd, NewDelivery, NewTask, Travel};
+use bus_core::{
+    ChangeSummary, ConnectorName, DataType, DeliveryId, Direction, Echo, ErrorPolicy, ObjectKey,
+    ObjectOperation, TaskId, Timestamp,
+};
+use bus_store::{
+    Binding, EntryEnd, ExchangeWrite, NewDelivery, NewTask, Said, SettledEntry, Settles, Travel,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -32,6 +37,34 @@ struct Entry {
     /// The payload, byte by byte: numbers are not read and written again.
     data: Box<RawValue>,
     tasks: Vec<EntryTask>,
+    /// The delivery that it settles. The store reads this, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settles: Option<Settles>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bindings: Vec<Binding>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unbound: Vec<Binding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    travel: Option<EntryTravel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    exchanged: Vec<EntryExchange>,
+}
+
+/// Where a change that came in stands on its way.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryTravel {
+    cause: Option<TaskId>,
+    hop: u8,
+    echo: Echo,
+}
+
+/// What an incoming task has said about its object.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum EntryExchange {
+    Heard { external_id: String, up_to: DeliveryId },
+    Taken { external_id: String, alternations: u32, data: Box<RawValue> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,20 +90,52 @@ struct Version {
 
 /// A change and its tasks, as the text of an entry; empty where there are none.
 pub(crate) fn write(change: &ChangeSummary, tasks: Vec<NewTask>, key: Uuid) -> Result<String, BusError> {
-    let Some(first) = tasks.first() else { return Ok(String::new()) };
+    if tasks.is_empty() {
+        return Ok(String::new());
+    }
+    write_entry(change, None, SettledEntry { tasks, ..SettledEntry::default() }, key)
+}
+
+/// A change that settles a delivery, and all that follows from it, as the text of an entry.
+pub(crate) fn write_settled(
+    change: &ChangeSummary,
+    settles: &Settles,
+    settled: SettledEntry,
+    key: Uuid,
+) -> Result<String, BusError> {
+    write_entry(change, Some(settles.clone()), settled, key)
+}
+
+fn write_entry(
+    change: &ChangeSummary,
+    settles: Option<Settles>,
+    settled: SettledEntry,
+    key: Uuid,
+) -> Result<String, BusError> {
+    let SettledEntry { tasks, bindings, unbound, exchanged, deleted: _ } = settled;
     let unwritable = |error: String| {
         let what = format!("{} {} cannot be written as JSON", change.object_type, change.id);
         BusError::new(BusErrorKind::Malformed, what).with_source(error)
     };
-    let data = String::from_utf8(first.data.clone()).map_err(|error| unwritable(error.to_string()))?;
+    let exchanged = exchanged.into_iter().filter_map(|write| EntryExchange::of(write).transpose());
+    let exchanged = exchanged.collect::<Result<_, _>>().map_err(|error| unwritable(error.to_string()))?;
+    let (is_settling, first_travel) = (settles.is_some(), tasks.first().map(|task| task.travel));
+    let first = tasks.first();
+    let data = first.map_or_else(|| b"null".to_vec(), |first| first.data.clone());
+    let data = String::from_utf8(data).map_err(|error| unwritable(error.to_string()))?;
     let entry = Entry {
         v: VERSION,
         key,
         change: change.clone(),
-        title: first.title.clone(),
-        logged_at: first.logged_at,
+        title: first.map_or_else(String::new, |first| first.title.clone()),
+        logged_at: first.map_or(Timestamp::EPOCH, |first| first.logged_at),
         data: RawValue::from_string(data).map_err(|error| unwritable(error.to_string()))?,
         tasks: tasks.into_iter().map(EntryTask::of).collect(),
+        settles,
+        bindings,
+        unbound,
+        travel: first_travel.filter(|_| is_settling).map(EntryTravel::of),
+        exchanged,
     };
     serde_json::to_string(&entry).map_err(|error| unwritable(error.to_string()))
 }
@@ -89,7 +154,10 @@ impl EntryTask {
 /// What becomes of an entry, and the change that it is about.
 pub(crate) fn read(shared: &Shared, text: &[u8]) -> (EntryEnd, Option<ChangeSummary>) {
     match try_read(shared, text) {
-        Ok((key, tasks, change)) => (EntryEnd::Logged { key, tasks }, Some(change)),
+        Ok(Read { end, change }) => {
+            let is_told = !end.tasks().is_empty();
+            (end, is_told.then_some(change))
+        }
         Err(reason) => {
             let error = reason.chars().take(REASON_CHARS_MAX).collect();
             (EntryEnd::Parked { error }, None)
@@ -97,7 +165,12 @@ pub(crate) fn read(shared: &Shared, text: &[u8]) -> (EntryEnd, Option<ChangeSumm
     }
 }
 
-fn try_read(shared: &Shared, text: &[u8]) -> Result<(Uuid, Vec<NewTask>, ChangeSummary), String> {
+struct Read {
+    end: EntryEnd,
+    change: ChangeSummary,
+}
+
+fn try_read(shared: &Shared, text: &[u8]) -> Result<Read, String> {
     let not_ours = |error: serde_json::Error| format!("it was not written by `Bus::log`: {error}");
     let Version { v } = serde_json::from_slice(text).map_err(not_ours)?;
     if v != VERSION {
@@ -107,9 +180,24 @@ fn try_read(shared: &Shared, text: &[u8]) -> Result<(Uuid, Vec<NewTask>, ChangeS
         ));
     }
     let entry: Entry = serde_json::from_slice(text).map_err(not_ours)?;
-    let Entry { key, change, title, logged_at, data, tasks, .. } = entry;
+    let Entry {
+        key,
+        change,
+        title,
+        logged_at,
+        data,
+        tasks,
+        settles,
+        bindings,
+        unbound,
+        travel,
+        exchanged,
+        ..
+    } = entry;
     let data = data.get().as_bytes();
-    serde_json::from_slice::<Payload>(data).map_err(|error| format!("its data is no object: {error}"))?;
+    if !tasks.is_empty() {
+        serde_json::from_slice::<Payload>(data).map_err(|error| format!("its data is no object: {error}"))?;
+    }
     let object = ObjectKey { object_type: change.object_type.clone(), id: change.id.clone() };
     check_size(shared, &object.to_string(), data.len()).map_err(|error| error.to_string())?;
     let new = |task: EntryTask| {
@@ -132,15 +220,56 @@ fn try_read(shared: &Shared, text: &[u8]) -> Result<(Uuid, Vec<NewTask>, ChangeS
             logged_at,
             redelivers: None,
             idempotency: None,
-            travel: Travel::default(),
+            travel: travel.as_ref().map_or_else(Travel::default, EntryTravel::read),
             deliveries: task.deliveries.into_iter().map(EntryDelivery::into_new).collect(),
         })
     };
     let tasks = tasks.into_iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    if tasks.is_empty() {
+    let end = if let Some(settles) = settles {
+        let exchanged = exchanged.into_iter().map(|said| said.read(&settles, &object)).collect();
+        let deleted = (change.operation == ObjectOperation::Delete).then_some(object);
+        EntryEnd::Settled(Box::new(SettledEntry { unbound, bindings, tasks, exchanged, deleted }))
+    } else if tasks.is_empty() {
         return Err("it has no tasks".to_owned());
+    } else {
+        EntryEnd::Logged { key, tasks }
+    };
+    Ok(Read { end, change })
+}
+
+impl EntryTravel {
+    fn of(Travel { cause, hop, echo }: Travel) -> Self {
+        Self { cause, hop, echo }
     }
-    Ok((key, tasks, change))
+
+    fn read(&self) -> Travel {
+        Travel { cause: self.cause, hop: self.hop, echo: self.echo }
+    }
+}
+
+impl EntryExchange {
+    /// An incoming task takes and hears; it gives and sends nothing.
+    fn of(write: ExchangeWrite) -> Result<Option<Self>, serde_json::Error> {
+        let external_id = write.binding.external_id;
+        Ok(match write.said {
+            Said::Heard { up_to } => Some(Self::Heard { external_id, up_to }),
+            Said::Taken { data, alternations } => {
+                Some(Self::Taken { external_id, alternations, data: serde_json::from_slice(&data)? })
+            }
+            Said::Given { .. } | Said::Sent(_) => None,
+        })
+    }
+
+    fn read(self, settles: &Settles, object: &ObjectKey) -> ExchangeWrite {
+        let (external_id, said) = match self {
+            Self::Heard { external_id, up_to } => (external_id, Said::Heard { up_to }),
+            Self::Taken { external_id, alternations, data } => {
+                (external_id, Said::Taken { data: data.get().as_bytes().to_vec(), alternations })
+            }
+        };
+        let connector = settles.queue.connector.clone();
+        ExchangeWrite { binding: Binding { connector, object: object.clone(), external_id }, said }
+    }
 }
 
 impl EntryDelivery {

@@ -20,6 +20,12 @@ pub(crate) fn page_key(node: &ObjectId, own: Option<Uuid>) -> String {
     keyed(PAGE, Some(&node.to_string()), own)
 }
 
+/// The outgoing key of an object that has been given its id.
+pub(crate) fn key_with_id(key: &str, id: &ObjectId) -> String {
+    let (subject, _) = key.split_once('=').unwrap_or((key, ""));
+    keyed(subject, Some(&id.to_string()), None)
+}
+
 /// The object behind an outgoing key.
 pub(crate) fn object_of_key(subject: &str, key: &str) -> Option<ObjectKey> {
     let id = id_of_key(subject, key)?;
@@ -66,6 +72,17 @@ mod tests {
         ] {
             assert_eq!(external_id_of_key("contact", &key), expected, "{key}");
             assert_eq!(external_id_of_key("contac", &key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_same_for_the_id_that_its_object_is_given() {
+        let object_type = bus_core::ObjectType::parse("app.user").unwrap();
+        let new = ObjectKey { object_type: object_type.clone(), id: ObjectId::Number(0) };
+        let saved = ObjectKey { object_type, id: ObjectId::Number(17) };
+        for own in [None, Some(Uuid::max())] {
+            let key = key_with_id(&outgoing_key(&new, own), &saved.id);
+            assert_eq!(key, outgoing_key(&saved, own));
         }
     }
 

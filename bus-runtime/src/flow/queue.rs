@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bus_core::Timestamp;
 use bus_store::{
-    Acquired, Claim, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, Terms, Wanted,
+    Acquired, Claim, Commit, Committed, First, Ownership, QueueId, Scope, StoreError, StoreErrorKind, Terms,
+    Wanted,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Ordering, Processing};
+use crate::relay;
 use crate::shared::Shared;
 
 /// The most deliveries that are claimed at once. The next may be claimed while these are worked on, so that a crash can
@@ -25,6 +27,20 @@ pub(crate) struct OwnedQueue {
     claim_max: usize,
     /// What comes first in the next claim: what is due and what is fresh take turns.
     first: First,
+}
+
+/// Asks for a queue, once what transactions of the application have settled of it is in the books.
+pub(crate) async fn acquire(
+    shared: &Arc<Shared>,
+    queue: &QueueId,
+    terms: &Terms,
+) -> Result<Acquired, StoreError> {
+    loop {
+        match shared.store.acquire(queue, terms.clone(), shared.now()).await {
+            Err(error) if error.kind() == StoreErrorKind::Conflict => relay::relay_all(shared).await?,
+            acquired => return acquired,
+        }
+    }
 }
 
 impl OwnedQueue {
@@ -49,7 +65,7 @@ impl OwnedQueue {
         let claim_max = if processing.max_attempts == 1 { 1 } else { CLAIM_MAX };
         let mut terms = Terms { scope, silent: None };
         loop {
-            let seen = match shared.store.acquire(queue, terms.clone(), shared.now()).await? {
+            let seen = match acquire(&shared, queue, &terms).await? {
                 Acquired::Owned(ownership) => {
                     return Ok(Some(Self { shared, ownership, bell, claim_max, first: First::Due }));
                 }

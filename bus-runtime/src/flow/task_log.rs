@@ -8,12 +8,13 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
     PageOperation, ReferenceTarget, TaskId, TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord, StoreError, Travel};
+use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
 
 use super::change::HostChange;
 use super::keys::{outgoing_key, page_key};
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
+use crate::host::HostError;
 use crate::registry::{Enlisted, Roster};
 use crate::shared::Shared;
 
@@ -130,7 +131,7 @@ pub(crate) async fn written(
     let mut payload = payload.reduced_to(most);
     if most.translates() {
         let added = add_translation_records(shared, &mut payload).await;
-        added.map_err(|error| BusError::store("look up what an object refers to", error))?;
+        added.map_err(|error| BusError::host("look up what an object refers to", error))?;
     }
     let data = serde_json::to_vec(&payload).map_err(|error| {
         BusError::new(BusErrorKind::Malformed, format!("{} cannot be written as JSON", name(change)))
@@ -159,7 +160,7 @@ pub(crate) fn task(
         subject: change.object_type.to_string(),
         key,
         operation: change.operation,
-        title: title(shared, change),
+        title: title(display_of(shared, change), change),
         data,
         content_type: "application/json".to_owned(),
         site: change.site.clone(),
@@ -187,16 +188,13 @@ pub(crate) fn check_size(shared: &Shared, what: &str, bytes: usize) -> Result<()
 }
 
 /// Notes what identifies each referenced object apart from its id.
-pub(crate) async fn add_translation_records(
-    shared: &Shared,
-    payload: &mut Payload,
-) -> Result<(), StoreError> {
+pub(crate) async fn add_translation_records(shared: &Shared, payload: &mut Payload) -> Result<(), HostError> {
     let mut records: BTreeMap<ObjectKey, Option<TranslationRecord>> = BTreeMap::new();
     for reference in &mut payload.references {
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let found = shared.store.object(&key).await?;
+            let found = shared.host().object(&key).await?;
             records.insert(key.clone(), found.map(translation_record));
         }
         reference.record = records.get(&key).cloned().flatten();
@@ -214,13 +212,17 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
     }
 }
 
-/// For people: `Create User Ada Lovelace`, `Publish Article Launch (en-US)`.
-fn title(shared: &Shared, change: &ChangeSummary) -> String {
+/// What people call objects of a type, or pages of a class, as it is declared; empty where it is not.
+fn display_of(shared: &Shared, change: &ChangeSummary) -> &'static str {
     let (name_of_type, registry) = (change.object_type.as_str(), &shared.registry);
-    let display = match &change.page {
+    match &change.page {
         Some(_) => registry.page_class(name_of_type).map_or("", |page| page.display),
         None => registry.object_type(name_of_type).map_or("", |object| object.display),
-    };
+    }
+}
+
+/// For people: `Create User Ada Lovelace`, `Publish Article Launch (en-US)`.
+pub(crate) fn title(display: &str, change: &ChangeSummary) -> String {
     let display = if display.is_empty() { change.object_type.as_str() } else { display };
     let name = change.display_name.clone().or_else(|| change.code_name.clone());
     let name = name.unwrap_or_else(|| change.id.to_string());

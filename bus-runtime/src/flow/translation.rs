@@ -22,6 +22,7 @@ use bus_store::{Awaited, Binding, Claimed, FoundBy, LateReferences, ObjectQuery,
 use super::call::{self, CallEnd};
 use super::children::is_to_owner;
 use super::subscription::matches_pattern;
+use crate::host::HostError;
 use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -50,15 +51,21 @@ pub(crate) enum Untranslated {
     Unanswerable(String),
     /// The connector failed when it was asked.
     Failed(Failure),
-    /// The store failed when it was asked.
-    Store(StoreError),
+    /// The store, or a repository, failed when it was asked.
+    Host(HostError),
     /// The bus stops.
     Aborted,
 }
 
 impl From<StoreError> for Untranslated {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        Self::Host(error.into())
+    }
+}
+
+impl From<HostError> for Untranslated {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
     }
 }
 
@@ -320,7 +327,7 @@ impl<'a> Translator<'a> {
             missing.add(format!("{name}, which is not in the host yet"), [known]);
             return Ok(None);
         };
-        let Some(object) = self.shared.store.find_object(&query).await? else {
+        let Some(object) = self.shared.host().find(&query).await? else {
             missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
             return Ok(None);
         };

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod batch;
+mod hosted;
 mod incoming;
 mod outgoing;
 mod rate;

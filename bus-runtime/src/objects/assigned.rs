@@ -46,6 +46,7 @@ impl ObjectStore {
         operation: ObjectOperation,
     ) -> Result<Option<Saved>> {
         let key = ObjectKey { object_type: self.object_type::<T>()?, id: id.to_id() };
+        self.shared.host().check_built_in(&key.object_type, "assign it to sites")?;
         let site = sites::parse(site)?;
         let mut conflict = None;
         for _ in 0..CONFLICTS_MAX {

@@ -132,7 +132,9 @@ impl Bus {
         let own = is_unordered(enlisted).then(|| shared.new_uuid());
         let deliveries = vec![self.again(ended)];
         let mut commit = Commit::at(shared.now());
-        let found = shared.store.object(&key).await.map_err(|error| failed(delivery, error))?;
+        let found = shared.host().object(&key).await;
+        let found =
+            found.map_err(|error| BusError::host(&format!("redeliver delivery {delivery}"), error))?;
         let task = if let Some(record) = found {
             let live = Stored::read(&shared.registry, record)?;
             let operation = self.operation_again(ended, enlisted, &key).await?;
@@ -142,7 +144,7 @@ impl Bus {
             }
             let (write, task) =
                 again::as_it_is(shared, live, &change, ended.data_type, own, deliveries).await?;
-            commit.objects.push(write);
+            commit.objects.extend(write);
             task
         } else if ended.operation == ObjectOperation::Delete {
             commit.objects.push(ObjectWrite::Delete { key: key.clone(), expected: Expected::Absent });

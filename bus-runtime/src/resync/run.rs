@@ -199,7 +199,7 @@ impl Bus {
         let own = is_unordered(enlisted).then(|| shared.new_uuid());
         let (write, task) =
             again::as_it_is(shared, stored, &change.summary, told.data_type, own, vec![delivery]).await?;
-        commit.objects.push(write);
+        commit.objects.extend(write);
         commit.tasks.push(task);
         Ok(true)
     }

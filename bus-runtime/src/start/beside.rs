@@ -9,6 +9,7 @@ use crate::bus::Bus;
 use crate::config::Config;
 use crate::error::BusError;
 use crate::registry::Registry;
+use crate::repository::Repositories;
 use crate::shared::{Shared, SharedParts};
 
 impl Builder {
@@ -39,6 +40,7 @@ impl Builder {
         };
         let switches = store.switches().await.map_err(|error| BusError::store("read the switches", error))?;
         let shared = Arc::new(Shared::new(SharedParts {
+            repositories: Repositories::new(),
             store,
             clock: self.clock,
             dice: self.dice,

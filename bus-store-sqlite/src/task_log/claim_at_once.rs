@@ -4,7 +4,7 @@ use bus_core::{DeliveryId, TaskId};
 use bus_store::{Claimed, Committed, Ownership, Scope, StoreErrorKind};
 use rusqlite::params;
 
-use super::Logged;
+use super::logging::Logged;
 use crate::error::Fault;
 use crate::queue::lane::{InSide, hold_lane};
 use crate::queue::{QueueRow, owned};

@@ -68,6 +68,18 @@ pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId
     })
 }
 
+/// Whether a delivery is claimed.
+pub(super) fn is_claimed(
+    session: &Session<'_>,
+    queue: &QueueRow,
+    delivery: DeliveryId,
+) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_pending WHERE queue = ?1 AND seq = ?2 AND seq <= ?3)
+                   OR EXISTS (SELECT 1 FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1)";
+    let parameters = [queue.id, delivery.0, queue.claimed_to];
+    Ok(session.prepare(sql)?.query_row(parameters, |row| row.get(0))?)
+}
+
 impl Claimed {
     fn read(row: &Row<'_>, is_from_line: bool) -> rusqlite::Result<Self> {
         let mut claimed = Self {

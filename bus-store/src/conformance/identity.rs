@@ -20,6 +20,20 @@ pub async fn a_binding_is_found_from_both_sides(rig: &dyn Rig) {
     assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(17)));
 }
 
+/// What is bound to an object of the application's own tables is known, although the store has no such object.
+pub async fn what_lives_elsewhere_is_bound_all_the_same(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    bench.bind(binding(17, "003a")).await;
+    assert_eq!(bench.host_id("003a").await, None, "as far as the store knows, it is gone");
+    for _ in 0..2 {
+        bench.store.live_elsewhere(&user_type()).await.expect("live elsewhere");
+    }
+    assert_eq!(bench.host_id("003a").await, Some(ObjectId::Number(17)));
+    let other = Commit { bindings_if_free: vec![binding(18, "003a")], ..Commit::at(at(0)) };
+    let refused = bench.store.commit(other).await.expect_err("it is 17's");
+    assert_eq!(refused.kind(), StoreErrorKind::Conflict);
+}
+
 /// The newest word about an object counts: its former external id is nobody's.
 pub async fn an_object_has_one_external_id_the_newest(rig: &dyn Rig) {
     let bench = Bench::open(rig).await;

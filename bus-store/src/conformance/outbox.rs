@@ -251,7 +251,7 @@ pub async fn a_relay_of_nothing_is_refused(rig: &dyn Rig) -> Verdict {
 
 /// A store, and somebody else's connection to its data.
 pub(super) struct Desk {
-    bench: Bench,
+    pub(super) bench: Bench,
     foreign: Box<dyn Foreign>,
     statement: &'static str,
 }
@@ -266,11 +266,19 @@ impl Desk {
         Some(Self { bench, foreign, statement })
     }
 
-    fn leave<const N: usize>(&self, texts: [&str; N], end: TransactionEnd) {
-        self.foreign.execute(self.statement, &texts, end);
+    pub(super) fn leave<const N: usize>(&self, texts: [&str; N], end: TransactionEnd) {
+        self.try_leave(texts, end).expect("the store takes it");
     }
 
-    async fn entries<const N: usize>(&self) -> [OutboxEntry; N] {
+    pub(super) fn try_leave<const N: usize>(
+        &self,
+        texts: [&str; N],
+        end: TransactionEnd,
+    ) -> Result<(), String> {
+        self.foreign.execute(self.statement, &texts, end)
+    }
+
+    pub(super) async fn entries<const N: usize>(&self) -> [OutboxEntry; N] {
         let entries = self.bench.store.outbox(100).await.expect("outbox");
         entries.try_into().unwrap_or_else(|entries| panic!("{N} entries were expected: {entries:?}"))
     }
@@ -285,7 +293,7 @@ impl Desk {
         (entries, parked)
     }
 
-    async fn relay(&self, relayed: Vec<Relayed>) -> Result<Committed, StoreError> {
+    pub(super) async fn relay(&self, relayed: Vec<Relayed>) -> Result<Committed, StoreError> {
         self.bench.store.commit(Commit { relayed, ..Commit::at(at(7)) }).await
     }
 }

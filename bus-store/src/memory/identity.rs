@@ -31,7 +31,7 @@ impl Identity for MemoryStore {
         self.with("host ids", move |state| {
             let known = |external| {
                 let object = state.bindings.living(&connector, external)?;
-                state.objects.get(&object).map(|_| object.id)
+                state.may_be_there(&object).then_some(object.id)
             };
             Ok(external.iter().map(known).collect())
         })

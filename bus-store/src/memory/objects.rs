@@ -73,6 +73,14 @@ impl Objects for MemoryStore {
         })
     }
 
+    fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
+        let object_type = object_type.clone();
+        self.with("live elsewhere", move |state| {
+            state.elsewhere.insert(object_type);
+            Ok(())
+        })
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         self.with("new object numbers", move |state| {
             let first = state.objects.number_max;

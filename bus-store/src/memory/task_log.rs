@@ -191,7 +191,7 @@ impl State {
         for (place, binding) in commit.bindings_if_free.iter().enumerate() {
             let mut before = commit.bindings_if_free[..place].iter();
             let of_this_commit = before.find(|before| before.is_against(binding)).cloned();
-            let known = self.bindings.contradicted(binding, |object| self.objects.get(object).is_some());
+            let known = self.bindings.contradicted(binding, |object| self.may_be_there(object));
             let known = known.filter(|known| !commit.unbound.contains(known));
             if let Some(known) = of_this_commit.or(known) {
                 return Err(StoreError::new(StoreErrorKind::Conflict, "commit", known.refusal_of(binding)));

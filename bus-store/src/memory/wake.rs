@@ -73,7 +73,7 @@ impl State {
             Awaited::Known { connector, object_type, external_id } => {
                 let external = (object_type.clone(), external_id.clone());
                 let object = self.bindings.living(connector, &external);
-                object.is_some_and(|object| self.objects.get(&object).is_some())
+                object.is_some_and(|object| self.may_be_there(&object))
             }
             Awaited::Exists(query) => self.objects.find(query).is_some(),
             Awaited::Settled { delivery } => {

@@ -54,6 +54,8 @@ enum Bug {
     EndsWhateverIsBound,
     /// Numbers are given from one, whatever was saved.
     RepeatsNumbers,
+    /// Thinks that what lives elsewhere is gone.
+    ForgetsWhatLivesElsewhere,
     /// Late settlements are not counted.
     ForgetsTheLate,
     /// Goes on after it was closed.
@@ -223,6 +225,7 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::BindsWhateverIsThere, "a_binding_if_free_contradicts_nothing"),
     (Bug::EndsWhateverIsBound, "an_end_spares_a_newer_binding"),
     (Bug::RepeatsNumbers, "a_new_number_was_never_used"),
+    (Bug::ForgetsWhatLivesElsewhere, "what_lives_elsewhere_is_bound_all_the_same"),
     (Bug::ForgetsTheLate, "what_is_not_claimed_cannot_be_settled"),
     (Bug::NeverCloses, "after_closing_every_call_answers_closed"),
     (Bug::ForgetsThatItWasReleased, "who_gave_a_queue_up_is_a_former_owner"),

@@ -128,6 +128,10 @@ impl<I: Intercept> Objects for Intercepted<I> {
         self.inner.sites_of(object)
     }
 
+    fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
+        self.inner.live_elsewhere(object_type)
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         self.inner.new_object_numbers(count)
     }

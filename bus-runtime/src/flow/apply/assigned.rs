@@ -38,6 +38,14 @@ impl Application<'_> {
         }
         let site = site_of(claimed)?;
         let key = &object.record.key;
+        if self.repository(&key.object_type).is_some() {
+            let error = format!(
+                "{} lives in the application's own tables, which the bus cannot assign to sites; let the connector answer \
+                 `Prepared::Ignore`, or prepare the object with a site of its own",
+                key.object_type
+            );
+            return Err(ended(claimed, error));
+        }
         let operation = ObjectOperation::from(claimed.operation);
         if let (ObjectOperation::AddToSite, Some(own)) = (operation, &object.record.site) {
             let object = if was_there { key.to_string() } else { format!("the new {}", key.object_type) };

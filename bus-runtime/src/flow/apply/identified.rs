@@ -22,6 +22,15 @@ impl Application<'_> {
     ) -> Result<(Stored, Vec<GivenList>), NotApplied> {
         let unwritable =
             |error: String| ended(claimed, format!("the prepared object cannot be written: {error}"));
+        let object_type =
+            ObjectType::parse(parts.object_type).map_err(|error| unwritable(error.to_string()))?;
+        if let (None, Some(repository)) = (existing, self.repository(&object_type)) {
+            let new = repository.new_object(&parts.payload, self.shared.new_uuid());
+            let new = new.map_err(|error| unwritable(error.to_string()))?;
+            let new =
+                Stored::of(&self.shared.registry, new).map_err(|error| unwritable(error.to_string()))?;
+            return Ok((new, Vec::new()));
+        }
         if let (Some(stored), Some(owned)) = (existing, owned) {
             parts.payload = parts.payload.owned_over(stored.payload.clone(), owned);
         }

@@ -64,11 +64,16 @@ impl Application<'_> {
         parts: &ObjectParts,
         external_id: Option<&str>,
     ) -> Result<Option<Stored>, NotApplied> {
-        let translated =
-            (parts.identify)(&parts.payload, Identified::New { number: i64::MAX, guid: Uuid::max() })
-                .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
         let object_type =
             ObjectType::parse(parts.object_type).map_err(|error| ended(claimed, error.to_string()))?;
+        let translated = if let Some(repository) = self.repository(&object_type) {
+            repository.new_object(&parts.payload, Uuid::max())
+        } else {
+            let identity = Identified::New { number: i64::MAX, guid: Uuid::max() };
+            (parts.identify)(&parts.payload, identity)
+        };
+        let translated = translated
+            .map_err(|error| ended(claimed, format!("the prepared object cannot be written: {error}")))?;
         let site = translated.site.map(SiteName::parse).transpose();
         let site = site.map_err(|error| ended(claimed, error.to_string()))?;
         let parent = match translated.parent {
@@ -88,7 +93,7 @@ impl Application<'_> {
                 parent: parent.clone(),
                 group: None,
             };
-            let Some(record) = self.shared.store.find_object(&query).await? else { continue };
+            let Some(record) = self.shared.host().find(&query).await? else { continue };
             let key = record.key.clone();
             let bound = self.shared.store.external_ids(&self.enlisted.record.name, slice::from_ref(&key));
             let found = Known {

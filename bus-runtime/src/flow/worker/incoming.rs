@@ -55,6 +55,7 @@ impl Worker {
         let (outcome, lost) = match applied {
             Ok(applied) => return Ok((applied, None)),
             Err(NotApplied::Store(error)) => return Err(error),
+            Err(NotApplied::Repository(error)) => (self.rules().failed(claimed, &error.0), None),
             Err(NotApplied::Missing { awaited, reason }) => {
                 (self.missing(claimed, awaited, reason).await?, None)
             }
@@ -65,7 +66,15 @@ impl Worker {
     }
 
     /// Writes what a task becomes, and tells the listeners.
-    pub(super) async fn write_applied(&self, applied: Applied) -> Result<Written, StoreError> {
+    pub(super) async fn write_applied(
+        &self,
+        mut applied: Applied,
+        ownership: &Ownership,
+        claimed: &Claimed,
+    ) -> Result<Written, StoreError> {
+        if let Some(hosted) = applied.hosted.take() {
+            return self.write_hosted(hosted, ownership, claimed).await;
+        }
         let is_final = applied.commit.settlements.iter().all(|settlement| is_final(&settlement.outcome));
         let is_completed =
             applied.commit.settlements.iter().any(|settlement| settlement.outcome == Outcome::Completed);
@@ -111,7 +120,7 @@ impl Worker {
                 break;
             }
             let (applied, lost) = self.apply(ownership, instance, claimed).await?;
-            match self.write_applied(applied).await? {
+            match self.write_applied(applied, ownership, claimed).await? {
                 Written::Conflict(again) => conflict = again,
                 done @ Written::Done { .. } => return Ok((done, lost)),
             }
@@ -122,7 +131,8 @@ impl Worker {
             StoreErrorKind::NotFound => ended(claimed, reason),
             _ => application.rules.conflicted(claimed, reason),
         };
-        match self.write_applied(Applied::settled(application.settled(claimed, outcome))).await? {
+        let applied = Applied::settled(application.settled(claimed, outcome));
+        match self.write_applied(applied, ownership, claimed).await? {
             Written::Conflict(error) => Err(error),
             done @ Written::Done { .. } => Ok((done, None)),
         }

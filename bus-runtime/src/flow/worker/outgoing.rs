@@ -21,6 +21,7 @@ use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::add_translation_records;
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
 use crate::flow::versions;
+use crate::host::HostError;
 use crate::identity::check_external_id;
 
 /// What became of one delivery.
@@ -107,9 +108,11 @@ impl Worker {
             return Ok((parked(format!("`{}` is not the key of an object or a page", claimed.key)), None));
         };
         if let Some(by) = claimed.superseded_by {
-            match self.taken_again(claimed, &key, payload, &known).await? {
-                Some(again) => payload = again,
-                None => return Ok((superseded(by), None)),
+            match self.taken_again(claimed, &key, payload, &known).await {
+                Ok(Some(again)) => payload = again,
+                Ok(None) => return Ok((superseded(by), None)),
+                Err(HostError::Repository(error)) => return Ok(self.failed(claimed, error.0)),
+                Err(HostError::Store(error)) => return Err(error),
             }
         }
         let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
@@ -126,7 +129,8 @@ impl Worker {
             }
             Err(Untranslated::Unanswerable(reason)) => return Ok((ended(claimed, reason), None)),
             Err(Untranslated::Failed(failure)) => return Ok(self.failed(claimed, failure)),
-            Err(Untranslated::Store(error)) => return Err(error),
+            Err(Untranslated::Host(HostError::Repository(error))) => return Ok(self.failed(claimed, error.0)),
+            Err(Untranslated::Host(HostError::Store(error))) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
         let external_id = known.get(&key, claimed.task);
@@ -185,7 +189,7 @@ impl Worker {
         key: &ObjectKey,
         payload: Payload,
         known: &ExternalIds,
-    ) -> Result<Option<Payload>, StoreError> {
+    ) -> Result<Option<Payload>, HostError> {
         let (operation, site) = match claimed.operation {
             Operation::Object(operation) => (operation, claimed.site.as_ref()),
             Operation::Page(operation) => {
@@ -203,7 +207,7 @@ impl Worker {
             ObjectOperation::Create
             | ObjectOperation::Delete
             | ObjectOperation::AddToSite
-            | ObjectOperation::RemoveFromSite => self.shared.store.object(key).await?,
+            | ObjectOperation::RemoveFromSite => self.shared.host().object(key).await?,
         };
         let Some(living) = living else {
             return Ok((operation == ObjectOperation::Delete).then_some(payload));
@@ -216,7 +220,7 @@ impl Worker {
         if claimed.data_type.has_children() {
             living = match snapshot(&self.shared, key, living, &Pending::default()).await {
                 Ok(whole) => whole,
-                Err(error) => match error.into_store() {
+                Err(error) => match error.into_host() {
                     Ok(error) => return Err(error),
                     Err(_) => return Ok(Some(payload)),
                 },
@@ -237,7 +241,7 @@ impl Worker {
         key: &ObjectKey,
         payload: Payload,
         known: &ExternalIds,
-    ) -> Result<Option<Payload>, StoreError> {
+    ) -> Result<Option<Payload>, HostError> {
         let Some(was) = payload.page.as_deref() else { return Ok(Some(payload)) };
         let living = match operation {
             PageOperation::DeleteAll => {

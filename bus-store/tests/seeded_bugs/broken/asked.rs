@@ -130,6 +130,13 @@ impl Objects for Broken {
         Box::pin(async move { Ok(sites) })
     }
 
+    fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
+        if self.bug == Bug::ForgetsWhatLivesElsewhere {
+            return Box::pin(async { Ok(()) });
+        }
+        self.inner.live_elsewhere(object_type)
+    }
+
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>> {
         if self.bug != Bug::RepeatsNumbers {
             return self.inner.new_object_numbers(count);

@@ -39,7 +39,7 @@ pub(crate) struct Elsewhere {
 }
 
 impl Foreign for Elsewhere {
-    fn execute(&self, _: &str, texts: &[&str], end: TransactionEnd) {
+    fn execute(&self, _: &str, texts: &[&str], end: TransactionEnd) -> Result<(), String> {
         if end == TransactionEnd::Committed || self.bug == Bug::KeepsWhatWasRolledBack {
             let mut state = lock(&self.table.state);
             for text in texts.iter().filter(|text| !text.is_empty()) {
@@ -49,6 +49,7 @@ impl Foreign for Elsewhere {
             }
         }
         self.table.ring();
+        Ok(())
     }
 }
 
@@ -80,6 +81,9 @@ impl Table {
                     if !is_known || bug == Bug::LogsAnEntryAgain {
                         commit.tasks.extend(tasks);
                     }
+                }
+                EntryEnd::Settled(_) => {
+                    unreachable!("this store does not claim that entries settle anything")
                 }
                 EntryEnd::Parked { error } => {
                     let text = kept.filter(|_| bug != Bug::ForgetsWhatItParks).unwrap_or_default();

@@ -84,7 +84,7 @@ impl<'w> Session<'w, '_> {
         let ownership = self.queue.ownership.clone();
         let (own, claims) = (applied.own.clone(), self.left.claims);
         Box::pin(async move {
-            let written = match worker.write_applied(*applied).await {
+            let written = match worker.write_applied(*applied, &ownership, &claimed).await {
                 Ok(Written::Conflict(conflict)) => {
                     worker.start_over(&ownership, &instance, &claimed, conflict).await
                 }

@@ -1,0 +1,31 @@
+//! Runs the example as a user does.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn forms_become_rows_and_find_those_that_were_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 1..=2 {
+        let printed = run_example(folder.path());
+        let rows: Vec<_> = printed.lines().skip(1).collect();
+        assert_eq!(rows, ["  1 Ada Lovelace   founder", "  2 Ben            -"], "{printed}");
+    }
+}
+
+/// What a run prints; it must succeed, and have nothing to say about trouble.
+fn run_example(folder: &Path) -> String {
+    let this = env::current_exe().unwrap();
+    let profile = this.parent().and_then(Path::parent).unwrap();
+    let example = profile.join("examples").join(format!("repository{}", env::consts::EXE_SUFFIX));
+    assert!(
+        example.exists(),
+        "{} is not built; run `cargo test -p bus-examples`, or `cargo build --examples` before",
+        example.display()
+    );
+    let run = Command::new(example).current_dir(folder).output().unwrap();
+    let (printed, said) = (String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap());
+    assert!(run.status.success() && said.is_empty(), "{printed}{said}");
+    printed
+}
