@@ -5,6 +5,7 @@ use std::future::{Future, ready};
 
 use crate::change::Change;
 use crate::context::Cx;
+use crate::create_once::Sought;
 use crate::declared::{Accepts, SubscribesTo};
 use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
@@ -60,6 +61,48 @@ pub trait Connector: Sized + Send + Sync + 'static {
         ready(Err(Failure::not_answered()))
     }
 
+    /// What the external system calls an object that it may have been told of by a call that never answered, if it knows
+    /// the object. Asked before such a create is repeated, where the connector does not declare otherwise
+    /// ([`CreateOnce`](crate::CreateOnce)); `None` means that it does not know it, and the object is created. An answer is
+    /// kept in the identity map, and the object delivered as an update.
+    ///
+    /// Without it such a create is repeated, with the same idempotency key.
+    ///
+    /// ```
+    /// # use bus_core::{BusObject, Change, Connector, Cx, Failure, NoSettings, Outgoing, Sought, connector};
+    /// # #[derive(serde::Serialize, serde::Deserialize, BusObject)]
+    /// # #[object(type = "app.user")]
+    /// # struct User { #[object(id)] id: i64 }
+    /// # struct Http;
+    /// # impl Http { async fn get(&self, _: String) -> Result<Option<String>, std::io::Error> { Ok(None) } }
+    /// #[connector(name = "crm", create_once = find)]
+    /// #[outgoing(User)]
+    /// struct Crm {
+    ///     http: Http,
+    /// }
+    /// # impl Outgoing<User> for Crm {
+    /// #     async fn deliver(&self, _: Change<User>, _: &Cx) -> Result<(), Failure> { Ok(()) }
+    /// # }
+    ///
+    /// impl Connector for Crm {
+    ///     type Settings = NoSettings;
+    ///     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+    ///         Ok(Crm { http: Http })
+    ///     }
+    ///     async fn find_external(&self, sought: &Sought<'_>, _: &Cx) -> Result<Option<String>, Failure> {
+    ///         Ok(self.http.get(format!("/contacts?reference={}", sought.key)).await?)
+    ///     }
+    /// }
+    /// ```
+    fn find_external(
+        &self,
+        sought: &Sought<'_>,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = (sought, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
     /// Makes everything that `deliver` answered with `Ok` since the last flush durable. Runs before the outcomes
     /// of a batch of deliveries are stored; if it fails, all that were `Ok` count as failed in the same way. Other
     /// calls of `deliver` may run meanwhile where `concurrency` is more than 1.
@@ -94,7 +137,8 @@ pub trait Connector: Sized + Send + Sync + 'static {
 /// In short; `docs/delivery-contract.md` has all of it, with the test that shows each part.
 ///
 /// - **At least once.** A delivery that was accepted is called until it has an outcome. After a crash the same one
-///   comes again, with the same `idempotency_key` and `sequence`: make repeats harmless.
+///   comes again, with the same `idempotency_key` and `sequence`: make repeats harmless. A create whose answer was lost
+///   is looked up before, repeated, or left to a person, as the connector declares (`create_once`).
 /// - **In order.** Deliveries of one object come one after the other, oldest first. One that failed is tried again
 ///   before any later one of the *same* object; other objects go on. That holds for calls that end within their
 ///   time-out; a peer that compares `sequence` can refuse what arrives later. The operator may ask for more order

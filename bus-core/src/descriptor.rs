@@ -35,6 +35,7 @@ use crate::children::ListField;
 use crate::clock::BoxFuture;
 use crate::connector::Connector;
 use crate::context::Cx;
+use crate::create_once::CreateOnce;
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::object::BusObject;
@@ -71,6 +72,8 @@ pub struct ConnectorDescriptor {
     pub routes: &'static [Route],
     /// The handles it cannot work without.
     pub needs: &'static [Need],
+    /// What its external system makes of a create that comes a second time; `None` where it does not say.
+    pub create_once: Option<CreateOnce>,
     /// The JSON Schema of its settings.
     pub settings_schema: fn() -> Value,
     #[doc(hidden)]
@@ -88,6 +91,7 @@ impl ConnectorDescriptor {
             place: Place::unknown(),
             routes: &[],
             needs: &[],
+            create_once: None,
             settings_schema: <C::Settings as Settings>::schema,
             read_settings: |value| {
                 let settings: C::Settings = settings::read(&value)?;
@@ -129,6 +133,13 @@ impl ConnectorDescriptor {
     #[must_use]
     pub const fn needs(mut self, needs: &'static [Need]) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Declaring what its external system makes of a create that comes a second time.
+    #[must_use]
+    pub const fn create_once(mut self, create_once: CreateOnce) -> Self {
+        self.create_once = Some(create_once);
         self
     }
 

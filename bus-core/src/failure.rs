@@ -15,7 +15,21 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// It does not implement `Error`, because then `?` could not turn every error into it.
 pub struct Failure {
     kind: FailureKind,
+    done: Done,
+    /// Whether it came through `?`, whatever was made of it since.
+    by_question_mark: bool,
     error: BoxError,
+}
+
+/// What the external system has done of what it was asked, as far as the failure tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// Nothing: the connector says so.
+    Nothing,
+    /// What its kind and its cause make likely.
+    Unsaid,
+    /// Perhaps all of it: it never answered.
+    Unanswered,
 }
 
 /// What the bus does about a failure.
@@ -102,6 +116,44 @@ impl Failure {
         Self::new(FailureKind::NotAnswered, "the connector does not have this call-back")
     }
 
+    /// A call that never answered.
+    #[doc(hidden)]
+    pub fn unanswered(error: impl Into<BoxError>) -> Self {
+        Self { done: Done::Unanswered, ..Self::retry(error) }
+    }
+
+    /// Says that the external system has done nothing of what it was asked, so that a create can be tried again
+    /// without a look whether it is there ([`CreateOnce`](crate::CreateOnce)).
+    ///
+    /// ```
+    /// use bus_core::Failure;
+    ///
+    /// fn refused(status: u16) -> Failure {
+    ///     let failure = Failure::retry(format!("the CRM answered {status}"));
+    ///     if status == 429 { failure.nothing_done() } else { failure }
+    /// }
+    /// # assert!(!refused(429).may_have_taken_effect() && refused(500).may_have_taken_effect());
+    /// ```
+    #[must_use]
+    pub fn nothing_done(mut self) -> Self {
+        self.done = Done::Nothing;
+        self
+    }
+
+    /// Whether what was asked may have happened all the same: yes, unless the connector says otherwise
+    /// ([`nothing_done`](Self::nothing_done)) or no connection was made.
+    #[doc(hidden)]
+    pub fn may_have_taken_effect(&self) -> bool {
+        self.done == Done::Unanswered || (self.done == Done::Unsaid && !was_refused(&*self.error))
+    }
+
+    /// As `may_have_taken_effect`, but a connector that names what is to be done is taken at its word: it was answered.
+    #[doc(hidden)]
+    pub fn is_without_an_answer(&self) -> bool {
+        let is_named = !self.by_question_mark && self.kind != FailureKind::Disconnected;
+        self.may_have_taken_effect() && (self.done == Done::Unanswered || !is_named)
+    }
+
     fn new(kind: FailureKind, error: impl Into<BoxError>) -> Self {
         let error = error.into();
         let error = if error.to_string().trim().is_empty() {
@@ -109,7 +161,7 @@ impl Failure {
         } else {
             error
         };
-        Self { kind, error }
+        Self { kind, done: Done::Unsaid, by_question_mark: kind == FailureKind::Unclassified, error }
     }
 
     /// What is to be done about it.
@@ -194,6 +246,23 @@ impl<T, E: Into<BoxError>> OrFail<T> for Result<T, E> {
     }
 }
 
+/// Whether no connection was made, so that nothing was asked.
+fn was_refused(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+            );
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// The default of `Connector::classify`: a connection that was refused, reset or timed out, anywhere in the
 /// chain of sources, is *disconnected*; everything else is *retry*.
 pub fn classify_by_source(error: &(dyn Error + 'static)) -> FailureKind {
@@ -271,6 +340,31 @@ mod tests {
     fn a_connector_can_classify_an_error_as_not_now() {
         let failure = failing(io::Error::other("busy")).unwrap_err();
         assert_eq!(failure.classified(|_| FailureKind::Defer).kind(), FailureKind::Defer);
+    }
+
+    #[test]
+    fn a_failure_says_whether_anything_may_have_happened() {
+        let by_question_mark =
+            |kind| failing(io::Error::from(kind)).unwrap_err().classified(classify_by_source);
+        for (failure, may_have, is_without_an_answer) in [
+            (by_question_mark(io::ErrorKind::ConnectionRefused), false, false),
+            (by_question_mark(io::ErrorKind::HostUnreachable), false, false),
+            (by_question_mark(io::ErrorKind::ConnectionReset), true, true),
+            (by_question_mark(io::ErrorKind::TimedOut), true, true),
+            (by_question_mark(io::ErrorKind::Other), true, true),
+            (by_question_mark(io::ErrorKind::Other).nothing_done(), false, false),
+            (Failure::disconnected("it hung up"), true, true),
+            (Failure::disconnected("it hung up").nothing_done(), false, false),
+            (Failure::disconnected(io::Error::from(io::ErrorKind::ConnectionRefused)), false, false),
+            (Failure::retry("503"), true, false),
+            (Failure::reject("422"), true, false),
+            (Failure::defer("maintenance"), true, false),
+            (Failure::retry("429").nothing_done(), false, false),
+            (Failure::unanswered("too long"), true, true),
+        ] {
+            assert_eq!(failure.may_have_taken_effect(), may_have, "{failure:?}");
+            assert_eq!(failure.is_without_an_answer(), is_without_an_answer, "{failure:?}");
+        }
     }
 
     #[test]

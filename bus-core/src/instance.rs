@@ -6,6 +6,7 @@ use std::fmt;
 use crate::clock::BoxFuture;
 use crate::connector::{Connector, ObjectParams, ReferencedObject};
 use crate::context::Cx;
+use crate::create_once::Sought;
 use crate::failure::Failure;
 use crate::name::ObjectType;
 use crate::poll::Poll;
@@ -41,6 +42,10 @@ impl Instance {
         self.0.internal_object_params(external_id, object_type, cx).await
     }
 
+    pub async fn find_external(&self, sought: &Sought<'_>, cx: &Cx) -> Result<Option<String>, Failure> {
+        self.0.find_external(sought, cx).await
+    }
+
     pub async fn flush(&self, cx: &Cx) -> Result<(), Failure> {
         self.0.flush(cx).await
     }
@@ -70,6 +75,11 @@ trait AnyConnector: Send + Sync {
         object_type: &'a ObjectType,
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
+    fn find_external<'a>(
+        &'a self,
+        sought: &'a Sought<'a>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>>;
     fn flush<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Failure>>;
     fn poll<'a>(&'a self, since: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Poll, Failure>>;
 }
@@ -99,6 +109,16 @@ impl<C: Connector> AnyConnector for C {
             Connector::internal_object_params(self, external_id, object_type, cx)
                 .await
                 .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn find_external<'a>(
+        &'a self,
+        sought: &'a Sought<'a>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            Connector::find_external(self, sought, cx).await.map_err(|f| f.classified(C::classify))
         })
     }
 

@@ -32,6 +32,7 @@ pub mod children;
 pub mod clock;
 pub mod connector;
 pub mod context;
+pub mod create_once;
 pub mod declared;
 pub mod delivery;
 pub mod descriptor;
@@ -67,6 +68,7 @@ pub use connector::{
     Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
 };
 pub use context::{Cancellation, Cx, Handles};
+pub use create_once::{CreateOnce, Sought};
 pub use declared::{Accepts, SubscribesTo};
 pub use delivery::{DeliveryId, DeliveryState, TaskId};
 pub use event::{ExternalSummary, Listener, Veto};

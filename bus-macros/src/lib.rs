@@ -38,6 +38,7 @@ mod suggest;
 /// | `name = "crm"` | its name in `bus.toml` and in the store: lowercase words joined by `-` | none: it must be given |
 /// | `needs(HostDb, ...)` | handles without which it cannot work; a missing one is reported at start | none |
 /// | `blocking` | its code blocks its thread: it implements `blocking::Outgoing<T>` and `blocking::Incoming<E>` instead | it is async |
+/// | `create_once = find` | what becomes of a create whose answer is lost: `find` looks it up (`find_external`), `repeatable` repeats it, `in_doubt` leaves it to a person | `find` |
 /// | `crate = path` | where `bus_core` is, for a crate that renamed it | `::bus_core` |
 ///
 /// The first line of the doc comment is what operators read about it. A struct may have type parameters, such as the

@@ -5,6 +5,8 @@ mod cause;
 mod cycle;
 mod tell;
 
+use std::sync::Arc;
+
 use bus_core::{ConnectorName, DeliveryId, DeliveryState, Direction, ObjectKey};
 use bus_store::{
     Awaited, ConnectorState, DeliveryDetail, DeliveryFilter, DeliverySummary, OutboxCounts, QueueId,
@@ -222,14 +224,11 @@ impl Bus {
                     Ok(Obstacle::WaitsFor { awaited, brought_by })
                 })
             }
-            _ => Err(Cause::of_state(found, self.attempts_max(found))),
+            _ => {
+                let roster = self.shared.roster();
+                Err(Cause::of_state(found, roster.get(&found.summary.queue.connector).map(Arc::as_ref)))
+            }
         })
-    }
-
-    fn attempts_max(&self, found: &DeliveryDetail) -> u32 {
-        let roster = self.shared.roster();
-        let enlisted = roster.get(&found.summary.queue.connector);
-        enlisted.map_or(0, |enlisted| enlisted.processing.max_attempts)
     }
 
     /// Why nothing at all is done in a queue.

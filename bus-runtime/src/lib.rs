@@ -51,7 +51,7 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId,
+    DeliverySummary, Doubt, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId,
     RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
 };
 

@@ -21,6 +21,8 @@ pub struct ConnectorStatus {
     pub owner: RecordOwner,
     /// Whether it can.
     pub health: Health,
+    /// What its author has left open, with the remedy; it works all the same.
+    pub advice: Option<String>,
     /// How its polls go; `None` where it does not poll, or not in this process.
     pub poll: Option<PollStatus>,
 }
@@ -73,6 +75,7 @@ impl ConnectorStatus {
             owner: enlisted.record.owner,
             health,
             poll: enlisted.polling.status(),
+            advice: enlisted.advice(),
         }
     }
 

@@ -306,6 +306,9 @@ async fn enlist_all(shared: &Shared) -> Result<()> {
         if let Some(warning) = ConnectorStatus::of(connector).warning() {
             tracing::warn!("{warning}");
         }
+        if let Some(advice) = connector.advice() {
+            tracing::info!("{advice}");
+        }
     }
     for linked in shared.registry.connectors().iter() {
         if !enlisted.iter().any(|connector| connector.record.uses == linked.name) {

@@ -4,7 +4,7 @@ use bus_core::{
     Alias, ConnectorName, Culture, DataType, DeliveryState, Direction, Echo, ErrorPolicy, NameError,
     ObjectId, ObjectOperation, ObjectType, Operation, PageOperation, PageState, SiteName,
 };
-use bus_store::{ConnectorState, RecordOwner, Redelivery, ResyncState, Scope, StoreErrorKind, Verb};
+use bus_store::{ConnectorState, Doubt, RecordOwner, Redelivery, ResyncState, Scope, StoreErrorKind, Verb};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -52,6 +52,7 @@ codes! {
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
     Echo, "who is told": [Others, None, All];
     End, "an end": [Completed, Skipped, Discarded, Cancelled];
+    Doubt, "a doubt": [None, InDoubt, TriedAnyway];
     PageState, "a page's state": [Draft, Published, Archived, Rejected];
     ResyncState, "a resync's state": [Running, Done, Cancelled];
 }
@@ -246,6 +247,7 @@ mod tests {
         assert!(SideState::from_code(7).is_err());
         assert_eq!(SideState::Running.to_code(), 1, "the migration names these numbers");
         assert_eq!(LaneKind::Held.to_code(), 2, "the migration names these numbers");
+        assert_eq!(Doubt::TriedAnyway.to_code(), 2, "the migration names these numbers");
         for operation in Operation::all() {
             assert!(Operation::from_code(operation.to_code()).is_ok_and(|read| read == operation));
         }

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use bus_core::{DeliveryId, Timestamp};
 use bus_store::operate::INTERRUPTED_ERROR;
 use bus_store::{
-    Acquired, Claim, Ownership, Queue, QueueId, Scope, StoreError, StoreErrorKind, StoreFuture, Terms, Wanted,
+    Acquired, Claim, Ownership, Queue, QueueId, Scope, StoreError, StoreErrorKind, StoreFuture, Terms,
+    Unsettled, Wanted,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::SqliteStore;
-use crate::code::Code;
+use crate::code::{Code, limit as sql_limit};
 use crate::error::{Fault, refusal};
 use crate::owner::{Answer, Process, Register, Slots, owner_of, refuses};
-use crate::session::Session;
+use crate::session::{FIND_QUEUE, Session, find_queue};
 use crate::task_log::attempts;
 use crate::task_log::settling::check_none_settling;
-use crate::wake::{waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
 use claim::ClaimWrite;
@@ -74,6 +74,28 @@ impl Queue for SqliteStore {
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {
         self.write(ClaimWrite { ownership: ownership.clone(), wanted, now })
     }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        let (queue, subject) = (queue.clone(), subject.to_owned());
+        self.read("unsettled", move |db| {
+            let Some(id) = find_queue(&mut *db.prepare_cached(FIND_QUEUE)?, &queue)? else {
+                return Ok(Vec::new());
+            };
+            let mut find = db.prepare_cached(FIND_UNSETTLED)?;
+            let mut rows = find.query(params![id, subject, sql_limit(limit)])?;
+            let mut unsettled = Vec::new();
+            while let Some(row) = rows.next()? {
+                unsettled.push(Unsettled {
+                    delivery: DeliveryId(row.get(0)?),
+                    key: row.get(1)?,
+                    operation: Code::from_code(row.get(2)?)?,
+                    is_claimed: row.get(3)?,
+                    in_doubt_since: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
+                });
+            }
+            Ok(unsettled)
+        })
+    }
 }
 
 impl SqliteStore {
@@ -103,6 +125,17 @@ impl SqliteStore {
         .await
     }
 }
+
+/// What is claimed, in the line and at the side, and what is in doubt, each by its own index.
+const FIND_UNSETTLED: &str = "SELECT u.seq, u.key, t.operation, max(u.is_claimed), max(u.doubt_since) FROM (
+        SELECT seq, key, task, 1 AS is_claimed, NULL AS doubt_since FROM bus_pending
+        WHERE queue = ?1 AND seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1)
+        UNION ALL SELECT seq, key, task, 1, doubt_since FROM bus_side INDEXED BY bus_side_running
+        WHERE queue = ?1 AND state = 1
+        UNION ALL SELECT seq, key, task, 0, doubt_since FROM bus_side INDEXED BY bus_side_doubt
+        WHERE queue = ?1 AND doubt > 0
+    ) u JOIN bus_task t ON t.id = u.task
+    WHERE t.subject = ?2 GROUP BY u.seq ORDER BY u.seq LIMIT ?3";
 
 /// A queue, as the transaction sees it.
 #[derive(Debug, Clone, Copy)]
@@ -200,19 +233,25 @@ impl Acquire {
             }
         }
         // What was claimed from the line goes to the side; what was claimed there stays there.
-        let place = InSide { state: "3", attempts: "1", called: "1", reason: "?3" };
+        let place = InSide { state: "3", attempts: "1", called: "1", reason: "?3", doubt_since: "?4" };
         let sql = format!("{} WHERE queue = ?1 AND seq <= ?2 ORDER BY seq", place.select_pending());
-        session.prepare(&sql)?.execute(params![queue, claimed_to, INTERRUPTED_ERROR])?;
+        session.prepare(&sql)?.execute(params![
+            queue,
+            claimed_to,
+            INTERRUPTED_ERROR,
+            self.now.as_micros()
+        ])?;
         let sql = "DELETE FROM bus_pending WHERE queue = ?1 AND seq <= ?2";
         session.prepare(sql)?.execute([queue, claimed_to])?;
         {
             let sql =
-                "UPDATE bus_side INDEXED BY bus_side_running SET state = 3, due = 0, called = 1, reason = ?2
+                "UPDATE bus_side INDEXED BY bus_side_running SET state = 3, due = 0, called = 1, reason = ?2, doubt = 1,
+                           doubt_since = coalesce(doubt_since, ?3)
                        WHERE queue = ?1 AND state = 1 RETURNING seq, key";
             let mut running = session.prepare(sql)?;
-            for row in
-                running.query_map(params![queue, INTERRUPTED_ERROR], |row| Ok((row.get(0)?, row.get(1)?)))?
-            {
+            for row in running.query_map(params![queue, INTERRUPTED_ERROR, self.now.as_micros()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })? {
                 interrupted.push(row?);
             }
         }
@@ -223,9 +262,6 @@ impl Acquire {
         }
         if !interrupted.is_empty() {
             session.ring(queue)?;
-            let deliveries = interrupted.iter().map(|(seq, _)| DeliveryId(*seq));
-            let maybe_met = waiters_for_outcomes(session, deliveries)?;
-            wake_if_met(session, maybe_met)?;
         }
         Ok(())
     }

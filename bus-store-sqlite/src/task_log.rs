@@ -98,7 +98,8 @@ impl Write for CommitWrite {
             let mut queue = owned(session, ownership)?;
             for settlement in settlements {
                 check_not_settling(session, settlement.delivery)?;
-                let settled = settle(session, &mut queue, settlement, *now)?;
+                let doubt = self.0.doubt_about(settlement.delivery);
+                let settled = settle(session, &mut queue, settlement, doubt, *now)?;
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }

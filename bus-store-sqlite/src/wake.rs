@@ -150,7 +150,7 @@ fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
         Awaited::Exists(query) => Ok(find_object(db, query)?.is_some()),
         Awaited::Settled { delivery } => {
             let sql = "SELECT NOT EXISTS (SELECT 1 FROM bus_queue q JOIN bus_side s ON s.queue = q.id
-                                          WHERE s.seq = ?1 AND s.state = 1)
+                                          WHERE s.seq = ?1 AND (s.state = 1 OR s.doubt > 0))
                           AND NOT EXISTS (SELECT 1 FROM bus_queue q JOIN bus_pending p ON p.queue = q.id
                                           WHERE p.seq = ?1 AND p.seq <= q.claimed_to)";
             Ok(db.prepare_cached(sql)?.query_row([delivery.0], |row| row.get(0))?)

@@ -38,6 +38,7 @@ pub mod connectors;
 pub mod cursors;
 pub mod deferral;
 pub mod deleted;
+pub mod doubt;
 pub mod due;
 pub mod ending;
 pub mod exchange;
@@ -516,6 +517,13 @@ macro_rules! for_every_law {
             settling::a_settlement_that_is_relayed_completes_its_delivery
             settling::what_a_transaction_rolled_back_settles_nothing
             settling::a_settlement_that_cannot_be_read_leaves_its_delivery_claimed
+            doubt::a_doubt_lasts_until_a_settlement_without_one
+            doubt::what_was_interrupted_is_in_doubt
+            doubt::a_retry_of_what_is_in_doubt_is_told
+            doubt::what_repeats_an_ended_one_is_tried_anyway
+            doubt::whoever_waits_for_an_outcome_waits_while_it_is_in_doubt
+            doubt::what_is_claimed_or_in_doubt_is_unsettled
+            doubt::a_doubt_about_what_is_not_settled_is_refused
             pages::a_page_comes_back_as_it_was_saved
             pages::a_node_is_a_page_in_each_of_its_cultures
             pages::a_page_is_written_by_who_saw_it_as_it_is
@@ -581,6 +589,7 @@ mod tests {
             include_str!("conformance/cursors.rs"),
             include_str!("conformance/deferral.rs"),
             include_str!("conformance/deleted.rs"),
+            include_str!("conformance/doubt.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/ending.rs"),
             include_str!("conformance/exchange.rs"),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::doubt::Doubt;
 use crate::queue::{Awaited, QueueId};
 use crate::task_log::Redelivery;
 pub use intervene::{
@@ -258,6 +259,8 @@ pub struct DeliveryDetail {
     pub blocked_by: Option<DeliveryId>,
     /// What operators did to it, oldest first; the latest 100 are kept.
     pub interventions: Vec<Intervened>,
+    /// Whether a call of it may have taken effect, and its answer never came.
+    pub doubt: Doubt,
 }
 
 /// One try at a delivery that did not succeed.

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreFuture;
+use crate::doubt::{Doubt, Unsettled};
 use crate::exchange::Travel;
 use crate::objects::ObjectQuery;
 
@@ -37,8 +38,8 @@ pub trait Queue {
     /// [`terms.silent`](Terms::silent) was seen.
     ///
     /// Whatever a former owner had claimed and not settled is charged one attempt (recorded as
-    /// [`INTERRUPTED_ERROR`](crate::operate::INTERRUPTED_ERROR)), is due at once, and from then on is claimed alone. So
-    /// a delivery that kills the process is found. What stepped aside stays aside; what had begun to wait, or to be
+    /// [`INTERRUPTED_ERROR`](crate::operate::INTERRUPTED_ERROR)), is due at once, is [in doubt](Doubt), and from then on is
+    /// claimed alone. So a delivery that kills the process is found. What stepped aside stays aside; what had begun to wait, or to be
     /// deferred, goes on with that.
     ///
     /// From then on the queue keeps order within [`terms.scope`](Terms::scope).
@@ -77,6 +78,10 @@ pub trait Queue {
     ///
     /// `Stale` when the queue has another owner by now.
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim>;
+
+    /// The deliveries of this subject (object type, kind) in this queue that are claimed or in doubt, oldest first, up to
+    /// `limit`. At a fixed cost for each that is, whatever its subject, and none for what waits for its turn.
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>>;
 }
 
 /// On what terms a queue is owned.
@@ -238,6 +243,9 @@ pub struct Claimed {
     pub travel: Travel,
     /// Whether an operator had it delivered once more.
     pub is_redelivered: bool,
+    /// Whether an earlier call of it may have taken effect. What repeats an ended delivery is `TriedAnyway`: nobody asked
+    /// what had become of that.
+    pub doubt: Doubt,
 }
 
 /// What became of a claimed delivery.
@@ -334,7 +342,7 @@ pub enum Awaited {
     },
     /// An object of the host.
     Exists(ObjectQuery),
-    /// That this delivery is not claimed any more, whatever became of it.
+    /// That this delivery is neither claimed nor in doubt any more, whatever became of it.
     Settled {
         /// The delivery, of whichever queue. One that is not kept is settled.
         delivery: DeliveryId,

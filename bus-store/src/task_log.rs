@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::cursors::CursorMove;
+use crate::doubt::Doubt;
 use crate::exchange::{ExchangeWrite, Travel};
 use crate::identity::Binding;
 use crate::late::LateReferences;
@@ -88,6 +89,9 @@ pub struct Commit {
     pub now: Timestamp,
     /// How far a connector has come that asks its external system: that of `ownership`, an incoming queue.
     pub cursor: Option<CursorMove>,
+    /// Deliveries that are settled here without ending, and of which it is not known what their calls came to. A
+    /// settlement that is not named here ends every doubt about its delivery.
+    pub doubts: Vec<(DeliveryId, Doubt)>,
 }
 
 /// What became of a commit.
@@ -221,6 +225,18 @@ impl Commit {
                 ));
             }
         }
+        let is_settled = |id: DeliveryId| self.settlements.iter().any(|settlement| settlement.delivery == id);
+        if let Some((delivery, _)) = self.doubts.iter().find(|(delivery, _)| !is_settled(*delivery)) {
+            return refuse(format!(
+                "a doubt about delivery {delivery}, which is not settled; settle it in the same commit"
+            ));
+        }
         Ok(())
+    }
+
+    /// What is in doubt about a delivery that is settled here.
+    pub fn doubt_about(&self, delivery: DeliveryId) -> Doubt {
+        let doubt = self.doubts.iter().rfind(|(doubtful, _)| *doubtful == delivery);
+        doubt.map_or(Doubt::None, |(_, doubt)| *doubt)
     }
 }

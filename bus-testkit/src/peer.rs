@@ -42,6 +42,8 @@ pub enum Script {
     Panic(String),
     /// Does what it was asked, and then answers that it failed: the dangerous case.
     WorkAndFail(String),
+    /// Does what it was asked, and then the connection is lost: nobody hears of it.
+    WorkAndDisconnect(String),
 }
 
 impl FakePeer {
@@ -140,6 +142,7 @@ impl State {
             Some(Script::Disconnected(why)) => Err(Failure::disconnected(why)),
             Some(Script::Panic(why)) => panic!("{why}"),
             Some(Script::WorkAndFail(why)) => Ok(Some(Failure::retry(why))),
+            Some(Script::WorkAndDisconnect(why)) => Ok(Some(Failure::disconnected(why))),
         }
     }
 }

@@ -1,9 +1,13 @@
-//! What a vCard says of a person. Of a card that is there already, nothing else is touched.
+//! What a vCard (RFC 6350) says of a person or a company. Of a card that is there already, nothing else is touched.
 
-use bus_core::{Failure, OrFail};
+use bus_core::{Failure, OrFail, Ref};
 use calcard::vcard::{VCard, VCardEntry, VCardProperty, VCardValue};
+use uuid::Uuid;
 
-use crate::person::Person;
+use crate::objects::{Company, Person};
+
+/// Where a person's card names the card of the company. There is no property for it that all would agree on.
+const COMPANY: &str = "X-COMPANY";
 
 /// A card as it is on the server.
 pub(crate) struct Contents(VCard);
@@ -14,25 +18,21 @@ impl Contents {
         Self::read(&format!("BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{uid}\r\nEND:VCARD\r\n"))
     }
 
+    /// What is no vCard is nothing that time would cure.
     pub(crate) fn read(text: &str) -> Result<Self, Failure> {
-        let fault = |entry| format!("this is no vCard: {entry:?}");
+        let begin = text.lines().next().unwrap_or_default();
+        let fault = |_| format!("what begins with `{begin}` is no vCard; put one in its place, or remove it");
         VCard::parse(text).map(Self).map_err(fault).or_reject()
     }
 
-    /// Takes over what it says of a person.
-    pub(crate) fn tell(&self, person: &mut Person) -> Result<(), Failure> {
-        let name = self.text(&VCardProperty::Fn);
-        person.name = name.ok_or("the card has no name (FN); give it one").or_reject()?;
-        person.email = self.text(&VCardProperty::Email);
-        person.phone = self.text(&VCardProperty::Tel);
-        Ok(())
+    /// Whose card it is, where it was made for something of ours.
+    pub(crate) fn guid(&self) -> Option<Uuid> {
+        self.text(&VCardProperty::Uid)?.parse().ok()
     }
 
-    /// Says what a person is now.
-    pub(crate) fn take_over(&mut self, person: &Person) {
-        self.set(VCardProperty::Fn, Some(&person.name));
-        self.set(VCardProperty::Email, person.email.as_ref());
-        self.set(VCardProperty::Tel, person.phone.as_ref());
+    fn name(&self) -> Result<String, Failure> {
+        let name = self.text(&VCardProperty::Fn).filter(|name| !name.is_empty());
+        name.ok_or("the card has no name; give it one (FN)").or_reject()
     }
 
     fn text(&self, property: &VCardProperty) -> Option<String> {
@@ -40,9 +40,9 @@ impl Contents {
         value.as_text().map(str::to_owned)
     }
 
-    fn set(&mut self, property: VCardProperty, text: Option<&String>) {
+    fn set(&mut self, property: VCardProperty, text: Option<&str>) {
         let place = self.0.entries.iter().position(|entry| entry.name == property);
-        let value = text.map(|text| VCardValue::Text(text.clone()));
+        let value = text.map(|text| VCardValue::Text(text.to_owned()));
         match (place, value) {
             (Some(place), Some(value)) => self.0.entries[place].values = vec![value],
             (Some(place), None) => drop(self.0.entries.remove(place)),
@@ -59,5 +59,45 @@ impl Contents {
 impl std::fmt::Display for Contents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// What has a card.
+pub(crate) trait OnCard {
+    /// Becomes what the card says.
+    fn take_over(&mut self, contents: &Contents) -> Result<(), Failure>;
+
+    /// Has the card say what it is.
+    fn write(&self, contents: &mut Contents);
+}
+
+impl OnCard for Person {
+    fn take_over(&mut self, contents: &Contents) -> Result<(), Failure> {
+        self.name = contents.name()?;
+        self.email = contents.text(&VCardProperty::Email);
+        self.phone = contents.text(&VCardProperty::Tel);
+        self.company = contents.text(&VCardProperty::Other(COMPANY.to_owned())).map(Ref::external);
+        Ok(())
+    }
+
+    fn write(&self, contents: &mut Contents) {
+        contents.set(VCardProperty::Fn, Some(&self.name));
+        contents.set(VCardProperty::Email, self.email.as_deref());
+        contents.set(VCardProperty::Tel, self.phone.as_deref());
+        // By now it is the company's card: the bus has translated it.
+        let company = self.company.as_ref().and_then(Ref::external_id);
+        contents.set(VCardProperty::Other(COMPANY.to_owned()), company);
+    }
+}
+
+impl OnCard for Company {
+    fn take_over(&mut self, contents: &Contents) -> Result<(), Failure> {
+        self.name = contents.name()?;
+        Ok(())
+    }
+
+    fn write(&self, contents: &mut Contents) {
+        contents.set(VCardProperty::Fn, Some(&self.name));
+        contents.set(VCardProperty::Kind, Some("org"));
     }
 }

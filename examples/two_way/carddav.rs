@@ -1,19 +1,29 @@
-//! Keeps the cards of an address book and the persons of the application in step, both ways.
+//! Keeps two address books on a server, one of people and one of companies, in step with the application, both ways.
 
 use bus_core::{
-    Change, Connector, Cx, ExternalTask, Failure, ObjectOperation, Poll, Prepared, Received, Settings,
-    blocking, connector,
+    Accepts, BusObject, Change, Connector, Cx, ExternalTask, Failure, ObjectOperation, Poll, Prepared,
+    Received, Settings, blocking, connector,
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::card::Contents;
-use crate::client::{AddressBook, If};
-use crate::person::Person;
+use crate::card::{Contents, OnCard};
+use crate::client::{Changes, Client, If};
+use crate::objects::{Company, Person};
 
-/// A card, as it was polled.
+/// The card of a person, as it was polled.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Card {
-    /// Where it is on the server; what it is called by.
+pub(crate) struct PersonCard {
+    /// Where it is on the server: what it is called by.
+    href: String,
+    /// The vCard as the server handed it out.
+    text: String,
+}
+
+/// The card of a company, as it was polled.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CompanyCard {
+    /// Where it is on the server: what it is called by.
     href: String,
     /// The vCard as the server handed it out.
     text: String,
@@ -23,64 +33,84 @@ pub(crate) struct Card {
 pub(crate) struct CardDavSettings {
     /// The server, such as `http://127.0.0.1:5232`.
     server: String,
-    /// The address book on it, such as `/two_way/people/`.
-    address_book: String,
+    /// The address book of people, such as `/two_way/people/`.
+    people: String,
+    /// The address book of companies, such as `/two_way/companies/`.
+    companies: String,
 }
 
-/// An address book on a CardDAV server.
+/// Two address books on a CardDAV server, of at most 1,000 cards each.
 #[connector(name = "carddav", blocking)]
-#[outgoing(Person, data = simple)]
-#[incoming(Card, key = href, owns(name, email, phone))]
+#[outgoing(Company)]
+#[outgoing(Person)]
+#[incoming(CompanyCard, key = href, owns(name))]
+#[incoming(PersonCard, key = href, owns(name, email, phone, company))]
 pub(crate) struct CardDav {
-    book: AddressBook,
+    client: Client,
+    people: String,
+    companies: String,
 }
 
 impl Connector for CardDav {
     type Settings = CardDavSettings;
 
     async fn connect(settings: CardDavSettings, _: &Cx) -> Result<Self, Failure> {
-        let book = AddressBook::new(settings.server, settings.address_book);
-        book.make()?;
-        Ok(Self { book })
+        let CardDavSettings { server, people, companies } = settings;
+        let client = Client::new(server);
+        client.make_address_book(&people)?;
+        client.make_address_book(&companies)?;
+        Ok(Self { client, people, companies })
     }
 
-    /// The server names the state of its address book, and says what has changed since one. Where it does not know that
-    /// any more, all cards that there are tell which are gone.
+    /// The server has a name for the state of an address book, and tells what has changed since. Both names together are
+    /// how far the bus has come.
     async fn poll(&self, since: Option<&str>, cx: &Cx) -> Result<Poll, Failure> {
+        let (companies, people) = since.and_then(|since| since.split_once(' ')).unzip();
+        let companies = self.client.changes(&self.companies, companies)?;
+        let people = self.client.changes(&self.people, people)?;
+        let poll = Poll::new(format!("{} {}", companies.token, people.token));
         let name = cx.connector().as_str();
-        let known = since.map(|since| self.book.changes(Some(since))).transpose()?.flatten();
-        let is_all = known.is_none();
-        let changes = match known {
-            Some(changes) => changes,
-            None => self
-                .book
-                .changes(None)?
-                .ok_or_else(|| Failure::retry("the server does not tell its cards"))?,
-        };
-        let hrefs: Vec<String> = changes.present.iter().map(|(href, _)| href.clone()).collect();
-        let cards = changes.present.into_iter().map(|(href, text)| Card { href, text });
-        let poll = Poll::new(changes.token)
-            .tasks(cards.map(|card| ExternalTask::update::<Self, Card>(name, &card)))
-            .tasks(changes.gone.into_iter().map(|href| ExternalTask::gone(name, "card", href)));
-        Ok(if is_all { poll.complete::<Self, Card>(hrefs) } else { poll })
+        let poll = add(poll, name, companies, |href, text| CompanyCard { href, text });
+        Ok(add(poll, name, people, |href, text| PersonCard { href, text }))
     }
 }
 
-impl blocking::Outgoing<Person> for CardDav {
-    fn deliver(&self, change: Change<Person>, _: &Cx) -> Result<(), Failure> {
-        let person = &change.object;
-        // A repetition of a create finds the card that it has made: it is called after the person.
-        let href = change.external_id().map_or_else(|| self.book.href(person.guid), str::to_owned);
+/// Adds what has changed in an address book. Where the server did not know since when, all cards that there are tell
+/// which are gone.
+fn add<E: Serialize>(poll: Poll, name: &str, changes: Changes, card: impl Fn(String, String) -> E) -> Poll
+where
+    CardDav: Accepts<E>,
+{
+    let Changes { token: _, present, gone, is_all } = changes;
+    let hrefs: Vec<String> = present.iter().map(|(href, _)| href.clone()).collect();
+    let cards = present.into_iter().map(|(href, text)| card(href, text));
+    let kind = <CardDav as Accepts<E>>::KIND;
+    let poll = poll
+        .tasks(cards.map(|card| ExternalTask::update::<CardDav, E>(name, &card)))
+        .tasks(gone.into_iter().map(|href| ExternalTask::gone(name, kind, href)));
+    if is_all { poll.complete::<CardDav, E>(hrefs) } else { poll }
+}
+
+impl CardDav {
+    /// Brings an object's card up to date. That its create is repeated does no harm: the card is called after the object.
+    fn tell<T: BusObject + OnCard>(
+        &self,
+        change: &Change<T>,
+        address_book: &str,
+        guid: Uuid,
+    ) -> Result<(), Failure> {
+        let made = || format!("{address_book}{guid}.vcf");
+        let href = change.external_id().map_or_else(made, str::to_owned);
         if change.operation() == ObjectOperation::Delete {
-            return self.book.delete(&href);
+            return self.client.delete(&href);
         }
-        let stored = self.book.get(&href)?;
+        let stored = self.client.get(&href)?;
         let (mut contents, only_if) = match &stored {
             Some(stored) => (Contents::read(&stored.text)?, If::Unchanged(&stored.etag)),
-            None => (Contents::new(&person.guid.to_string())?, If::Absent),
+            None => (Contents::new(&guid.to_string())?, If::Absent),
         };
-        contents.take_over(person);
-        if !self.book.put(&href, contents.to_string(), &only_if)? {
+        change.object.write(&mut contents);
+        if !self.client.put(&href, contents.to_string(), &only_if)? {
             return Err(Failure::retry("the card was changed in between"));
         }
         change.bind(href);
@@ -88,16 +118,47 @@ impl blocking::Outgoing<Person> for CardDav {
     }
 }
 
-impl blocking::Incoming<Card> for CardDav {
+impl blocking::Outgoing<Company> for CardDav {
+    fn deliver(&self, change: Change<Company>, _: &Cx) -> Result<(), Failure> {
+        self.tell(&change, &self.companies, change.object.guid)
+    }
+}
+
+impl blocking::Outgoing<Person> for CardDav {
+    fn deliver(&self, change: Change<Person>, _: &Cx) -> Result<(), Failure> {
+        self.tell(&change, &self.people, change.object.guid)
+    }
+}
+
+impl blocking::Incoming<CompanyCard> for CardDav {
+    type Object = Company;
+
+    fn prepare_internal_object(
+        &self,
+        received: Received<CompanyCard, Company>,
+        _: &Cx,
+    ) -> Result<Prepared<Company>, Failure> {
+        let contents = Contents::read(&received.object.text)?;
+        let made = || Company { guid: contents.guid().unwrap_or_default(), ..Company::default() };
+        let mut company = received.existing.unwrap_or_else(made);
+        company.take_over(&contents)?;
+        Ok(company.into())
+    }
+}
+
+impl blocking::Incoming<PersonCard> for CardDav {
     type Object = Person;
 
     fn prepare_internal_object(
         &self,
-        received: Received<Card, Person>,
+        received: Received<PersonCard, Person>,
         _: &Cx,
     ) -> Result<Prepared<Person>, Failure> {
-        let mut person = received.existing.unwrap_or_default();
-        Contents::read(&received.object.text)?.tell(&mut person)?;
+        let contents = Contents::read(&received.object.text)?;
+        // Not bound to anybody, and yet ours: it was polled before the call that has made it was over.
+        let made = || Person { guid: contents.guid().unwrap_or_default(), ..Person::default() };
+        let mut person = received.existing.unwrap_or_else(made);
+        person.take_over(&contents)?;
         Ok(person.into())
     }
 }

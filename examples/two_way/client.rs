@@ -13,13 +13,11 @@ const CARDDAV: &str = "urn:ietf:params:xml:ns:carddav";
 /// The longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One address book on a server.
-pub(crate) struct AddressBook {
+/// A server with address books.
+pub(crate) struct Client {
     agent: Agent,
     /// `http://127.0.0.1:5232`
     server: String,
-    /// `/two_way/people/`
-    path: String,
 }
 
 /// A card as the server hands it out.
@@ -36,6 +34,8 @@ pub(crate) struct Changes {
     pub(crate) present: Vec<(String, String)>,
     /// The paths of cards that are gone.
     pub(crate) gone: Vec<String>,
+    /// Whether these are all cards that there are.
+    pub(crate) is_all: bool,
 }
 
 /// What a card must be for it to be written.
@@ -48,32 +48,25 @@ pub(crate) enum If<'e> {
     Anything,
 }
 
-impl AddressBook {
-    pub(crate) fn new(server: impl Into<String>, path: impl Into<String>) -> Self {
+impl Client {
+    pub(crate) fn new(server: impl Into<String>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .timeout_global(Some(TIMEOUT));
-        Self { agent: config.build().into(), server: server.into(), path: path.into() }
+        Self { agent: config.build().into(), server: server.into() }
     }
 
-    /// Where a card of this name is.
-    pub(crate) fn href(&self, name: impl std::fmt::Display) -> String {
-        format!("{}{name}.vcf", self.path)
-    }
-
-    /// Makes the address book, if it is not there.
-    pub(crate) fn make(&self) -> Result<(), Failure> {
-        if self.ask("PROPFIND", &self.path, &[("Depth", "0")], String::new())?.status().is_success() {
+    /// Makes an address book, if it is not there.
+    pub(crate) fn make_address_book(&self, path: &str) -> Result<(), Failure> {
+        if self.ask("PROPFIND", path, &[("Depth", "0")], String::new())?.status().is_success() {
             return Ok(());
         }
         let what = format!(
             r#"<mkcol xmlns="{DAV}" xmlns:C="{CARDDAV}"><set><prop><resourcetype><collection/><C:addressbook/></resourcetype></prop></set></mkcol>"#
         );
-        expect(
-            &self.ask("MKCOL", &self.path, &[("Content-Type", "application/xml")], what)?,
-            "make the address book",
-        )
+        let answer = self.ask("MKCOL", path, &[("Content-Type", "application/xml")], what)?;
+        expect(&answer, "make the address book")
     }
 
     /// A card; `None` where there is none.
@@ -109,21 +102,21 @@ impl AddressBook {
         if answer.status() == StatusCode::NOT_FOUND { Ok(()) } else { expect(&answer, "remove a card") }
     }
 
-    /// What has changed since this state; all there is where that is not given. `None` where the server does not know the
-    /// state any more.
-    pub(crate) fn changes(&self, since: Option<&str>) -> Result<Option<Changes>, Failure> {
+    /// What has changed in an address book since this state; all there is where that is not given, or not known to the
+    /// server any more.
+    pub(crate) fn changes(&self, path: &str, since: Option<&str>) -> Result<Changes, Failure> {
         let what = format!(
             r#"<sync-collection xmlns="{DAV}" xmlns:C="{CARDDAV}"><sync-token>{}</sync-token><sync-level>1</sync-level><prop><getetag/><C:address-data/></prop></sync-collection>"#,
             since.unwrap_or_default()
         );
-        let mut answer = self.ask("REPORT", &self.path, &[("Content-Type", "application/xml")], what)?;
-        let is_refused =
+        let mut answer = self.ask("REPORT", path, &[("Content-Type", "application/xml")], what)?;
+        let is_unknown =
             matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::CONFLICT | StatusCode::GONE);
-        if since.is_some() && is_refused {
-            return Ok(None);
+        if since.is_some() && is_unknown {
+            return self.changes(path, None);
         }
-        expect(&answer, "ask what has changed")?;
-        read_changes(&answer.body_mut().read_to_string()?).map(Some)
+        expect(&answer, "tell what has changed")?;
+        read_changes(&answer.body_mut().read_to_string()?, since.is_none())
     }
 
     fn ask(
@@ -157,19 +150,20 @@ fn expect(answer: &Response<ureq::Body>, what: &str) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
     }
-    let error = format!("the server answers {status} to the wish to {what}");
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        Err(Failure::disconnected(error))
-    } else {
-        Err(Failure::retry(error))
-    }
+    let error = format!("asked to {what}, the server answers {status}");
+    Err(match status {
+        StatusCode::SERVICE_UNAVAILABLE => Failure::disconnected(error),
+        // To repeat it would not help.
+        StatusCode::BAD_REQUEST => Failure::reject(format!("{error}; see its log for what is wrong with it")),
+        _ => Failure::retry(error),
+    })
 }
 
-fn read_changes(text: &str) -> Result<Changes, Failure> {
+fn read_changes(text: &str, is_all: bool) -> Result<Changes, Failure> {
     let document = Document::parse(text)?;
     let root = document.root_element();
     let token = child(root, DAV, "sync-token").or_retry()?;
-    let mut changes = Changes { token, present: Vec::new(), gone: Vec::new() };
+    let mut changes = Changes { token, present: Vec::new(), gone: Vec::new(), is_all };
     for response in root.children().filter(|node| node.has_tag_name((DAV, "response"))) {
         let href = child(response, DAV, "href").or_retry()?;
         match response.descendants().find(|node| node.has_tag_name((CARDDAV, "address-data"))) {

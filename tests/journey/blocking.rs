@@ -135,6 +135,7 @@ async fn both_directions_are_delivered(bus: TestBus) {
     let (bus, locks) = with_drill(bus);
     let bus = bus.start().await;
     save(&bus, "ada").await;
+    bus.until_idle().await;
     let contact = Contact::new("003", "bob", "Bob");
     bus.process_external_task(ExternalTask::create::<Drill, _>("drill", &contact)).await.unwrap();
     bus.until_idle().await;

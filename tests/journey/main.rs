@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod told;
+mod creators;
 mod gates;
 
 mod always_failing;
@@ -14,6 +15,7 @@ mod children;
 mod circuit;
 mod claimed;
 mod complete_pulls;
+mod create_once;
 mod deferring;
 mod deleted_connector;
 mod disabled_and_paused;
@@ -40,6 +42,7 @@ mod operator_verbs;
 mod other_processes;
 mod outage;
 mod outgoing_references;
+mod overtaken;
 mod pages;
 mod payload_versions;
 mod polled;

@@ -30,6 +30,7 @@ pub(super) fn check(read: &Read, errors: &mut Errors) -> Connector {
         summary: docs::summary(&read.item.attrs),
         needs: connector::it_needs_handles(&read.connector, errors),
         blocking: read.connector.flag("blocking", errors).is_some(),
+        create_once: connector::it_says_what_a_second_create_is(read, errors),
         outgoing: lines(read, Direction::Outgoing, errors, outgoing::outgoing),
         incoming: lines(read, Direction::Incoming, errors, incoming::incoming),
     };

@@ -89,7 +89,7 @@ fn decode(core: &CorePath, line: &IncomingLine) -> TokenStream {
 
 /// The descriptor; and, unless it is one of many, what the linker finds.
 fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
-    let Connector { core, name, summary, needs, .. } = connector;
+    let Connector { core, name, summary, needs, create_once, .. } = connector;
     let struct_name = &item.ident;
     let (generics, arguments, bounds) = item.generics.split_for_impl();
     let outgoing = connector.outgoing.iter().map(|line| outgoing_route(item, connector, line));
@@ -97,6 +97,10 @@ fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
     let summary = (!summary.is_empty()).then(|| quote!(.summary(#summary)));
     let needs = (!needs.is_empty())
         .then(|| quote!(.needs(const { &[#(#core::descriptor::Need::of::<#needs>()),*] })));
+    let create_once = create_once.map(|variant| {
+        let variant = format_ident!("{variant}");
+        quote!(.create_once(#core::CreateOnce::#variant))
+    });
     let place = place(core);
     let is_one = item.generics.params.is_empty();
     let registered = is_one.then(|| registered(item));
@@ -117,7 +121,8 @@ fn described(item: &ItemStruct, connector: &Connector) -> TokenStream {
                     #summary
                     .place(#place)
                     .routes(const { &[#(#outgoing,)* #(#incoming,)*] })
-                    #needs;
+                    #needs
+                    #create_once;
             #registered
         }
         #linked

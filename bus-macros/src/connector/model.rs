@@ -14,6 +14,8 @@ pub(super) struct Connector {
     pub(super) needs: Vec<Type>,
     /// Whether its code blocks its thread.
     pub(super) blocking: bool,
+    /// The variant of `CreateOnce`, if it declares one.
+    pub(super) create_once: Option<&'static str>,
     pub(super) outgoing: Vec<OutgoingLine>,
     pub(super) incoming: Vec<IncomingLine>,
 }

@@ -1,9 +1,9 @@
 //! The causes for which something does not move.
 
-use bus_core::{ConnectorName, DeliveryId, DeliveryState, Direction, ObjectType, Timestamp};
-use bus_store::{Awaited, Circuit, ConnectorState, DeliveryDetail, Intervened, OutboxCounts, QueueId};
+use bus_core::{ConnectorName, CreateOnce, DeliveryId, DeliveryState, Direction, ObjectType, Timestamp};
+use bus_store::{Awaited, Circuit, ConnectorState, DeliveryDetail, Doubt, Intervened, OutboxCounts, QueueId};
 
-use crate::registry::Problem;
+use crate::registry::{Enlisted, Problem};
 
 /// One delivery that stands behind another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +148,11 @@ pub enum Cause {
         /// Why.
         error: Option<String>,
     },
+    /// A call of it may have taken effect without an answer, and a person has to look.
+    InDoubt {
+        /// What was said last.
+        error: Option<String>,
+    },
     /// Its connector is working on it.
     Running {
         /// Which attempt this is.
@@ -203,15 +208,19 @@ impl Cause {
     }
 
     /// What its own state says of a delivery.
-    pub(super) fn of_state(found: &DeliveryDetail, attempts_max: u32) -> Self {
+    pub(super) fn of_state(found: &DeliveryDetail, enlisted: Option<&Enlisted>) -> Self {
         let summary = &found.summary;
         let reason = summary.reason.clone();
         match summary.state {
             DeliveryState::Scheduled => Self::Scheduled { until: summary.due, reason },
             DeliveryState::Retryable => {
+                let attempts_max = enlisted.map_or(0, |enlisted| enlisted.processing.max_attempts);
                 Self::Retryable { due: summary.due, attempts: summary.attempts, attempts_max, error: reason }
             }
             DeliveryState::Waiting => Self::Waiting { awaited: found.awaited.clone() },
+            DeliveryState::Parked if found.doubt == Doubt::InDoubt && asks_people(enlisted) => {
+                Self::InDoubt { error: reason }
+            }
             DeliveryState::Parked => Self::Parked { error: reason },
             DeliveryState::Running => Self::Running { attempt: summary.attempts },
             DeliveryState::Available | DeliveryState::Blocked => Self::Next,
@@ -223,4 +232,10 @@ impl Cause {
             _ => Self::Next,
         }
     }
+}
+
+/// Whether a create in doubt is left to people; else the connector is asked, or it is repeated, once it is retried.
+fn asks_people(enlisted: Option<&Enlisted>) -> bool {
+    let linked = enlisted.and_then(|enlisted| enlisted.linked);
+    linked.is_some_and(|linked| linked.create_once == Some(CreateOnce::InDoubt))
 }

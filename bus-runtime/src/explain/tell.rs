@@ -115,6 +115,10 @@ impl fmt::Display for Cause {
                 f.write_str("is parked")?;
                 told(f, ": ", error.as_ref())
             }
+            Self::InDoubt { error } => {
+                f.write_str("is parked, and may have been done already")?;
+                told(f, ": ", error.as_ref())
+            }
             Self::Running { attempt } => write!(f, "is running (attempt {attempt})"),
             Self::OffSchedule { connector, until } => {
                 write!(f, "is next in line, but connector {connector} runs by a schedule")?;
@@ -191,6 +195,9 @@ impl Explanation {
             Cause::Parked { .. } => {
                 format!("mend the reason, then retry delivery {delivery}, or skip it")
             }
+            Cause::InDoubt { .. } => format!(
+                "look whether the external system has it: if so, link it and retry delivery {delivery}; if not, retry it"
+            ),
             Cause::Retryable { .. } | Cause::Scheduled { .. } => {
                 format!("it goes on by itself; retry delivery {delivery} to do it now")
             }

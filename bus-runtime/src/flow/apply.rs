@@ -6,6 +6,7 @@ mod exchange;
 mod hosted;
 mod identified;
 mod matching;
+mod overtaken;
 mod prepared;
 mod whole;
 
@@ -169,6 +170,7 @@ impl Application<'_> {
             if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
             }
+            let created = object_type.clone();
             let own = named.map(|external_id| (object_type, external_id));
             // Only a snapshot says anything of children and bindings.
             let payload = parts.payload.reduced_to(claimed.data_type);
@@ -184,6 +186,9 @@ impl Application<'_> {
             }
             if takes_away(claimed.operation) {
                 return Ok(self.completed(claimed));
+            }
+            if existing.is_none() {
+                self.wait_for_creates(claimed, &created).await?;
             }
             return self.write(claimed, parts, own, existing, translator.learned, route.owned).await;
         }

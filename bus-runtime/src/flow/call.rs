@@ -53,7 +53,7 @@ pub(crate) async fn run<T: Send + 'static>(
     let deadline = shared.now().plus(timeout);
     let too_long = || {
         let message = format!("the call took longer than {} ms and was dropped", timeout.as_millis());
-        CallEnd::Answered(Err(Failure::retry(message)))
+        CallEnd::Answered(Err(Failure::unanswered(message)))
     };
     if enlisted.blocks() {
         return select! {
@@ -136,7 +136,7 @@ async fn on_a_thread<T: Send + 'static>(
     if threads.fetch_add(1, Ordering::Relaxed) >= threads_max {
         threads.fetch_sub(1, Ordering::Relaxed);
         let message = format!("{threads_max} calls of the connector do not return; see what they wait for");
-        return CallEnd::Answered(Err(Failure::disconnected(message)));
+        return CallEnd::Answered(Err(Failure::disconnected(message).nothing_done()));
     }
     let (answer, answered) = oneshot::channel();
     let runtime = Handle::current();
@@ -147,15 +147,14 @@ async fn on_a_thread<T: Send + 'static>(
         let _ = answer.send(ended.unwrap_or_else(|panic| Err(panicked(&*panic))));
     };
     if let Err(error) = thread::Builder::new().name("bus-blocking-call".to_owned()).spawn(work) {
-        return CallEnd::Answered(Err(Failure::retry(format!(
-            "no thread for the call could be started: {error}"
-        ))));
+        let message = format!("no thread for the call could be started: {error}");
+        return CallEnd::Answered(Err(Failure::retry(message).nothing_done()));
     }
     answered.await.map_or(CallEnd::Aborted, CallEnd::Answered)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    Failure::retry(format!("the connector panicked: {}", panic_message(panic)))
+    Failure::unanswered(format!("the connector panicked: {}", panic_message(panic)))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

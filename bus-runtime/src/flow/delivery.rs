@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bus_core::change::{Bound, ChangeFacts};
 use bus_core::descriptor::{ConnectorDescriptor, OutgoingRoute};
 use bus_core::instance::Instance;
-use bus_core::{ObjectKey, Subject, Subscription};
+use bus_core::{ObjectKey, Operation, Subject, Subscription};
 use bus_store::Claimed;
 
 use super::call::{self, CallEnd};
@@ -41,6 +41,8 @@ pub(crate) struct Delivered {
 pub(crate) struct Addressed<'a> {
     pub(crate) claimed: &'a Claimed,
     pub(crate) route: &'static OutgoingRoute,
+    /// What happened, as the external system is to see it.
+    pub(crate) operation: Operation,
     pub(crate) key: ObjectKey,
     pub(crate) external_id: Option<String>,
 }
@@ -53,13 +55,13 @@ pub(crate) async fn deliver(
     change: Translated,
     addressed: Addressed<'_>,
 ) -> Delivered {
-    let Addressed { claimed, route, key, external_id } = addressed;
+    let Addressed { claimed, route, operation, key, external_id } = addressed;
     let bound = Bound::default();
     let facts = ChangeFacts {
         delivery: claimed.delivery,
         task: claimed.task,
         key,
-        operation: claimed.operation,
+        operation,
         data_type: claimed.data_type,
         attempt: claimed.attempt,
         idempotency_key: claimed.idempotency_key,

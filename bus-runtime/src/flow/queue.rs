@@ -50,6 +50,7 @@ impl OwnedQueue {
         shared: Arc<Shared>,
         queue: &QueueId,
         processing: &Processing,
+        is_claimed_one_by_one: bool,
         stopping: &CancellationToken,
         standing_by: impl Fn(),
     ) -> Result<Option<Self>, StoreError> {
@@ -61,8 +62,7 @@ impl OwnedQueue {
         };
         // What the owner has begun may take as long as a call.
         let patience = Duration::from_millis(processing.lease_ms + processing.call_timeout_ms);
-        // With a single attempt, a crash must not charge what was not called.
-        let claim_max = if processing.max_attempts == 1 { 1 } else { CLAIM_MAX };
+        let claim_max = if is_claimed_one_by_one { 1 } else { CLAIM_MAX };
         let mut terms = Terms { scope, silent: None };
         loop {
             let seen = match acquire(&shared, queue, &terms).await? {

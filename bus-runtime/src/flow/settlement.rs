@@ -197,6 +197,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::FURTHEST_DUE;
     use bus_core::{DataType, ObjectOperation, TaskId};
+    use bus_store::Doubt;
     use uuid::Uuid;
 
     pub(crate) fn claimed(policy: ErrorPolicy, attempt: u32) -> Claimed {
@@ -223,6 +224,7 @@ pub(crate) mod tests {
             logged_at: Timestamp::EPOCH,
             travel: bus_store::Travel::default(),
             is_redelivered: false,
+            doubt: Doubt::None,
         }
     }
 

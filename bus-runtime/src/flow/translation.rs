@@ -37,6 +37,10 @@ const PARENTS_DEPTH_MAX: usize = 8;
 pub(crate) struct Translated(Payload);
 
 impl Translated {
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.0
+    }
+
     pub(crate) fn into_payload(self) -> Payload {
         self.0
     }

@@ -3,6 +3,8 @@
 
 mod backlog;
 mod batch;
+mod calling;
+mod creating;
 mod hosted;
 mod incoming;
 mod outgoing;
@@ -17,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
+use bus_core::{CreateOnce, Direction, ErrorPolicy, Failure, FailureKind, Timestamp};
 use bus_store::{
     Awaited, Claimed, Commit, Committed, ConnectorState, Outcome, Ownership, QueueId, StoreError,
     StoreErrorKind,
@@ -156,7 +158,14 @@ impl Worker {
             self.activity.send_replace(Activity::StandingBy);
         };
         let shared = Arc::clone(&self.shared);
-        let acquiring = OwnedQueue::acquire(shared, &self.queue, processing, &self.stopping, standing_by);
+        let acquiring = OwnedQueue::acquire(
+            shared,
+            &self.queue,
+            processing,
+            self.is_claimed_one_by_one(),
+            &self.stopping,
+            standing_by,
+        );
         let Some(mut queue) = acquiring.await? else { return Ok(()) };
         self.activity.send_replace(Activity::Busy);
         self.show_owner(Some(&queue.ownership));
@@ -237,6 +246,14 @@ impl Worker {
         };
         self.activity.send_replace(Activity::Busy);
         is_time
+    }
+
+    /// Whether a crash must not concern what was not called: it would use up the only attempt, or leave a doubt that a
+    /// person has to look at.
+    fn is_claimed_one_by_one(&self) -> bool {
+        let is_left_to_people =
+            self.queue.direction == Direction::Outgoing && self.create_once() == CreateOnce::InDoubt;
+        is_left_to_people || self.connection.enlisted.processing.max_attempts == 1
     }
 
     fn is_open(&self) -> bool {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_core::descriptor::{ConnectorDescriptor, ParsedSettings};
-use bus_core::{ChangeSummary, Handles, Subscription, Timestamp};
+use bus_core::{ChangeSummary, Handles, Operation, Subscription, Timestamp};
 use bus_store::operate::shorten_error;
 use bus_store::{ConnectorRecord, ConnectorState};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Registry, published, settings};
 use crate::config::{Processing, resolve_secrets};
+use crate::flow::create_once::creates;
 use crate::flow::poll::Polling;
 use crate::suggest::nearest;
 
@@ -245,6 +246,24 @@ impl Enlisted {
     /// Whether its code blocks the thread that it runs on.
     pub(crate) fn blocks(&self) -> bool {
         self.linked.is_some_and(ConnectorDescriptor::blocks)
+    }
+
+    /// What its author has left open: what becomes of its creates when their answers are lost.
+    pub(crate) fn advice(&self) -> Option<String> {
+        let linked = self.linked.filter(|linked| linked.create_once.is_none())?;
+        let creates_any = linked.outgoing().any(|route| {
+            let Subscription { operations, page_operations, .. } = route.subscription;
+            let of_objects = operations.iter().copied().map(Operation::from);
+            let mut told = of_objects.chain(page_operations.iter().copied().map(Operation::from)).peekable();
+            told.peek().is_none() || told.any(|operation| creates(operation, None))
+        });
+        creates_any.then(|| {
+            format!(
+                "connector {} does not say what becomes of a create whose answer is lost, so that it is created again; \
+                 implement `find_external` and write `create_once = find`, or write `repeatable` or `in_doubt`",
+                self.record.name
+            )
+        })
     }
 
     /// Whether it can be asked to work at all.

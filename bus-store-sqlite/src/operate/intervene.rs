@@ -1,5 +1,7 @@
 //! What operators do to deliveries.
 
+use std::iter;
+
 use bus_core::{DeliveryId, DeliveryState, Operation, Timestamp};
 use bus_store::operate::{
     ATTEMPTS_KEPT_MAX, Intervened, Intervention, LATER_LISTED_MAX, Selected, Verb, Verdict, shorten_error,
@@ -15,7 +17,7 @@ use crate::queue::queue_row;
 use crate::session::Session;
 use crate::task_log::history::Ending;
 use crate::task_log::settlement::count_aside;
-use crate::wake::end_waiting;
+use crate::wake::{end_waiting, waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
 
 pub(super) struct Intervene(pub(super) Intervention);
@@ -113,7 +115,7 @@ fn retry(session: &mut Session<'_>, queue: i64, open: &Open) -> Result<(), Fault
     forget_waits(session, queue, open.seq)?;
     let sql =
         "UPDATE bus_side SET state = 3, due = 0, attempts = 0, asks = 0, waiting_since = NULL, defers = 0,
-                   deferred_since = NULL, awaited = NULL
+                   deferred_since = NULL, awaited = NULL, doubt = CASE doubt WHEN 1 THEN 2 ELSE doubt END
                WHERE queue = ?1 AND seq = ?2";
     session.prepare(sql)?.execute([queue, open.seq])?;
     refresh_lane(session, queue, &open.key)?;
@@ -184,6 +186,8 @@ fn take_out(
         End::Discarded => &mut tally.discarded,
         End::Cancelled => &mut tally.cancelled,
     } += 1;
+    let maybe_met = waiters_for_outcomes(session, iter::once(DeliveryId(open.seq)))?;
+    wake_if_met(session, maybe_met)?;
     session.ring(queue)
 }
 

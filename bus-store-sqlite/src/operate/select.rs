@@ -140,7 +140,7 @@ pub(super) fn select_line(columns: Columns) -> String {
         "SELECT p.seq, p.task, t.title, p.key, {LINE_STATE},
              p.seq <= (SELECT claimed_to FROM bus_queue WHERE id = ?1), 0, NULL, NULL, p.data_type, p.policy,
              p.idempotency_key, t.subject, t.operation, t.content_type, t.site, t.logged_at, t.redelivers, t.origin,
-             NULL, 0, {}
+             NULL, 0, {}, 0
          FROM bus_pending p JOIN bus_task t ON t.id = p.task
          LEFT JOIN bus_lane l ON l.queue = p.queue AND l.key = p.key",
         columns.data()
@@ -151,7 +151,7 @@ pub(super) fn select_side(columns: Columns) -> String {
     format!(
         "SELECT s.seq, s.task, t.title, s.key, {SIDE_STATE}, s.attempts, s.due, s.reason, s.awaited, s.data_type, s.policy,
              s.idempotency_key, t.subject, t.operation, t.content_type, t.site, t.logged_at, t.redelivers, t.origin,
-             NULL, s.called, {}
+             NULL, s.called, {}, s.doubt
          FROM bus_side s JOIN bus_task t ON t.id = s.task
          LEFT JOIN bus_lane l ON l.queue = s.queue AND l.key = s.key",
         columns.data()
@@ -163,7 +163,7 @@ pub(super) fn select_history(columns: Columns) -> String {
     format!(
         "SELECT h.seq, h.task, t.title, h.key, {ENDED} + h.state, h.attempts, 0, h.reason, NULL, h.data_type, h.policy,
              h.idempotency_key, t.subject, t.operation, t.content_type, t.site, t.logged_at, t.redelivers, t.origin,
-             h.ended_at, 1, {}
+             h.ended_at, 1, {}, 0
          FROM bus_history h JOIN bus_task t ON t.id = h.task",
         columns.data()
     )
@@ -240,5 +240,6 @@ fn read_detail(db: &Connection, row: &Row<'_>, looked: &Looked) -> Result<Delive
         logged_at: Timestamp::from_micros(row.get(16)?),
         origin: row.get::<_, Option<String>>(18)?.map(connector_name).transpose()?,
         data: row.get(21)?,
+        doubt: Code::from_code(row.get(22)?)?,
     })
 }

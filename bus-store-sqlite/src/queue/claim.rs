@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use bus_core::{DeliveryId, TaskId, Timestamp};
-use bus_store::{Claim, Claimed, First, Ownership, Scope, Travel, Wanted};
+use bus_store::{Claim, Claimed, Doubt, First, Ownership, Scope, Travel, Wanted};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::code::{Code, connector_name, key_of_delivery, limit as sql_limit, site_name, small_count};
@@ -159,7 +159,7 @@ impl<'t, 's> Turn<'t, 's> {
                        asks = asks + (waiting_since IS NOT NULL)
                    WHERE queue = ?1 AND seq = ?2
                    RETURNING seq, key, task, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                       stepped_aside, defers, deferred_since, superseded_by";
+                       stepped_aside, defers, deferred_since, superseded_by, doubt";
         let mut update = self.session.prepare(sql)?;
         let mut rows = update.query([queue, seq])?;
         let Some(row) = rows.next()? else { return Ok(()) };
@@ -172,6 +172,8 @@ impl<'t, 's> Turn<'t, 's> {
         claimed.defers = small_count(row.get(10)?);
         claimed.deferred_since = row.get::<_, Option<i64>>(11)?.map(Timestamp::from_micros);
         claimed.superseded_by = row.get::<_, Option<i64>>(12)?.map(DeliveryId);
+        let doubt = Doubt::from_code(row.get(13)?)?;
+        claimed.doubt = if doubt == Doubt::None { claimed.doubt } else { doubt };
         hold_lane(self.session, queue, &claimed.key)?;
         self.keys.insert(claimed.key.clone());
         self.claimed.push(claimed);
@@ -332,6 +334,7 @@ fn add_task(claimed: &mut Claimed, row: &Row<'_>, first: usize) -> Result<(), Fa
         echo: Code::from_code(row.get(first + 9)?)?,
     };
     claimed.is_redelivered = row.get(first + 10)?;
+    claimed.doubt = if claimed.is_redelivered { Doubt::TriedAnyway } else { Doubt::None };
     Ok(())
 }
 
@@ -361,5 +364,6 @@ fn delivery(row: &Row<'_>) -> Result<Claimed, Fault> {
         logged_at: Timestamp::EPOCH,
         travel: Travel::default(),
         is_redelivered: false,
+        doubt: Doubt::None,
     })
 }

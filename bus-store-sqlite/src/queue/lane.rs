@@ -15,7 +15,7 @@ use crate::session::Session;
 /// The beginning of each statement that puts something into `bus_side`.
 pub(crate) const INTO_SIDE: &str = "INSERT INTO bus_side (queue, key, aside, seq, state, due, attempts, asks,
     waiting_since, defers, deferred_since, called, stepped_aside, superseded_by, reason, awaited, task, shared,
-    data_type, policy, idempotency_key)";
+    data_type, policy, idempotency_key, doubt, doubt_since)";
 
 /// How a delivery from the line is put to the side, in SQL.
 pub(crate) struct InSide {
@@ -23,21 +23,25 @@ pub(crate) struct InSide {
     pub(crate) attempts: &'static str,
     pub(crate) called: &'static str,
     pub(crate) reason: &'static str,
+    /// Since when it is in doubt.
+    pub(crate) doubt_since: &'static str,
 }
 
 impl InSide {
     /// As it stood in the line.
-    pub(crate) const FRESH: Self = Self { state: "0", attempts: "0", called: "0", reason: "NULL" };
+    pub(crate) const FRESH: Self =
+        Self { state: "0", attempts: "0", called: "0", reason: "NULL", doubt_since: "NULL" };
 
     /// Claimed for the first time.
     pub(crate) const RUNNING: Self = Self { state: "1", attempts: "1", ..Self::FRESH };
 
     /// The statement that puts it there, up to `FROM bus_pending`.
     pub(crate) fn select_pending(&self) -> String {
-        let Self { state, attempts, called, reason } = self;
+        let Self { state, attempts, called, reason, doubt_since } = self;
         format!(
             "{INTO_SIDE} SELECT queue, key, 0, seq, {state}, 0, {attempts}, 0, NULL, 0, NULL, {called}, 0, NULL, {reason},
-                 NULL, task, shared, data_type, policy, idempotency_key FROM bus_pending"
+                 NULL, task, shared, data_type, policy, idempotency_key, {doubt_since} IS NOT NULL, {doubt_since}
+             FROM bus_pending"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Claiming what is being logged, for an owner that has time: one commit from the change to its delivery.
 
 use bus_core::{DeliveryId, TaskId};
-use bus_store::{Claimed, Committed, Ownership, Scope, StoreErrorKind};
+use bus_store::{Claimed, Committed, Doubt, Ownership, Scope, StoreErrorKind};
 use rusqlite::params;
 
 use super::logging::Logged;
@@ -96,5 +96,6 @@ fn claimed(one: &Logged<'_>) -> Claimed {
         logged_at: new.logged_at,
         travel: new.travel,
         is_redelivered: new.redelivers.is_some(),
+        doubt: if new.redelivers.is_some() { Doubt::TriedAnyway } else { Doubt::None },
     }
 }

@@ -1,8 +1,8 @@
 //! A claimed delivery, as it is taken from the line or the side to be settled.
 
 use bus_core::{DeliveryId, Timestamp};
-use bus_store::StoreErrorKind;
 use bus_store::operate::shorten_error;
+use bus_store::{Doubt, StoreErrorKind};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::code::End;
@@ -39,6 +39,8 @@ pub(super) struct Claimed {
     pub(super) stepped_aside: bool,
     pub(super) superseded_by: Option<i64>,
     pub(super) reason: Option<String>,
+    pub(super) doubt: Doubt,
+    pub(super) doubt_since: Option<i64>,
 }
 
 /// Takes a delivery from where it stands, if it is claimed.
@@ -59,7 +61,7 @@ pub(super) fn take(session: &Session<'_>, queue: &QueueRow, delivery: DeliveryId
     }
     let sql = "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2 AND state = 1
                RETURNING seq, key, task, shared, data_type, policy, idempotency_key, attempts, asks, waiting_since,
-                   aside, stepped_aside, superseded_by, reason, defers, deferred_since, called";
+                   aside, stepped_aside, superseded_by, reason, defers, deferred_since, called, doubt_since";
     let from_side =
         session.prepare(sql)?.query_row([queue.id, seq], |row| Claimed::read(row, false)).optional()?;
     from_side.ok_or_else(|| {
@@ -99,6 +101,8 @@ impl Claimed {
             stepped_aside: false,
             superseded_by: None,
             reason: None,
+            doubt: Doubt::None,
+            doubt_since: None,
         };
         if !is_from_line {
             claimed.attempts = row.get(7)?;
@@ -111,8 +115,15 @@ impl Claimed {
             claimed.defers = row.get(14)?;
             claimed.deferred_since = row.get(15)?;
             claimed.was_called = row.get(16)?;
+            claimed.doubt_since = row.get(17)?;
         }
         Ok(claimed)
+    }
+
+    /// What is in doubt about it from now on; since when is known where it was before.
+    pub(super) fn set_doubt(&mut self, doubt: Doubt, now: Timestamp) {
+        self.doubt_since = (doubt != Doubt::None).then(|| self.doubt_since.unwrap_or(now.as_micros()));
+        self.doubt = doubt;
     }
 
     /// Notes an outcome: what was charged stays charged, what was said is recorded, and what it was put off for before

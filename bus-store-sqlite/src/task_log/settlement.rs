@@ -5,7 +5,7 @@
 
 use bus_core::{DeliveryId, Timestamp};
 use bus_store::operate::shorten_error;
-use bus_store::{Outcome, Scope, Settlement};
+use bus_store::{Doubt, Outcome, Scope, Settlement};
 use rusqlite::params;
 
 use crate::code::{Code, End, SideState};
@@ -38,9 +38,11 @@ pub(crate) fn settle(
     session: &mut Session<'_>,
     queue: &mut QueueRow,
     settlement: &Settlement,
+    doubt: Doubt,
     now: Timestamp,
 ) -> Result<Settled, Fault> {
     let mut claimed = take(session, queue, settlement.delivery)?;
+    claimed.set_doubt(doubt, now);
     if claimed.is_aside {
         count_aside(session, queue, -1)?;
     }
@@ -194,7 +196,7 @@ fn put_back(
 fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> Result<(), Fault> {
     let sql = format!(
         "{INTO_SIDE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-             ?21)"
+             ?21, ?22, ?23)"
     );
     session.prepare(&sql)?.execute(params![
         queue,
@@ -218,6 +220,8 @@ fn put(session: &Session<'_>, queue: i64, claimed: &Claimed, place: &Place) -> R
         claimed.data_type,
         claimed.policy,
         claimed.idempotency_key,
+        claimed.doubt.to_code(),
+        claimed.doubt_since,
     ])?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bus_core::{DeliveryId, Timestamp};
-use bus_store::{Outcome, SettledEntry, Settlement, StoreErrorKind};
+use bus_store::{Doubt, Outcome, SettledEntry, Settlement, StoreErrorKind};
 use rusqlite::{OptionalExtension, params};
 
 use super::claimed::is_claimed;
@@ -74,7 +74,7 @@ pub(crate) fn carry_out(
         let (mut queue, _) = queue_row(session, queue)?;
         if is_claimed(session, &queue, delivery)? {
             let settlement = Settlement { delivery, outcome: Outcome::Completed };
-            settle(session, &mut queue, &settlement, now)?;
+            settle(session, &mut queue, &settlement, Doubt::None, now)?;
             ring_for_others(session, queue, now)?;
             maybe_met.extend(waiters_for_outcomes(session, std::iter::once(delivery))?);
         }

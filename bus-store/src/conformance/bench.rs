@@ -12,6 +12,7 @@ use bus_core::{
 use uuid::Uuid;
 
 use super::Rig;
+use crate::doubt::Unsettled;
 use crate::exchange::Travel;
 use crate::identity::{Binding, ExternalId};
 use crate::objects::{Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite};
@@ -212,6 +213,11 @@ impl Bench {
         let counters = self.store.counters(&self.queue).await.expect("counters");
         assert_balanced(&counters);
         counters
+    }
+
+    /// What of users is claimed or in doubt.
+    pub(super) async fn unsettled(&self, limit: usize) -> Vec<Unsettled> {
+        self.store.unsettled(&self.queue, "app.user", limit).await.expect("unsettled")
     }
 
     pub(super) async fn counts(&self) -> QueueCounts {

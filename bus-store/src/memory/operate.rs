@@ -187,5 +187,6 @@ fn detail(id: &QueueId, queue: &QueueState, delivery: DeliveryId, row: &Row) -> 
         awaited: row.awaited.clone(),
         blocked_by: queue.blocked_by(delivery, row, holder),
         interventions: row.interventions.iter().cloned().collect(),
+        doubt: row.doubt,
     }
 }

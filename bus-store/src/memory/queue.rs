@@ -16,8 +16,8 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 pub(super) use row::{LoggedTask, Row};
 
-use super::wake::Waiter;
 use super::{MemoryStore, State};
+use crate::doubt::{Doubt, Unsettled};
 use crate::operate::{Counters, DELETED_REASON, INTERRUPTED_ERROR};
 use crate::queue::{Acquired, Awaited, Claim, Ownership, Queue, QueueId, Scope, Terms, Wanted};
 use crate::task_log::NewDelivery;
@@ -32,22 +32,11 @@ impl Queue for MemoryStore {
             let acquired = self.with("acquire", move |state| {
                 let queue = state.queues.entry(id.clone()).or_default();
                 let interrupted = queue.acquire(terms.scope, now);
-                let ownership = Ownership { queue: id, epoch: queue.epoch };
-                let waiters = interrupted.iter().flat_map(|id| state.waiters_for_outcome(*id));
-                let waiters: BTreeSet<Waiter> = waiters.collect();
-                let mut rings: BTreeSet<QueueId> = waiters
-                    .into_iter()
-                    .filter(|waiter| state.wake_if_met(waiter))
-                    .map(|(queue, _)| queue)
-                    .collect();
-                if !interrupted.is_empty() {
-                    rings.insert(ownership.queue.clone());
-                }
-                Ok((ownership, rings))
+                Ok((Ownership { queue: id, epoch: queue.epoch }, interrupted))
             });
-            let (ownership, rings) = acquired.await?;
-            for queue in &rings {
-                self.0.doorbell.ring(queue);
+            let (ownership, interrupted) = acquired.await?;
+            if interrupted {
+                self.0.doorbell.ring(&ownership.queue);
             }
             Ok(Acquired::Owned(ownership))
         })
@@ -83,6 +72,15 @@ impl Queue for MemoryStore {
             }
             let deliveries = claimed.iter().map(|id| queue.rows[id].as_claimed(*id)).collect();
             Ok(Claim { deliveries, next_due })
+        })
+    }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        let (id, subject) = (queue.clone(), subject.to_owned());
+        self.with("unsettled", move |state| {
+            let rows = state.queues.get(&id).into_iter().flat_map(|queue| &queue.rows);
+            let of_subject = rows.filter(|(_, row)| !row.is_settled() && row.task.new.subject == subject);
+            Ok(of_subject.take(limit).map(|(id, row)| row.as_unsettled(*id)).collect())
         })
     }
 }
@@ -159,14 +157,15 @@ impl QueueState {
         self.end(id, DeliveryState::Discarded, now);
     }
 
-    /// Begins a new epoch; what was interrupted by that.
-    fn acquire(&mut self, scope: Scope, now: Timestamp) -> BTreeSet<DeliveryId> {
+    /// Begins a new epoch; whether something was interrupted by that.
+    fn acquire(&mut self, scope: Scope, now: Timestamp) -> bool {
         self.epoch += 1;
         self.scope = scope;
         let interrupted = mem::take(&mut self.claimed);
         for id in &interrupted {
             let Some(row) = self.rows.get_mut(id) else { continue };
             row.record(now, true, INTERRUPTED_ERROR.to_owned());
+            row.set_doubt(Doubt::InDoubt, now);
             row.stage = Stage::Due(Timestamp::EPOCH);
             row.shown = DeliveryState::Available;
             let key = row.key().to_owned();
@@ -175,7 +174,7 @@ impl QueueState {
             }
             self.index(&key);
         }
-        interrupted
+        !interrupted.is_empty()
     }
 
     pub(super) fn lane(&self, key: &str) -> Option<&Lane> {
@@ -205,6 +204,7 @@ impl QueueState {
         let Some(mut row) = self.rows.remove(&id) else { return };
         let key = row.key().to_owned();
         row.stage = Stage::Ended(now);
+        row.set_doubt(Doubt::None, now);
         row.shown = state;
         self.history.insert(id, row);
         self.claimed.remove(&id);

@@ -10,7 +10,7 @@ use super::queue::{LoggedTask, owned};
 use super::wake::Waiter;
 use super::{MemoryStore, State};
 use crate::identity::Binding;
-use crate::late::Late;
+use crate::late::{Late, LateReferences};
 use crate::queue::{Claimed, Outcome, Ownership, QueueId, Settlement};
 use crate::task_log::{Commit, Committed, NewTask, TaskLog};
 use crate::{ObjectWrite, PageWrite, StoreError, StoreErrorKind, StoreFuture};
@@ -64,6 +64,7 @@ impl State {
         let mut rings = Rings::default();
         let mut maybe_met: BTreeSet<Waiter> = BTreeSet::new();
         let mut keys = Vec::new();
+        let doubts = BTreeMap::from_iter(commit.doubts);
         for Settlement { delivery, outcome } in commit.settlements {
             let Some(ownership) = &commit.ownership else {
                 continue;
@@ -77,7 +78,12 @@ impl State {
                 maybe_met.insert(waiter);
             }
             keys.extend(queue.rows.get(&delivery).map(|row| row.task.new.key.clone()));
-            let displaced = queue.settle(delivery, outcome, commit.now);
+            let displaced = queue.settle(
+                delivery,
+                outcome,
+                doubts.get(&delivery).copied().unwrap_or_default(),
+                commit.now,
+            );
             let unclaimed = displaced.iter().chain([&delivery]);
             maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
             committed.displaced.extend(displaced);
@@ -112,18 +118,8 @@ impl State {
         for key in &objects {
             maybe_met.extend(self.waiters_for_object(key));
         }
-        self.late.tell_again(&commit.told_again);
-        for late in commit.late {
-            let bindings = &self.bindings;
-            let known = |connector: &_, object: &_| bindings.external_id(connector, object);
-            let is_bound = |connector: &_, object: &_| {
-                known(connector, object).is_some_and(|known| known.ended.is_none())
-            };
-            rings.late |= self.late.remember(late, is_bound);
-        }
-        for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
-            rings.late |= self.late.resolve(binding);
-        }
+        let new_bindings = commit.bindings_if_free.iter().chain(&commit.bindings);
+        rings.late = self.follow_late(&commit.told_again, commit.late, new_bindings);
         for waiter in maybe_met {
             if self.wake_if_met(&waiter) {
                 rings.queues.insert(waiter.0);
@@ -144,6 +140,29 @@ impl State {
             }
         }
         Ok((committed, rings))
+    }
+
+    /// Notes what is told again and what was told without something; answers whether anything can be told again now.
+    fn follow_late<'b>(
+        &mut self,
+        told_again: &[(ConnectorName, ObjectKey)],
+        late: Vec<LateReferences>,
+        new_bindings: impl Iterator<Item = &'b Binding>,
+    ) -> bool {
+        self.late.tell_again(told_again);
+        let mut is_any = false;
+        for late in late {
+            let bindings = &self.bindings;
+            let known = |connector: &_, object: &_| bindings.external_id(connector, object);
+            let is_bound = |connector: &_, object: &_| {
+                known(connector, object).is_some_and(|known| known.ended.is_none())
+            };
+            is_any |= self.late.remember(late, is_bound);
+        }
+        for binding in new_bindings {
+            is_any |= self.late.resolve(binding);
+        }
+        is_any
     }
 
     /// Whether nothing contradicts it but its objects and its pages, which are looked at while they are written.

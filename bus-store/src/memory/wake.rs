@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bus_core::{DeliveryId, ObjectKey};
 use tokio::sync::watch;
 
+use super::queue::Row;
 use super::{MemoryStore, State};
 use crate::identity::Binding;
 use crate::objects::{FoundBy, ObjectQuery, ObjectRecord};
@@ -78,7 +79,7 @@ impl State {
             Awaited::Exists(query) => self.objects.find(query).is_some(),
             Awaited::Settled { delivery } => {
                 let queue = self.queue_of.get(delivery).and_then(|queue| self.queues.get(queue));
-                !queue.is_some_and(|queue| queue.is_claimed(*delivery))
+                queue.and_then(|queue| queue.rows.get(delivery)).is_none_or(Row::is_settled)
             }
         }
     }

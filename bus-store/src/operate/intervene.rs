@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// Tried again at once, at its place, with all of its attempts.
+    /// Tried again at once, at its place, with all of its attempts; where it is in doubt, in spite of that.
     Retry,
     /// Ended, after it was called at least once.
     Skip,

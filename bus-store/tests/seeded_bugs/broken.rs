@@ -22,7 +22,7 @@ use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
     Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Queue, QueueId,
-    ResyncRecord, Scope, Store, StoreFuture, TaskLog, Terms, Wake, Wanted,
+    ResyncRecord, Scope, Store, StoreFuture, TaskLog, Terms, Unsettled, Wake, Wanted,
 };
 
 use crate::Bug;
@@ -140,6 +140,9 @@ impl Broken {
                 }
                 _ => {}
             }
+        }
+        if self.bug == Bug::ForgetsDoubts {
+            commit.doubts.clear();
         }
         if self.bug == Bug::HandsOverForAFormerOwner {
             let owners = lock(&self.owners);
@@ -296,6 +299,17 @@ impl Queue for Broken {
 
     fn heartbeat(&self) -> StoreFuture<'_, ()> {
         self.inner.heartbeat()
+    }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        let (queue, subject) = (queue.clone(), subject.to_owned());
+        Box::pin(async move {
+            let mut found = self.inner.unsettled(&queue, &subject, limit).await?;
+            if self.bug == Bug::ForgetsWhatIsInDoubt {
+                found.retain(|unsettled| unsettled.is_claimed);
+            }
+            Ok(found)
+        })
     }
 
     fn claim(&self, ownership: &Ownership, mut wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {

@@ -159,6 +159,10 @@ enum Bug {
     HearsForEver,
     /// Nothing of an object is ever said to be claimed.
     HidesWhatIsClaimed,
+    /// What a settlement leaves in doubt is not kept.
+    ForgetsDoubts,
+    /// What is in doubt and not claimed is taken for settled.
+    ForgetsWhatIsInDoubt,
     /// A page is saved over whatever is there.
     SavesPagesWhateverIsThere,
     /// A path is found only as it is written.
@@ -299,6 +303,9 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::ForgetsDoubts, "a_doubt_lasts_until_a_settlement_without_one"),
+    (Bug::ForgetsDoubts, "whoever_waits_for_an_outcome_waits_while_it_is_in_doubt"),
+    (Bug::ForgetsWhatIsInDoubt, "what_is_claimed_or_in_doubt_is_unsettled"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
     (Bug::HearsForEver, "what_was_heard_is_used_once"),
     (Bug::HidesWhatIsClaimed, "what_is_claimed_of_an_object_is_told"),

@@ -11,7 +11,7 @@ use bus_store::{
     Exchange, Exchanged, ExternalId, Identity, Intervention, Late, Missing, NewResync, NodeRecord,
     ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord,
     Pages, ParkedEntry, Queue, QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store,
-    StoreFuture, Switches, TaskLog, Terms, Verdict, Waiting, Wake, Wanted,
+    StoreFuture, Switches, TaskLog, Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -39,6 +39,10 @@ impl<I: Intercept> Queue for Intercepted<I> {
 
     fn heartbeat(&self) -> StoreFuture<'_, ()> {
         self.inner.heartbeat()
+    }
+
+    fn unsettled(&self, queue: &QueueId, subject: &str, limit: usize) -> StoreFuture<'_, Vec<Unsettled>> {
+        self.inner.unsettled(queue, subject, limit)
     }
 
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {

@@ -161,7 +161,7 @@ impl Drop for Call<'_> {
 }
 
 /// Takes every change of every item to the desk.
-#[connector(name = "ledger", needs(Desk))]
+#[connector(name = "ledger", create_once = repeatable, needs(Desk))]
 #[outgoing(Item, data = simple)]
 pub struct Ledger;
 

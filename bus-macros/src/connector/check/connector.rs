@@ -1,15 +1,21 @@
 //! What `#[connector(...)]` says, and the struct beneath it.
 
+use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{GenericParam, Generics, LitStr, Type, TypeParam, WherePredicate};
 
 use super::{incoming, outgoing};
-use crate::connector::parse::{Read, type_text};
+use crate::connector::parse::{Direction, Read, type_text};
 use crate::entries::Entries;
 use crate::errors::Errors;
 use crate::names;
+use crate::suggest;
 
-pub(super) const KEYS: &[&str] = &["name", "needs", "blocking", "crate"];
+pub(super) const KEYS: &[&str] = &["name", "needs", "blocking", "create_once", "crate"];
+
+/// What people write, what the bus calls it.
+const CREATE_ONCE: &[(&str, &str)] =
+    &[("find", "Find"), ("repeatable", "Repeatable"), ("in_doubt", "InDoubt")];
 
 /// A connector lives as long as the program. Its impls hold for each of its parameters, so that the struct says what they
 /// ask of it: one without a bound can be no part of anything that lives so long.
@@ -105,6 +111,37 @@ pub(super) fn it_needs_handles(entries: &Entries, errors: &mut Errors) -> Vec<Ty
         }
     }
     types
+}
+
+/// What becomes of a create whose answer is lost has three answers, and only who creates anything can give one.
+pub(super) fn it_says_what_a_second_create_is(read: &Read, errors: &mut Errors) -> Option<&'static str> {
+    let entry = read.connector.get("create_once")?;
+    if read.has_lines && !read.lines.iter().any(|line| line.direction == Direction::Outgoing) {
+        errors.refuse(
+            &entry.word,
+            format!(
+                "`create_once` on `{}` says what becomes of its creates, and it has none: add an `#[outgoing(T)]` line, or \
+                 take `create_once` away",
+                read.item.ident
+            ),
+        );
+        return None;
+    }
+    let given: Ident = entry.equals("takes a word: write `create_once = find`", errors)?;
+    let found = CREATE_ONCE.iter().find(|(word, _)| given == word);
+    if found.is_none() {
+        let words: Vec<&str> = CREATE_ONCE.iter().map(|(word, _)| *word).collect();
+        let text = given.to_string();
+        errors.refuse(
+            &given,
+            format!(
+                "`create_once = {text}` in {} is not a way to create once: {}",
+                read.connector.attribute,
+                suggest::remedy(&text, &words)
+            ),
+        );
+    }
+    found.map(|(_, variant)| *variant)
 }
 
 pub(super) fn foreign(word: &str) -> Option<String> {

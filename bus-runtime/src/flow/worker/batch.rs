@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use bus_core::{DeliveryId, Failure, ObjectKey, Timestamp};
 use bus_store::{
-    Binding, Claimed, Commit, ExchangeWrite, LateReferences, Outcome, Ownership, Said, Settlement,
+    Binding, Claimed, Commit, Doubt, ExchangeWrite, LateReferences, Outcome, Ownership, Said, Settlement,
 };
 use tokio::sync::oneshot;
 
-use crate::flow::settlement::{Rules, holds, holds_queue};
+use crate::flow::settlement::{Rules, holds, holds_queue, is_final};
 
 /// Outcomes that are not written yet, in the order in which they came.
 #[derive(Default)]
@@ -161,6 +161,9 @@ impl Batch {
             if let Some(answer) = answer {
                 answers.push((answer, outcome.clone()));
             }
+            if claimed.doubt != Doubt::None && !is_final(&outcome) {
+                commit.doubts.push((claimed.delivery, claimed.doubt));
+            }
             commit.settlements.push(Settlement { delivery: claimed.delivery, outcome });
             all.extend(effects);
         }
@@ -243,6 +246,23 @@ mod tests {
             "B2",
             "bindings are kept whatever the outcome"
         );
+    }
+
+    #[test]
+    fn what_has_ended_leaves_no_doubt_unless_its_flush_fails() {
+        let create = Claimed { doubt: Doubt::InDoubt, ..claimed(1, "a") };
+        let settled = || {
+            let mut batch = Batch::default();
+            settle(&mut batch, &create, Outcome::Completed, Vec::new());
+            settle(&mut batch, &claimed(2, "b"), Outcome::Completed, Vec::new());
+            batch
+        };
+        let (commit, _) = settled().into_commit(&ownership(), Timestamp::EPOCH);
+        assert_eq!(commit.doubts, []);
+        let mut undone = settled();
+        fail(&mut undone);
+        let (commit, _) = undone.into_commit(&ownership(), Timestamp::EPOCH);
+        assert_eq!(commit.doubts, [(DeliveryId(1), Doubt::InDoubt)]);
     }
 
     #[test]

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use bus_core::instance::Instance;
 use bus_core::payload::Payload;
 use bus_core::{Failure, FailureKind, ObjectKey, ObjectOperation, Operation, PageOperation};
-use bus_store::{Binding, Claimed, Outcome, StoreError};
+use bus_store::{Binding, Claimed, Doubt, Outcome, StoreError};
 
 use super::Worker;
 use super::backlog::Read;
 use super::batch::{Batch, Effect, Held};
+use super::calling::About;
 use crate::flow::assignment::is_still_so;
 use crate::flow::call::{self, CallEnd};
 use crate::flow::change::Stored;
 use crate::flow::children::{Pending, snapshot};
-use crate::flow::delivery::{self, Addressed};
+use crate::flow::delivery;
 use crate::flow::page::{self, identities};
 use crate::flow::settlement::{ended, released, superseded};
 use crate::flow::task_log::add_translation_records;
 use crate::flow::translation::{ExternalIds, Translator, Untranslated, referenced};
 use crate::flow::versions;
 use crate::host::HostError;
-use crate::identity::check_external_id;
 
 /// What became of one delivery.
 pub(super) struct Delivered {
@@ -32,6 +32,8 @@ pub(super) struct Delivered {
     pub(super) lost: Option<Failure>,
     /// Whether the connector has answered, and not that it is cut off: the external system is there.
     pub(super) is_answered: bool,
+    /// What is in doubt about the delivery unless it has ended.
+    pub(super) doubt: Doubt,
 }
 
 impl Worker {
@@ -65,8 +67,13 @@ impl Worker {
         claimed: &Claimed,
         read: Option<Read>,
     ) -> Result<Delivered, StoreError> {
-        let mut delivered =
-            Delivered { outcome: Outcome::Completed, effects: Vec::new(), lost: None, is_answered: false };
+        let mut delivered = Delivered {
+            outcome: Outcome::Completed,
+            effects: Vec::new(),
+            lost: None,
+            is_answered: false,
+            doubt: claimed.doubt,
+        };
         if let Some(outcome) = self.rules().before(claimed) {
             return Ok(Delivered { outcome, ..delivered });
         }
@@ -84,7 +91,7 @@ impl Worker {
         instance: &Arc<Instance>,
         claimed: &Claimed,
         Read { payload, known }: Read,
-        Delivered { effects, is_answered, .. }: &mut Delivered,
+        delivered: &mut Delivered,
     ) -> Result<(Outcome, Option<Failure>), StoreError> {
         let mut payload = match payload {
             Ok(payload) => payload,
@@ -120,7 +127,7 @@ impl Worker {
         let told = self.told(claimed, &key, &payload);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
-        effects.extend(translator.learned.into_iter().map(Effect::Bound));
+        delivered.effects.extend(translator.learned.into_iter().map(Effect::Bound));
         let late = translator.late;
         let change = match translated {
             Ok(change) => change,
@@ -133,51 +140,13 @@ impl Worker {
             Err(Untranslated::Host(HostError::Store(error))) => return Err(error),
             Err(Untranslated::Aborted) => return Ok((released(None), None)),
         };
-        let external_id = known.get(&key, claimed.task);
         let bound = about.into_iter().filter_map(|object| {
             let external_id = known.get(&object, claimed.task)?;
             Some(Binding { connector: connector.clone(), object, external_id })
         });
         let bound: Vec<Binding> = bound.filter(|_| claimed.operation.is_delete()).collect();
-        let addressed = Addressed { claimed, route, external_id: external_id.clone(), key: key.clone() };
-        let delivered = delivery::deliver(&self.shared, enlisted, instance, change, addressed).await;
-        let named = delivered.bound.clone().or_else(|| external_id.clone());
-        if let Some(external_id) = delivered.bound {
-            if let Err((_, fault)) = check_external_id(&external_id) {
-                let error =
-                    format!("connector {connector} has told the external system of {key}, but {fault}");
-                return Ok((parked(error), None));
-            }
-            // What is said again of one that is gone must not become a binding of the next object of its id.
-            let is_new = !known.was(&key, claimed.task, &external_id);
-            if is_new {
-                known.bind(key.clone(), external_id.clone());
-            }
-            let binding = Binding { connector: connector.clone(), object: key.clone(), external_id };
-            effects.extend(is_new.then_some(Effect::Bound(binding)));
-        }
-        *is_answered = match &delivered.end {
-            CallEnd::Answered(Err(failure)) => failure.kind() != FailureKind::Disconnected,
-            CallEnd::Answered(Ok(())) => true,
-            CallEnd::Aborted => false,
-        };
-        let (outcome, lost) = match delivered.end {
-            CallEnd::Answered(Ok(())) => {
-                for binding in &bound {
-                    known.forget(binding.object.clone());
-                }
-                effects.extend(bound.into_iter().map(Effect::Unbound));
-                effects.extend(late.map(Effect::Late));
-                (Outcome::Completed, None)
-            }
-            CallEnd::Answered(Err(failure)) => self.failed(claimed, failure),
-            CallEnd::Aborted => (self.rules().aborted(enlisted.blocks()), None),
-        };
-        if let (Some(told), Some(external_id)) = (told, named) {
-            let binding = Binding { connector: connector.clone(), object: key, external_id };
-            effects.extend(self.after_telling(told, &binding, claimed, &outcome));
-        }
-        Ok((outcome, lost))
+        let about = About { route, key, known, bound, told, late };
+        self.call(instance, claimed, change, about, delivered).await
     }
 
     /// What a delivery that was overtaken while it stood aside is about by now: an update has nothing left to do, nor
@@ -298,7 +267,7 @@ impl Worker {
 
     /// After a failure of the connector: what becomes of the delivery, and, where the external system is out of reach,
     /// why.
-    fn failed(&self, claimed: &Claimed, failure: Failure) -> (Outcome, Option<Failure>) {
+    pub(super) fn failed(&self, claimed: &Claimed, failure: Failure) -> (Outcome, Option<Failure>) {
         // The rules are of after the call: its time counts.
         let outcome = self.after_failure(claimed, &failure);
         let lost = (failure.kind() == FailureKind::Disconnected).then_some(failure);
@@ -306,6 +275,6 @@ impl Worker {
     }
 }
 
-fn parked(error: String) -> Outcome {
+pub(super) fn parked(error: String) -> Outcome {
     Outcome::Parked { error, aside: false }
 }

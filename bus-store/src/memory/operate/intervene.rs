@@ -47,6 +47,8 @@ impl State {
         if queue.is_ready(&key, told.at) {
             rings.insert(queue_id.clone());
         }
+        let waiters: Vec<_> = self.waiters_for_outcome(id).collect();
+        rings.extend(waiters.into_iter().filter(|waiter| self.wake_if_met(waiter)).map(|(queue, _)| queue));
         Verdict::Done { later }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bus_core::{DeliveryId, DeliveryState, TaskId, Timestamp};
 
+use crate::doubt::{Doubt, Unsettled};
 use crate::operate::{ATTEMPTS_KEPT_MAX, Attempt, INTERVENTIONS_KEPT_MAX, Intervened, shorten_error};
 use crate::queue::{Awaited, Claimed};
 use crate::task_log::{NewDelivery, NewTask};
@@ -34,6 +35,8 @@ pub(in crate::memory) struct Row {
     pub(in crate::memory) reason: Option<String>,
     pub(in crate::memory) log: VecDeque<Attempt>,
     pub(in crate::memory) interventions: VecDeque<Intervened>,
+    pub(in crate::memory) doubt: Doubt,
+    doubt_since: Option<Timestamp>,
 }
 
 /// A task as it was logged, shared by its deliveries.
@@ -72,6 +75,8 @@ impl Row {
             reason: None,
             log: VecDeque::new(),
             interventions: VecDeque::new(),
+            doubt: Doubt::None,
+            doubt_since: None,
         }
     }
 
@@ -107,8 +112,32 @@ impl Row {
     /// Gives it all of its attempts, as if it neither waited nor was deferred.
     pub(in crate::memory) fn begin_anew(&mut self) {
         self.attempts = 0;
+        if self.doubt == Doubt::InDoubt {
+            self.doubt = Doubt::TriedAnyway;
+        }
         self.end_wait();
         self.end_deferral();
+    }
+
+    /// What is in doubt about it from now on; since when is known where it was before.
+    pub(super) fn set_doubt(&mut self, doubt: Doubt, now: Timestamp) {
+        self.doubt_since = (doubt != Doubt::None).then(|| self.doubt_since.unwrap_or(now));
+        self.doubt = doubt;
+    }
+
+    /// Whether it is known what became of it.
+    pub(in crate::memory) fn is_settled(&self) -> bool {
+        self.stage != Stage::Claimed && self.doubt == Doubt::None
+    }
+
+    pub(super) fn as_unsettled(&self, id: DeliveryId) -> Unsettled {
+        Unsettled {
+            delivery: id,
+            key: self.key().to_owned(),
+            operation: self.task.new.operation,
+            is_claimed: self.stage == Stage::Claimed,
+            in_doubt_since: self.doubt_since,
+        }
     }
 
     /// Keeps what was said about an attempt.
@@ -149,6 +178,10 @@ impl Row {
             logged_at: new.logged_at,
             travel: new.travel,
             is_redelivered: new.redelivers.is_some(),
+            doubt: match self.doubt {
+                Doubt::None if new.redelivers.is_some() => Doubt::TriedAnyway,
+                doubt => doubt,
+            },
         }
     }
 }

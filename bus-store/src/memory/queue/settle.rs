@@ -6,6 +6,7 @@ use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::QueueState;
 use super::row::{Row, Stage};
+use crate::doubt::Doubt;
 use crate::operate::shorten_error;
 use crate::queue::{Outcome, Scope};
 
@@ -27,12 +28,14 @@ impl QueueState {
         &mut self,
         id: DeliveryId,
         outcome: Outcome,
+        doubt: Doubt,
         now: Timestamp,
     ) -> Vec<DeliveryId> {
         let displaced = self.displaced_by(id, &outcome);
         let is_holding = holds_key(&outcome);
         let Some(row) = self.rows.get_mut(&id) else { return displaced };
         let key = row.key().to_owned();
+        row.set_doubt(doubt, now);
         if !matches!(outcome, Outcome::Waiting { .. }) {
             row.end_wait();
         }

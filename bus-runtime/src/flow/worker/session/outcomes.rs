@@ -17,9 +17,10 @@ use crate::flow::worker::outgoing::Delivered;
 impl<'w> Session<'w, '_> {
     pub(super) fn on(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
-            Event::Delivered { claimed, answer, delivered } => {
+            Event::Delivered { mut claimed, answer, delivered } => {
                 self.ended(&claimed);
-                let Delivered { outcome, effects, lost, is_answered } = delivered?;
+                let Delivered { outcome, effects, lost, is_answered, doubt } = delivered?;
+                claimed.doubt = doubt;
                 self.left.backlog.free(&claimed.key);
                 self.is_proven |= is_answered;
                 self.lose(lost);

@@ -17,11 +17,11 @@ impl Session<'_, '_> {
         if self.blocks() { ends.filter(|end| *end <= now).count() } else { 0 }
     }
 
-    /// When the next call outlasts its time-out, if it blocks.
+    /// When the next call outlasts its time-out, if it blocks; it may have done so since the last were noted.
     pub(super) fn overdue_next(&self) -> Option<Timestamp> {
-        let now = self.worker.shared.now();
-        let ends = self.ends().filter(|end| *end > now);
-        self.blocks().then(|| ends.min()).flatten()
+        let mut ends: Vec<Timestamp> = if self.blocks() { self.ends().collect() } else { Vec::new() };
+        ends.sort_unstable();
+        ends.get(self.left.overdue).copied()
     }
 
     /// Says so when there are more of them than when it was said last.

@@ -1,10 +1,24 @@
 //! What the application knows.
 
-use bus_core::BusObject;
+use bus_core::{BusObject, Ref};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A person.
+/// A company.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
+#[object(type = "app.company", display = "Company")]
+pub(crate) struct Company {
+    /// Given by the bus.
+    #[object(id)]
+    pub(crate) id: i64,
+    /// Given by the bus.
+    #[object(guid)]
+    pub(crate) guid: Uuid,
+    #[object(display_name)]
+    pub(crate) name: String,
+}
+
+/// A person, who may be with a company.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
 #[object(type = "app.person", display = "Person")]
 pub(crate) struct Person {
@@ -18,8 +32,15 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) email: Option<String>,
     pub(crate) phone: Option<String>,
+    pub(crate) company: Option<Ref<Company>>,
     /// What only the application knows.
     pub(crate) note: Option<String>,
+}
+
+impl Company {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
 }
 
 impl Person {
