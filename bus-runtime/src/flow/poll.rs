@@ -129,7 +129,7 @@ impl Poller {
             let open = may_poll(&self.shared, self.enlisted());
             let (Some(owned), true) = (owned, open) else {
                 self.activity.send_replace(Activity::NotPolling);
-                self.gate_changes().await;
+                self.gate_differs_from(false).await;
                 self.activity.send_replace(Activity::Busy);
                 continue;
             };
@@ -168,7 +168,7 @@ impl Poller {
                 self.activity.send_replace(Activity::Polls { until, asked: seen });
                 tokio::select! {
                     _ = asked.changed() => {}
-                    () = self.gate_changes() => {}
+                    () = self.gate_differs_from(true) => {}
                     () = sleep_until(&self.shared, until) => {}
                 }
                 self.activity.send_replace(Activity::Busy);
@@ -247,14 +247,13 @@ impl Poller {
         self.activity.send_replace(Activity::Busy);
     }
 
-    /// Returns when it may be polled and could not be, or the other way round.
-    async fn gate_changes(&self) {
+    /// Returns once it may be polled and could not be, or the other way round; it may be so already.
+    async fn gate_differs_from(&self, open: bool) {
         let enlisted = self.enlisted();
         let mut switches = self.shared.switches.subscribe();
         let mut state = enlisted.state.subscribe();
         let mut owner = enlisted.polling.owner.subscribe();
-        let may = may_poll(&self.shared, enlisted);
-        while may_poll(&self.shared, enlisted) == may {
+        while may_poll(&self.shared, enlisted) == open {
             tokio::select! {
                 Ok(()) = switches.changed() => {}
                 Ok(()) = state.changed() => {}
