@@ -22,6 +22,7 @@ mod disabled_and_paused;
 mod echo;
 mod error_policies;
 mod explain;
+mod external_ids;
 mod full_store;
 mod generic_connector;
 mod history;

@@ -2,6 +2,7 @@
 //! keep no order, those have a task of their own, because order is kept by the task's key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bus_core::payload::Payload;
 use bus_core::{
@@ -265,12 +266,15 @@ fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
     )
 }
 
-/// Tells the listeners what was logged.
+/// Tells the listeners what was logged. It is durable by then: who panics over it must not make it look as if it were not.
 pub(crate) fn announce(shared: &Shared, announced: &[(ChangeSummary, usize)], tasks: &[TaskId]) {
     for (change, first) in announced {
         let Some(task) = tasks.get(*first) else { continue };
         for listener in &shared.listeners {
-            listener.after_logging(change, *task);
+            let told = catch_unwind(AssertUnwindSafe(|| listener.after_logging(change, *task)));
+            if told.is_err() {
+                tracing::error!(change = %name(change), %task, "a listener panicked when it was told of a change");
+            }
         }
     }
 }
