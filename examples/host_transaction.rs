@@ -33,7 +33,7 @@ struct Member {
 }
 
 /// Keeps a card for each member.
-#[connector(name = "cards", needs(Cards))]
+#[connector(name = "cards", create_once = repeatable, needs(Cards))]
 #[outgoing(Member)]
 struct CardIndex;
 

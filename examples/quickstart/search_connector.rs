@@ -23,7 +23,7 @@ const COMMIT_EVERY: Duration = Duration::from_millis(50);
 ///
 /// A delivery may come more than once: each one puts the whole entry in the place of what was there, so repeats change
 /// nothing. Nothing is settled before `flush` has committed, so a kill loses nothing either.
-#[connector(name = "search-index", needs(Search))]
+#[connector(name = "search-index", create_once = repeatable, needs(Search))]
 #[outgoing(Country)]
 #[outgoing(Subdivision)]
 pub(crate) struct SearchIndex {

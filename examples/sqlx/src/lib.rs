@@ -22,7 +22,7 @@ pub struct Member {
 }
 
 /// Tells somebody what happens to members.
-#[connector(name = "teller", needs(Ear))]
+#[connector(name = "teller", create_once = repeatable, needs(Ear))]
 #[outgoing(Member)]
 pub struct Teller;
 
