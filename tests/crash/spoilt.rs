@@ -387,6 +387,10 @@ impl Outbox for Spoilt {
     fn ring_outbox(&self) {
         self.inner.ring_outbox();
     }
+
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<bus_store::Drift>> {
+        self.inner.capture_drift()
+    }
 }
 
 impl Resyncs for Spoilt {
