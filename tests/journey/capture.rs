@@ -14,6 +14,8 @@ use bus_tests::{FieldLog, User};
 use rusqlite::{Connection, TransactionBehavior};
 use tempfile::TempDir;
 
+use crate::told::with_crm;
+
 const TABLE: &str = "PRAGMA journal_mode = WAL;
     CREATE TABLE users (id INTEGER PRIMARY KEY, guid BLOB NOT NULL DEFAULT x'00000000000000000000000000000001',
         login TEXT NOT NULL COLLATE NOCASE UNIQUE, full_name TEXT NOT NULL DEFAULT '', note TEXT, site TEXT, company INTEGER,
@@ -283,4 +285,80 @@ async fn a_table_that_cannot_be_captured_is_refused_with_the_reason() {
         host.sqlite3("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'users'"),
         "0"
     );
+}
+
+/// Statements of a program that does anything to a few users; the same for the same number.
+struct Whims(u64);
+
+impl Whims {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    fn statement(&mut self, number: usize) -> String {
+        let (one, other) = (self.below(8) + 1, self.below(8) + 1);
+        // Logins are new each time: what a `REPLACE` takes away because of another unique column, nobody is told.
+        let values = format!("VALUES ({one}, 'u{number}', 'name {other}')");
+        let insert = |how: &str| format!("INSERT {how} INTO users (id, login, full_name) {values}");
+        match self.below(11) {
+            0 | 1 => insert("OR IGNORE"),
+            2 => insert("OR REPLACE"),
+            3 => format!(
+                "PRAGMA recursive_triggers = ON; {}; PRAGMA recursive_triggers = OFF",
+                insert("OR REPLACE")
+            ),
+            4 => insert("") + " ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name, note = NULL",
+            5 => format!("UPDATE users SET note = 'n{number}' WHERE id >= {one}"),
+            6 => format!("UPDATE users SET full_name = full_name, password_hash = x'{number:08x}'"),
+            7 => format!("UPDATE OR IGNORE users SET id = {other} WHERE id = {one}"),
+            8 => format!(
+                "BEGIN; DELETE FROM users WHERE id <> {one}; UPDATE users SET note = 'never'; ROLLBACK"
+            ),
+            9 => format!("BEGIN; DELETE FROM users WHERE id = {one}; {}; COMMIT", insert("OR IGNORE")),
+            _ => format!("DELETE FROM users WHERE id IN ({one}, {other})"),
+        }
+    }
+}
+
+/// Whatever the program does, and whenever the bus looks: what the external system has in the end is the table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_external_system_ends_with_what_the_table_holds() {
+    for seed in 1..=6 {
+        let host = Host::new();
+        host.apply().await;
+        let path = host.file();
+        let (bus, peer, _) = with_crm(TestBus::new().configure(move |config| {
+            config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Normal };
+        }));
+        let bus = bus.start().await;
+        let mut whims = Whims(seed);
+        for script in 0..5 {
+            let statements: Vec<_> = (0..40).map(|number| whims.statement(script * 40 + number)).collect();
+            host.sqlite3(&statements.join(";\n"));
+            bus.relay_soon();
+        }
+        bus.until_idle().await;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let records = peer.records();
+        let mut kept: Vec<_> = records
+            .values()
+            .map(|user| {
+                format!(
+                    "{}|{}|{}|{}",
+                    user["id"],
+                    text(&user["login"]),
+                    text(&user["name"]),
+                    text(&user["note"])
+                )
+            })
+            .collect();
+        kept.sort_unstable();
+        let table = host.sqlite3("SELECT id, login, full_name, ifnull(note, '-') FROM users ORDER BY id");
+        assert_eq!(kept, table.lines().collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(host.drift().await, [] as [&str; 0], "seed {seed}");
+        assert_eq!(bus.outbox().await.unwrap().parked, 0, "seed {seed}");
+        assert!(!peer.calls().is_empty());
+        bus.shutdown().await;
+    }
 }
