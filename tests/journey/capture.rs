@@ -4,8 +4,11 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
-use bus_core::{Direction, ObjectType};
+use bus_core::{ChangeSummary, Direction, Listener, ObjectOperation, ObjectType, Veto};
 use bus_runtime::{Logged, Ordering, Processing, StoreConfig, Synchronous};
 use bus_store_sqlite::capture::{self, Capture};
 use bus_store_sqlite::{SqliteOptions, SqliteStore};
@@ -14,7 +17,7 @@ use bus_tests::{FieldLog, User};
 use rusqlite::{Connection, TransactionBehavior};
 use tempfile::TempDir;
 
-use crate::told::with_crm;
+use crate::told::{ops, with_crm};
 
 const TABLE: &str = "PRAGMA journal_mode = WAL;
     CREATE TABLE users (id INTEGER PRIMARY KEY, guid BLOB NOT NULL DEFAULT x'00000000000000000000000000000001',
@@ -78,6 +81,10 @@ impl Host {
 
     /// A bus in the application's file, with a connector that writes a line for all that happens to users.
     async fn bus(&self) -> (RunningTestBus, FakePeer) {
+        self.started(|bus| bus).await
+    }
+
+    async fn started(&self, with: impl FnOnce(TestBus) -> TestBus) -> (RunningTestBus, FakePeer) {
         let (path, log) = (self.file(), FakePeer::new("log"));
         let bus = TestBus::new().connector::<FieldLog>("log").object::<User>().provide(log.clone());
         // Nothing overtakes anything, so that what is told has one order.
@@ -87,7 +94,7 @@ impl Host {
         let bus = bus.configure(move |config| {
             config.store = StoreConfig::Sqlite { path, synchronous: Synchronous::Normal };
         });
-        (bus.start().await, log)
+        (with(bus).start().await, log)
     }
 }
 
@@ -285,6 +292,74 @@ async fn a_table_that_cannot_be_captured_is_refused_with_the_reason() {
         host.sqlite3("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'users'"),
         "0"
     );
+}
+
+/// Keeps users as long as it is told to.
+struct Guard(Arc<AtomicBool>);
+
+impl Listener for Guard {
+    fn before_logging(&self, change: &ChangeSummary) -> Result<(), Veto> {
+        match self.0.load(Relaxed) && change.operation == ObjectOperation::Delete {
+            true => Err(Veto::because("users are kept for ten years")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The row is gone by then: what is refused is that others are told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_listener_refuses_is_parked_and_told_once_it_may_be() {
+    let host = Host::new();
+    host.apply().await;
+    let keeps = Arc::new(AtomicBool::new(true));
+    let (bus, log) = host.started(|bus| bus.listen(Guard(Arc::clone(&keeps)))).await;
+    host.sqlite3(
+        "INSERT INTO users (id, login) VALUES (17, 'ada'), (18, 'eve'); DELETE FROM users WHERE id = 17",
+    );
+    host.sqlite3("UPDATE users SET note = 'told' WHERE id = 18");
+    assert_eq!(told(&bus, &log).await, ["create ada simple", "create eve simple", "update eve simple"]);
+    let [parked] = bus.outbox().await.unwrap().parked_entries.try_into().unwrap();
+    assert!(parked.error.contains("users are kept for ten years"), "{}", parked.error);
+    keeps.store(false, Relaxed);
+    assert!(bus.retry_entry(parked.id, &ops()).await.unwrap());
+    assert_eq!(told(&bus, &log).await, ["delete ada simple"]);
+    bus.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_no_trigger_has_left_is_parked_with_the_reason() {
+    let host = Host::new();
+    let (bus, log) = host.bus().await;
+    let row = r#"{"id":1,"guid":"00000000000000000000000000000001","login":"ada","name":""}"#;
+    let other = row.replacen('1', "2", 1);
+    let cases = [
+        (
+            r#""raw":{"type":"app.usr","op":"insert","new":{"id":1}}"#.to_owned(),
+            "this program does not declare app.usr",
+        ),
+        (
+            format!(r#""raw":{{"type":"app.user","op":"insert","old":{row}}}"#),
+            "it holds other rows than its operation has",
+        ),
+        (
+            format!(r#""raw":{{"type":"app.user","op":"update","old":{row},"new":{other}}}"#),
+            "an id does not change",
+        ),
+        (format!(r#""raw":{{"type":"app.user","op":"upsert","new":{row}}}"#), "unknown variant `upsert`"),
+        (format!(r#""raw":{{"type":"app.user","op":"insert","new":{row},"by":"me"}}"#), "unknown field `by`"),
+        (r#""raw":{"type":"No Type","op":"insert"}"#.to_owned(), "it is not a row as capture leaves it"),
+        (r#""raw":17"#.to_owned(), "it is not a row as capture leaves it"),
+    ];
+    for (entry, _) in &cases {
+        host.sqlite3(&format!("INSERT INTO bus_outbox (entry) VALUES ('{{\"v\":1,{entry}}}')"));
+    }
+    assert_eq!(told(&bus, &log).await, [] as [&str; 0]);
+    let parked = bus.outbox().await.unwrap().parked_entries;
+    assert_eq!(parked.len(), cases.len());
+    for ((entry, reason), parked) in cases.iter().zip(parked) {
+        assert!(parked.error.contains(reason), "{entry}: {}", parked.error);
+    }
+    bus.shutdown().await;
 }
 
 /// Statements of a program that does anything to a few users; the same for the same number.
