@@ -90,6 +90,8 @@ impl<T> Change<T> {
 
     /// Says what the external system calls this object from now on. Kept with the outcome of this delivery,
     /// whatever it is, and used for every later delivery and for references to this object.
+    ///
+    /// Any text of 1 to 1,024 bytes without control characters; whatever else parks the delivery, with the reason.
     pub fn bind(&self, external_id: impl Into<String>) {
         self.facts.bound.set(external_id.into());
     }

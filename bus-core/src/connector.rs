@@ -37,7 +37,8 @@ pub trait Connector: Sized + Send + Sync + 'static {
     fn connect(settings: Self::Settings, cx: &Cx) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// What the external system calls one of the host's objects, for a reference that the identity map cannot
-    /// translate. `None` means "not there yet": the delivery waits. An answer is kept in the identity map.
+    /// translate. `None` means "not there yet": the delivery waits. An answer is kept in the identity map: text of 1 to
+    /// 1,024 bytes without control characters; whatever else parks the delivery.
     fn external_object_id(
         &self,
         object: &ReferencedObject,
@@ -314,7 +315,8 @@ impl<T> Prepared<T> {
         Self::Existing
     }
 
-    /// Binds the object to this external id instead of the task's key.
+    /// Binds the object to this external id instead of the task's key: text of 1 to 1,024 bytes without control
+    /// characters; whatever else parks the task.
     #[must_use]
     pub fn bound_to(self, id: impl Into<String>) -> Self {
         match self {

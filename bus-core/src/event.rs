@@ -33,7 +33,7 @@ pub trait Listener: Send + Sync + 'static {
         Ok(())
     }
 
-    /// After a change was logged durably.
+    /// After a change was logged durably. A panic changes nothing.
     fn after_logging(&self, change: &ChangeSummary, task: TaskId) {
         let _ = (change, task);
     }

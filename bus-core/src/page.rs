@@ -118,6 +118,8 @@ pub struct PageNode {
     state: PageState,
     #[serde(default)]
     cultures: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
 }
 
 impl PageNode {
@@ -135,6 +137,7 @@ impl PageNode {
             path: String::new(),
             state: PageState::Draft,
             cultures: Vec::new(),
+            moved_from: None,
         }
     }
 
@@ -177,6 +180,18 @@ impl PageNode {
     /// The cultures in which the node is a page, in their order; none before the first save.
     pub fn cultures(&self) -> &[String] {
         &self.cultures
+    }
+
+    /// Where it stood before, in a change that says that it was moved.
+    pub fn moved_from(&self) -> Option<&str> {
+        self.moved_from.as_deref()
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn having_moved(mut self, from: impl Into<String>) -> Self {
+        self.moved_from = Some(from.into());
+        self
     }
 
     #[doc(hidden)]

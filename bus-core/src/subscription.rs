@@ -108,10 +108,12 @@ impl Subscription {
     pub fn wants(&self, operation: Operation) -> bool {
         match operation {
             Operation::Object(operation) => {
-                self.operations.is_empty() || self.operations.contains(&operation)
+                self.of == Subject::Objects
+                    && (self.operations.is_empty() || self.operations.contains(&operation))
             }
             Operation::Page(operation) => {
-                self.page_operations.is_empty() || self.page_operations.contains(&operation)
+                self.of == Subject::Pages
+                    && (self.page_operations.is_empty() || self.page_operations.contains(&operation))
             }
         }
     }

@@ -141,7 +141,8 @@ impl ExternalTask {
         self
     }
 
-    /// What identifies the object in the external system, where the bytes do not tell.
+    /// What identifies the object in the external system, where the bytes do not tell: text of 1 to 1,024 bytes without
+    /// control characters, else the task is refused when it is logged.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
-/// More typing errors than this in one word, and the guess is not worth making.
+/// More typing errors than this in one word, or in half of it, and the guess is not worth making.
 const DISTANCE_MAX: usize = 2;
 
 /// The remedy for a word that is none of these: the nearest one, else all of them.
@@ -16,7 +16,7 @@ pub(crate) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|word| (strsim::osa_distance(given, word), *word))
-        .filter(|(distance, word)| *distance <= DISTANCE_MAX && *distance < word.len())
+        .filter(|(distance, word)| *distance <= DISTANCE_MAX && 2 * *distance < word.len())
         .min()
         .map(|(_, word)| word)
 }
@@ -45,6 +45,8 @@ mod tests {
     #[test]
     fn a_short_word_is_not_near_to_everything() {
         assert_eq!(nearest("x", &["on", "id"]), None);
+        assert_eq!(nearest("save", &["move"]), None);
+        assert_eq!(nearest("kye", &["key"]), Some("key"));
     }
 
     #[test]

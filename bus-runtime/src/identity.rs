@@ -1,5 +1,7 @@
 //! The identity map of a connector, for people: what is bound to what, and how that is mended.
 
+mod external_id;
+
 use std::sync::Arc;
 
 use bus_core::{BusObject, ConnectorName, HostId, ObjectId, ObjectKey, ObjectType};
@@ -12,8 +14,7 @@ use crate::error::{BusError, BusErrorKind};
 use crate::operate::Operator;
 use crate::shared::Shared;
 
-/// The longest external id, in bytes.
-pub(crate) const EXTERNAL_ID_BYTES_MAX: usize = 1_024;
+pub(crate) use external_id::{Unfit, check_external_id};
 
 /// How often a link starts over when something else is bound in between.
 const CONFLICTS_MAX: usize = 10;
@@ -193,22 +194,4 @@ impl IdentityMap {
         };
         BusError::store(&what, error)
     }
-}
-
-/// Whether this can be what an external system calls something.
-pub(crate) fn check_external_id(external_id: &str) -> Result<(), (BusErrorKind, String)> {
-    if external_id.is_empty() {
-        return Err((
-            BusErrorKind::Malformed,
-            "the external id is empty; bind what identifies it".to_owned(),
-        ));
-    }
-    if external_id.len() > EXTERNAL_ID_BYTES_MAX {
-        let fault = format!(
-            "the external id is {} bytes, more than {EXTERNAL_ID_BYTES_MAX}; bind a shorter one",
-            external_id.len()
-        );
-        return Err((BusErrorKind::TooLarge, fault));
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The application's way to the built-in trees of pages: saving logs in the same transaction.
 
 mod life;
+mod moving;
 mod wanted;
 
 use std::sync::Arc;

@@ -47,11 +47,13 @@
 //! ```
 
 mod clock;
+mod intercepted;
 mod mirror;
 mod peer;
 mod test_bus;
 
 pub use clock::ManualClock;
+pub use intercepted::{Intercept, Intercepted};
 pub use mirror::Mirror;
 pub use peer::{FakePeer, Script};
 pub use test_bus::{RunningTestBus, TestBus};

@@ -16,15 +16,18 @@ Here, Bob gets a number. There, Ada gets another name.
 The server crashes. Here, Eve is added, and Ada gets another number.
 The server is started again.
   8 writes at the server so far, then silence: nothing is lost, and nothing repeated
+The application is stopped. There, Eve gets another number.
+The application is started again.
+  9 writes at the server so far, then silence: only what has changed meanwhile is asked for
 There, something is put among the cards that is none, and Carl is added.
   parked: update person_card /two_way/people/broken.vcf: what begins with `BEGIN:VLIST` is no vCard; put one in its place, or remove it
 There, it makes way for the card of Dora. Here, its task is ended.
   1 skipped
-  12 writes at the server so far, then silence: what cannot be read is not answered
+  13 writes at the server so far, then silence: what cannot be read is not answered
 There, Bob is removed. Here, Eve is.
-  14 writes at the server so far, then silence: two deletes, each once
+  15 writes at the server so far, then silence: two deletes, each once
 Everything is polled once more, from the start.
-  14 writes at the server so far, then silence: all there is says nothing new
+  15 writes at the server so far, then silence: all there is says nothing new
 Both sides agree, and nothing goes round.
 ";
 

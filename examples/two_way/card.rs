@@ -2,7 +2,6 @@
 
 use bus_core::{Failure, OrFail, Ref};
 use calcard::vcard::{VCard, VCardEntry, VCardProperty, VCardValue};
-use uuid::Uuid;
 
 use crate::objects::{Company, Person};
 
@@ -23,11 +22,6 @@ impl Contents {
         let begin = text.lines().next().unwrap_or_default();
         let fault = |_| format!("what begins with `{begin}` is no vCard; put one in its place, or remove it");
         VCard::parse(text).map(Self).map_err(fault).or_reject()
-    }
-
-    /// Whose card it is, where it was made for something of ours.
-    pub(crate) fn guid(&self) -> Option<Uuid> {
-        self.text(&VCardProperty::Uid)?.parse().ok()
     }
 
     fn name(&self) -> Result<String, Failure> {

@@ -39,8 +39,8 @@ pub(crate) struct CardDavSettings {
     companies: String,
 }
 
-/// Two address books on a CardDAV server, of at most 1,000 cards each.
-#[connector(name = "carddav", blocking)]
+/// Two address books on a CardDAV server, of at most 1,000 cards together: all there is comes with one poll.
+#[connector(name = "carddav", blocking, create_once = repeatable)]
 #[outgoing(Company)]
 #[outgoing(Person)]
 #[incoming(CompanyCard, key = href, owns(name))]
@@ -138,10 +138,8 @@ impl blocking::Incoming<CompanyCard> for CardDav {
         received: Received<CompanyCard, Company>,
         _: &Cx,
     ) -> Result<Prepared<Company>, Failure> {
-        let contents = Contents::read(&received.object.text)?;
-        let made = || Company { guid: contents.guid().unwrap_or_default(), ..Company::default() };
-        let mut company = received.existing.unwrap_or_else(made);
-        company.take_over(&contents)?;
+        let mut company = received.existing.unwrap_or_default();
+        company.take_over(&Contents::read(&received.object.text)?)?;
         Ok(company.into())
     }
 }
@@ -154,11 +152,8 @@ impl blocking::Incoming<PersonCard> for CardDav {
         received: Received<PersonCard, Person>,
         _: &Cx,
     ) -> Result<Prepared<Person>, Failure> {
-        let contents = Contents::read(&received.object.text)?;
-        // Not bound to anybody, and yet ours: it was polled before the call that has made it was over.
-        let made = || Person { guid: contents.guid().unwrap_or_default(), ..Person::default() };
-        let mut person = received.existing.unwrap_or_else(made);
-        person.take_over(&contents)?;
+        let mut person = received.existing.unwrap_or_default();
+        person.take_over(&Contents::read(&received.object.text)?)?;
         Ok(person.into())
     }
 }

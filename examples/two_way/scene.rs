@@ -35,6 +35,7 @@ pub(crate) struct Scene {
     pub(crate) carddav: ConnectorName,
     pub(crate) server: Server,
     somebody: Client,
+    config: Config,
 }
 
 impl Scene {
@@ -50,9 +51,16 @@ impl Scene {
         let settings =
             serde_json::json!({ "server": server.url(), "people": PEOPLE, "companies": COMPANIES });
         let connector = ConnectorConfig::new(carddav.clone()).settings(settings).processing(processing);
-        let bus = Bus::builder(Config::new(store).connector(connector)).start().await?;
+        let config = Config::new(store).connector(connector);
+        let bus = Bus::builder(config.clone()).start().await?;
         let somebody = Client::new(server.url());
-        Ok(Self { bus, carddav, server, somebody })
+        Ok(Self { bus, carddav, server, somebody, config })
+    }
+
+    /// Starts the application once more, after its bus was shut down.
+    pub(crate) async fn start_again(&mut self) -> Failing<()> {
+        self.bus = Bus::builder(self.config.clone()).start().await?;
+        Ok(())
     }
 
     /// Asks the server what has changed, and does what there is to be done.
@@ -66,21 +74,22 @@ impl Scene {
     /// Polls again and again: nothing is logged for the server, and it has seen no more than so many writes.
     pub(crate) async fn expect_silence(&self, writes: usize, why: &str) -> Failing<()> {
         self.settle().await?;
-        let logged = self.logged_outgoing().await?;
+        let logged = self.logged(Direction::Outgoing).await?;
         for _ in 0..POLLS {
             self.settle().await?;
         }
-        check(self.logged_outgoing().await? == logged, "polls are answered with nothing")?;
+        check(self.logged(Direction::Outgoing).await? == logged, "polls are answered with nothing")?;
         let seen = self.server.writes()?;
         check(seen == writes, &format!("the server saw {writes} writes, but {seen}: {why}"))?;
         println!("  {writes} writes at the server so far, then silence: {why}");
         Ok(())
     }
 
-    async fn logged_outgoing(&self) -> Failing<u64> {
+    /// How much was logged for the server, or from there.
+    pub(crate) async fn logged(&self, direction: Direction) -> Failing<u64> {
         let counters = self.bus.counters().await?;
-        let outgoing = counters.iter().filter(|(queue, _)| queue.direction == Direction::Outgoing);
-        Ok(outgoing.map(|(_, counters)| counters.logged).sum())
+        let of_direction = counters.iter().filter(|(queue, _)| queue.direction == direction);
+        Ok(of_direction.map(|(_, counters)| counters.logged).sum())
     }
 
     /// Waits until the bus has noticed that the server is there again.

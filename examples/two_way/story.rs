@@ -1,6 +1,6 @@
 //! What happens, step by step.
 
-use bus_core::Ref;
+use bus_core::{Direction, Ref};
 use bus_runtime::Operator;
 
 use crate::objects::{Company, Person};
@@ -11,6 +11,7 @@ pub(crate) async fn tell(scene: &mut Scene) -> Failing<()> {
     what_is_theirs_comes_in(scene).await?;
     both_sides_change(scene).await?;
     the_server_is_away(scene).await?;
+    the_application_is_away(scene).await?;
     what_is_no_card_waits_for_a_person(scene).await?;
     both_sides_delete(scene).await?;
     all_there_is_says_nothing_new(scene).await
@@ -88,6 +89,21 @@ async fn the_server_is_away(scene: &mut Scene) -> Failing<()> {
     scene.expect_silence(8, "nothing is lost, and nothing repeated").await
 }
 
+async fn the_application_is_away(scene: &mut Scene) -> Failing<()> {
+    println!("The application is stopped. There, Eve gets another number.");
+    let eve = scene.person("Eve").await?;
+    let logged = scene.logged(Direction::Incoming).await?;
+    scene.bus.shutdown().await;
+    scene.edit(&person_card(eve.guid), "TEL:+44 3", "TEL:+44 5")?;
+    println!("The application is started again.");
+    scene.start_again().await?;
+    scene.settle().await?;
+    let again = scene.person("Eve").await?;
+    check(again.phone.as_deref() == Some("+44 5"), "her number has arrived")?;
+    check(scene.logged(Direction::Incoming).await? == logged + 1, "the poll goes on where it was")?;
+    scene.expect_silence(9, "only what has changed meanwhile is asked for").await
+}
+
 async fn what_is_no_card_waits_for_a_person(scene: &Scene) -> Failing<()> {
     println!("There, something is put among the cards that is none, and Carl is added.");
     let broken = person_card("broken");
@@ -106,7 +122,7 @@ async fn what_is_no_card_waits_for_a_person(scene: &Scene) -> Failing<()> {
     println!("  {}", scene.bus.skip(parked.delivery, &operator).await?);
     scene.settle().await?;
     scene.expect_people(&["Ada King", "Bob", "Carl", "Dora", "Eve"], "it goes on").await?;
-    scene.expect_silence(12, "what cannot be read is not answered").await
+    scene.expect_silence(13, "what cannot be read is not answered").await
 }
 
 async fn both_sides_delete(scene: &Scene) -> Failing<()> {
@@ -117,13 +133,13 @@ async fn both_sides_delete(scene: &Scene) -> Failing<()> {
     scene.settle().await?;
     scene.expect_people(&["Ada King", "Carl", "Dora"], "both are gone here").await?;
     check(scene.card(&person_card(eve.guid))?.is_none(), "Eve's card is gone")?;
-    scene.expect_silence(14, "two deletes, each once").await
+    scene.expect_silence(15, "two deletes, each once").await
 }
 
 async fn all_there_is_says_nothing_new(scene: &Scene) -> Failing<()> {
     println!("Everything is polled once more, from the start.");
     scene.bus.poll_from_start(&scene.carddav, &Operator::named("jane")).await?;
-    scene.expect_silence(14, "all there is says nothing new").await?;
+    scene.expect_silence(15, "all there is says nothing new").await?;
     scene.expect_people(&["Ada King", "Carl", "Dora"], "everybody is there").await?;
     for (queue, counters) in scene.bus.counters().await? {
         check(counters.open == 0, &format!("nothing is left to do in {queue}"))?;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::bench::{Place, Running, Start};
 use crate::processes::folder;
-use crate::spoilt::{Bug, Spoilt};
+use crate::spoil::{Bug, Spoil, Spoilt};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -43,7 +43,7 @@ impl Bench {
         } else {
             Arc::new(MemoryStore::new())
         };
-        let (store, clock) = (Arc::new(Spoilt::new(store, Bug::None)), ManualClock::new());
+        let (store, clock) = (Arc::new(Spoil::store(store, Bug::None)), ManualClock::new());
         let mut start = Start::new(&place, "p");
         start.opened = Some(Arc::clone(&store) as Arc<dyn Store>);
         start.clock = Arc::new(clock.clone());
@@ -104,7 +104,7 @@ async fn jump_about(on_sqlite: bool) {
         bench.advance(Duration::from_millis(Processing::default().retry_max_ms));
         bench.until_idle().await;
     }
-    let (claims, calls) = (bench.store.claims(), bench.calls());
+    let (claims, calls) = (bench.store.intercept().claims(), bench.calls());
     println!("{STEPS} steps, {calls} calls, {claims} claims, {rounds} rounds until the end");
     assert!(claims < 4 * (STEPS + calls + rounds) as u64, "it spins");
     bench.running.bus.shutdown().await;
@@ -131,11 +131,11 @@ async fn a_retry_comes_when_the_clock_is_back_at_the_latest() {
     assert_eq!(bench.calls(), 1);
     bench.clock.set(back_by(bench.clock.now(), HOUR));
     bench.until_idle().await;
-    let before = bench.store.claims();
+    let before = bench.store.intercept().claims();
     bench.running.bus.request_tasks_processing(None).expect("asked");
     bench.until_idle().await;
     assert_eq!((bench.calls(), bench.running.open().await[0].state), (1, DeliveryState::Retryable));
-    assert!(bench.store.claims() <= before + 2, "it looks again when it is asked to, and waits");
+    assert!(bench.store.intercept().claims() <= before + 2, "it looks again when it is asked to, and waits");
     bench.advance(HOUR);
     bench.advance(Duration::from_mins(1));
     bench.until_idle().await;

@@ -16,6 +16,6 @@ mod points;
 mod polls;
 mod processes;
 mod repository;
-mod spoilt;
+mod spoil;
 mod stress;
 mod two_processes;

@@ -123,7 +123,7 @@ impl Incoming<Letter> for Post {
 }
 
 /// Is told of what is filed.
-#[connector(name = "reader")]
+#[connector(name = "reader", create_once = repeatable)]
 #[outgoing(Filed, data = simple)]
 struct Reader;
 

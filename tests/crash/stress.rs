@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::bench::queue;
 use crate::processes::{folder, is_long};
-use crate::spoilt::{Bug, Spoilt};
+use crate::spoil::{Bug, Spoil, Spoilt};
 
 const LOGGERS: u64 = 4;
 const OWNERS: u64 = 3;
@@ -113,7 +113,7 @@ impl Stress {
 
     /// Owns the queue again and again, until everything was logged, and a new owner finds nothing that it could do.
     async fn work(&self, mut dice: Dice) {
-        while self.store.claims() < self.claims_max {
+        while self.store.intercept().claims() < self.claims_max {
             let is_all_logged = self.is_all_logged.load(Ordering::SeqCst);
             // Nobody replaces it before it has done something; else all could keep each other from everything.
             let turn = self.turn.lock().await;
@@ -274,7 +274,7 @@ async fn stress(
     tasks_each: u64,
 ) -> (Report, Vec<history::Entry>) {
     let stress = Arc::new(Stress {
-        store: Arc::new(Spoilt::new(store, bug)),
+        store: Arc::new(Spoil::store(store, bug)),
         journal: MemoryJournal::default(),
         turn: tokio::sync::Mutex::default(),
         is_all_logged: AtomicBool::default(),
@@ -293,7 +293,7 @@ async fn stress(
         logging.join_all().await;
         stress.is_all_logged.store(true, Ordering::SeqCst);
         working.join_all().await;
-        stress.store.heal();
+        stress.store.intercept().heal();
         stress.drain().await;
     };
     tokio::time::timeout(LONGEST, run).await.expect("it comes to an end");
@@ -301,7 +301,7 @@ async fn stress(
     assert!(audit.faults().is_empty(), "{:?}", audit.faults());
     stress.store.close().await;
     let entries = stress.journal.entries();
-    let claims = stress.store.claims();
+    let claims = stress.store.intercept().claims();
     assert!(
         bug != Bug::None || claims < stress.claims_max,
         "{claims} claims for {tasks_each} tasks of each logger"

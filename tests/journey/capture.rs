@@ -299,10 +299,10 @@ struct Guard(Arc<AtomicBool>);
 
 impl Listener for Guard {
     fn before_logging(&self, change: &ChangeSummary) -> Result<(), Veto> {
-        match self.0.load(Relaxed) && change.operation == ObjectOperation::Delete {
-            true => Err(Veto::because("users are kept for ten years")),
-            false => Ok(()),
+        if self.0.load(Relaxed) && change.operation == ObjectOperation::Delete {
+            return Err(Veto::because("users are kept for ten years"));
         }
+        Ok(())
     }
 }
 

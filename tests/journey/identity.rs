@@ -18,7 +18,6 @@ stories!(
     what_contradicts_is_refused_unless_it_is_to_be_replaced,
     a_new_object_of_a_former_id_is_nobody_the_external_system_knows,
     a_new_object_of_a_former_id_can_be_matched,
-    an_external_id_is_neither_empty_nor_long,
     what_is_bound_again_after_a_delete_is_still_deleted
 );
 
@@ -155,46 +154,6 @@ async fn a_new_object_of_a_former_id_can_be_matched(bus: TestBus) {
     assert_eq!(bus.open("crm", Direction::Incoming).await.len(), 0);
     assert_eq!(crm(&bus).external_id(&bob).await.unwrap().as_deref(), Some("004"));
     assert_eq!(bus.objects().find::<User>("bob").await.unwrap().unwrap().name, "Robert");
-}
-
-/// Binds what is in the name.
-#[connector(name = "binder")]
-#[outgoing(User, data = simple)]
-struct Binder;
-
-impl Connector for Binder {
-    type Settings = NoSettings;
-    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-}
-
-impl Outgoing<User> for Binder {
-    async fn deliver(&self, change: Change<User>, _: &Cx) -> Result<(), Failure> {
-        change.bind(change.object.name.clone());
-        Ok(())
-    }
-}
-
-async fn an_external_id_is_neither_empty_nor_long(bus: TestBus) {
-    let bus = bus.connector::<Binder>("binder").object::<User>().start().await;
-    for name in ["9".repeat(10_240), "9".repeat(1_024)] {
-        bus.objects()
-            .save(&mut User::new(&name[..10].replace('9', &name.len().to_string()), &name))
-            .await
-            .unwrap();
-    }
-    bus.until_idle().await;
-    let open = bus.open("binder", Direction::Outgoing).await;
-    assert_eq!((open.len(), open[0].state), (1, DeliveryState::Parked));
-    let reason = open[0].reason.as_deref().unwrap();
-    assert!(
-        reason.contains("connector binder has told the external system of app.user")
-            && reason.contains("is 10240 bytes, more than 1024; bind a shorter one"),
-        "{reason}"
-    );
-    let map = bus.identity(&"binder".parse().unwrap());
-    assert_eq!(map.list(None, 10).await.unwrap().len(), 1);
 }
 
 /// Binds `A` each time, and fails the first.

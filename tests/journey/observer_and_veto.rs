@@ -14,6 +14,7 @@ use crate::told::with_crm;
 
 stories!(
     a_veto_leaves_nothing_behind_and_an_observer_sees_the_task,
+    a_listener_that_panics_over_what_was_logged_undoes_nothing,
     an_incoming_task_is_vetoed_or_heard_of,
     what_is_sent_again_is_heard_of_once,
     a_listener_that_panics_over_what_comes_in_is_not_the_senders_fault,
@@ -52,6 +53,29 @@ async fn a_veto_leaves_nothing_behind_and_an_observer_sees_the_task(bus: TestBus
     let seen = guard.0.lock().unwrap().clone();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].0, "create app.user");
+}
+
+/// Panics over whatever it hears of.
+struct Startled;
+
+impl Listener for Startled {
+    fn after_logging(&self, change: &ChangeSummary, _: TaskId) {
+        panic!("a mistake in the listener, over {change:?}");
+    }
+}
+
+async fn a_listener_that_panics_over_what_was_logged_undoes_nothing(bus: TestBus) {
+    let (guard, log) = (Guard::default(), FakePeer::new("log"));
+    let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(log.clone());
+    let bus = bus.listen(Startled).listen(guard.clone()).start().await;
+    for login in ["ada", "bob"] {
+        bus.objects().save(&mut User::new(login, login)).await.unwrap();
+    }
+    bus.until_idle().await;
+    assert_eq!(log.calls(), ["create ada snapshot", "create bob snapshot"]);
+    assert_eq!(guard.0.lock().unwrap().len(), 2, "the other listener hears of it, too");
+    let counters = bus.counters("event-log", Direction::Outgoing).await;
+    assert_eq!((counters.completed, counters.open), (2, 0));
 }
 
 /// Says no to contacts without a name of their own, and to a site that is closed; hears of the others.

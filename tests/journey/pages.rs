@@ -33,11 +33,11 @@ stories!(
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Page)]
 #[page(class = "app.article", display = "Article")]
-struct Article {
+pub(crate) struct Article {
     #[page(node)]
-    node: PageNode,
-    title: String,
-    author: Option<Ref<User>>,
+    pub(crate) node: PageNode,
+    pub(crate) title: String,
+    pub(crate) author: Option<Ref<User>>,
 }
 
 /// A page of another class, whose node is called something else in JSON.
@@ -58,7 +58,7 @@ struct Unknown {
     node: PageNode,
 }
 
-fn article(culture: &str, alias: &str, title: &str) -> Article {
+pub(crate) fn article(culture: &str, alias: &str, title: &str) -> Article {
     Article { node: PageNode::new("corp", culture, alias), title: title.to_owned(), author: None }
 }
 
@@ -156,7 +156,7 @@ impl Outgoing<Article> for Prompt {
     }
 }
 
-fn with_sites(bus: TestBus) -> TestBus {
+pub(crate) fn with_sites(bus: TestBus) -> TestBus {
     let bus = bus.site_with("corp", ["en-US", "de-DE"]).site_with("branch", ["en-US"]).site("silent");
     bus.page::<Article>().page::<Product>().object::<User>().object::<Company>()
 }

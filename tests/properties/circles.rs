@@ -6,19 +6,23 @@ use bus_runtime::{Processing, Switches};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::broken::Bug;
 use crate::random::for_each;
 use crate::world::{Person, uid_of, with_copy};
 
 /// How many people there are at most.
 const PEOPLE_MAX: usize = 20;
 
+/// How many circles it is tried with.
+pub(crate) const CIRCLES: u64 = 500;
+
 #[test]
 fn late_references_go_out_in_any_order_and_are_all_told_in_the_end() {
-    for_each(500, &circle(), told);
+    for_each(CIRCLES, &circle(), |case| told(case, Bug::None));
 }
 
 #[derive(Debug, Clone)]
-struct Circle {
+pub(crate) struct Circle {
     /// Whom each of them refers to.
     refers_to: Vec<Option<usize>>,
     order: Vec<usize>,
@@ -27,7 +31,7 @@ struct Circle {
     concurrency: u32,
 }
 
-fn circle() -> impl Strategy<Value = Circle> {
+pub(crate) fn circle() -> impl Strategy<Value = Circle> {
     let refers_to = prop::collection::vec(any::<Option<prop::sample::Index>>(), 1..=PEOPLE_MAX);
     (refers_to, 1..=PEOPLE_MAX, 1..=4_u32).prop_flat_map(|(refers_to, together, concurrency)| {
         let people = refers_to.len();
@@ -37,10 +41,10 @@ fn circle() -> impl Strategy<Value = Circle> {
     })
 }
 
-async fn told(circle: Circle) {
+pub(crate) async fn told(circle: Circle, bug: Bug) {
     let mut processing = Processing::default();
     processing.concurrency = circle.concurrency;
-    let (bus, copy) = with_copy(processing);
+    let (bus, copy) = with_copy(processing, bug);
     let bus = bus.start().await;
     bus.set_switches(Switches { log_outgoing: false, ..Switches::default() }).await.unwrap();
     let mut people = Vec::new();

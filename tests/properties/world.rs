@@ -12,6 +12,8 @@ use bus_testkit::TestBus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::broken::Bug;
+
 macro_rules! types {
     ($($name:ident, $type:literal, $external:ident;)*) => {
         $(
@@ -141,9 +143,9 @@ impl Copy {
     }
 }
 
-/// A bus with the copyist, about to start, and the copy.
-pub(crate) fn with_copy(processing: Processing) -> (TestBus, Copy) {
+/// A bus with the copyist on a store with this bug, about to start, and the copy.
+pub(crate) fn with_copy(processing: Processing, bug: Bug) -> (TestBus, Copy) {
     let copy = Copy::default();
-    let bus = TestBus::new().connector::<Copyist>("copyist").processing(processing);
+    let bus = TestBus::new().store(bug.store()).connector::<Copyist>("copyist").processing(processing);
     (bus.object::<Country>().object::<Firm>().object::<Person>().provide(copy.clone()), copy)
 }

@@ -1,5 +1,7 @@
 //! Translated objects as the external system and the host see them, in both directions, for every data type.
 
+mod shapes;
+
 use std::sync::{Arc, Mutex};
 
 use bus_core::{

@@ -177,6 +177,11 @@ impl OutgoingRoute {
         }
         subscription.of = T::OF;
         check(&subscription);
+        // The words that both have stand in both lists: only here it is known what the line is about.
+        match T::OF {
+            Subject::Objects => subscription.page_operations = &[],
+            Subject::Pages => subscription.operations = &[],
+        }
         if subscription.sync {
             subscription.data_type = match T::OF {
                 Subject::Objects => DataType::Snapshot,

@@ -156,6 +156,8 @@ impl ChangeSet {
 pub(crate) struct HostChange {
     /// The object as it was, where it existed: what an update is matched on besides what is.
     pub(crate) before: Option<ChangeSummary>,
+    /// Of a page that was moved: where its pages and those beneath it stood and stand, which it is matched on, too.
+    pub(crate) places: Vec<ChangeSummary>,
     pub(crate) summary: ChangeSummary,
     /// The object as it is, or, after a delete, was.
     pub(crate) payload: Payload,
@@ -174,6 +176,7 @@ impl HostChange {
         let Some(before) = before else {
             return Some(Self {
                 before: None,
+                places: Vec::new(),
                 summary: after.summary(ObjectOperation::Create, origin),
                 payload: after.payload.clone(),
                 fields_changed: true,
@@ -186,6 +189,7 @@ impl HostChange {
         let own_fields = |stored: &Stored| stored.payload.clone().reduced_to(DataType::SimpleSnapshot);
         Some(Self {
             before: Some(before.summary(ObjectOperation::Update, origin)),
+            places: Vec::new(),
             summary: after.summary(ObjectOperation::Update, origin),
             payload: after.payload.clone(),
             fields_changed: own_fields(before) != own_fields(after),
@@ -197,6 +201,7 @@ impl HostChange {
     pub(crate) fn deleted(before: &Stored, origin: Option<&ConnectorName>) -> Self {
         Self {
             before: None,
+            places: Vec::new(),
             summary: before.summary(ObjectOperation::Delete, origin),
             payload: before.payload.clone(),
             fields_changed: true,
@@ -209,6 +214,7 @@ impl HostChange {
     pub(crate) fn beneath(stored: &Stored, origin: Option<&ConnectorName>) -> Self {
         Self {
             before: Some(stored.summary(ObjectOperation::Update, origin)),
+            places: Vec::new(),
             summary: stored.summary(ObjectOperation::Update, origin),
             payload: stored.payload.clone(),
             fields_changed: false,
@@ -226,6 +232,7 @@ impl HostChange {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
         Self {
             before: None,
+            places: Vec::new(),
             summary,
             payload: stored.payload.clone(),
             fields_changed: true,
@@ -238,6 +245,7 @@ impl HostChange {
         let summary = stored.summary(operation, None);
         Self {
             before: None,
+            places: Vec::new(),
             summary,
             payload: stored.payload.clone(),
             fields_changed: true,
@@ -247,7 +255,21 @@ impl HostChange {
 
     /// Something happened to a page, which is this now, or, after a delete, was.
     pub(crate) fn of_page(summary: ChangeSummary, payload: Payload) -> Self {
-        Self { before: None, summary, payload, fields_changed: true, travel: Travel::default() }
+        Self {
+            before: None,
+            places: Vec::new(),
+            summary,
+            payload,
+            fields_changed: true,
+            travel: Travel::default(),
+        }
+    }
+
+    /// The page was moved from this path, and these places of its subtree are what it is matched on, too.
+    pub(crate) fn moved(mut self, from: &str, places: Vec<ChangeSummary>) -> Self {
+        self.places = places;
+        self.payload.page = self.payload.page.map(|node| Box::new(node.having_moved(from)));
+        self
     }
 
     /// Whether it concerns somebody who is told this much: a change of the children alone only concerns those who

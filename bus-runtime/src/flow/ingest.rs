@@ -16,7 +16,7 @@ pub(crate) use super::keys::external_id_of_key;
 use super::keys::incoming_key;
 use super::task_log::{check_size, is_unordered, shorten_title, words};
 use crate::error::{BusError, BusErrorKind};
-use crate::identity::EXTERNAL_ID_BYTES_MAX;
+use crate::identity::Unfit;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 use crate::sites;
@@ -216,20 +216,13 @@ fn key_of(
         Some(key) => Some(key),
         None => read_key(route, body).unwrap_or(None),
     };
-    match key {
-        Some(key) if key.len() > EXTERNAL_ID_BYTES_MAX => Err(BusError::new(
-            BusErrorKind::TooLarge,
-            format!(
-                "the key of {what} is {} bytes, more than {EXTERNAL_ID_BYTES_MAX}; name a shorter field as its key",
-                key.len()
-            ),
-        )),
-        Some(key) if key.is_empty() => Err(BusError::new(
-            BusErrorKind::Malformed,
-            format!("the key of {what} is empty, so nothing tells it from others; send what identifies it"),
-        )),
-        key => Ok(key),
-    }
+    let Some(unfit) = key.as_deref().and_then(Unfit::of) else { return Ok(key) };
+    let remedy = match unfit {
+        Unfit::Empty => ", so nothing tells it from others; send what identifies it",
+        Unfit::TooLong(_) => "; name a shorter field as its key",
+        Unfit::Control(_) => "; send it without, or name another field as its key",
+    };
+    Err(BusError::new(unfit.kind(), format!("the key of {what} {unfit}{remedy}")))
 }
 
 fn route_of(enlisted: &Enlisted, kind: &str) -> Result<&'static IncomingRoute, BusError> {

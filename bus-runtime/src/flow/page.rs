@@ -2,8 +2,8 @@
 
 use bus_core::payload::Payload;
 use bus_core::{
-    ChangeSummary, ConnectorName, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PagePlace,
-    PageState,
+    ChangeSummary, ConnectorName, Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation,
+    PagePlace, PageState,
 };
 use bus_store::{Claimed, NodeRecord, PageContent, PageRecord, StoreError, StoreErrorKind};
 use uuid::Uuid;
@@ -69,6 +69,26 @@ pub(crate) fn summary(
         }),
         origin: origin.cloned(),
     }
+}
+
+/// Where the pages of a node stood and stand that is moved along with what is `before` and `after` the move.
+pub(crate) fn places(node: &NodeRecord, before: &NodeRecord, after: &NodeRecord) -> Vec<ChangeSummary> {
+    let rest: String = node.path.chars().skip(before.path.chars().count()).collect();
+    // Only lines that take the class of the node that is moved can be told of it.
+    let node = &NodeRecord { class_name: before.class_name.clone(), ..node.clone() };
+    let moved = NodeRecord { path: format!("{}{rest}", after.path), ..node.clone() };
+    let in_each_culture = |node: &NodeRecord| {
+        let content = |culture: &Culture| PageContent {
+            culture: culture.clone(),
+            name: String::new(),
+            state: PageState::Draft,
+            data: Vec::new(),
+        };
+        let summaries =
+            node.cultures.iter().map(|culture| summary(node, &content(culture), PageOperation::Move, None));
+        summaries.collect::<Vec<_>>()
+    };
+    [in_each_culture(node), in_each_culture(&moved)].concat()
 }
 
 /// Something happened to a page, which is this now, or, after a delete, was.

@@ -9,7 +9,7 @@ use super::change::HostChange;
 use super::express::{self, SyncEnd};
 use super::task_log;
 use crate::Result;
-use crate::error::BusError;
+use crate::error::{BusError, BusErrorKind};
 use crate::shared::Shared;
 use crate::sites;
 
@@ -25,14 +25,19 @@ pub(crate) async fn commit(
     let recorded = task_log::record(shared, changes).await?;
     commit.claim_for = express::owners(shared, &recorded.tasks, &recorded.synchronous);
     commit.tasks = recorded.tasks;
+    let is_of_pages = !commit.pages.is_empty();
     let committed = express::commit(shared, commit, recorded.synchronous).await;
     let (committed, synchronous) = match (committed, site) {
         (Ok(committed), _) => committed,
         (Err(error), Some(site)) if error.kind() == StoreErrorKind::NotFound => {
             return Err(sites::unknown(shared, what, site).await);
         }
-        (Err(error), _) if matches!(error.kind(), StoreErrorKind::Conflict | StoreErrorKind::Unsupported) => {
+        (Err(error), _) if error.kind() == StoreErrorKind::Conflict => {
             return Err(BusError::store(&format!("{what}: {error}"), error));
+        }
+        // A path that is longer than paths may be.
+        (Err(error), _) if is_of_pages && error.kind() == StoreErrorKind::Unsupported => {
+            return Err(BusError::new(BusErrorKind::TooLarge, format!("{what}: {error}")).with_source(error));
         }
         (Err(error), _) => return Err(BusError::store(what, error)),
     };

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use bus_core::{ChangeSummary, ObjectOperation, SiteCriterion, Subscription};
+use bus_core::{ChangeSummary, ObjectOperation, SiteCriterion, Subject, Subscription};
 
 /// All subscriptions, ready to be asked. `K` is how the caller finds the subscriber again.
 ///
@@ -35,14 +35,22 @@ impl<K> Matcher<K> {
         before: Option<&ChangeSummary>,
         after: &ChangeSummary,
     ) -> impl Iterator<Item = &'a (K, Subscription)> {
+        let before = before.filter(|_| after.operation == ObjectOperation::Update);
+        self.matching_any(before.map_or(&[], std::slice::from_ref), after)
+    }
+
+    /// The same for whatever else a change is matched on besides what is `after`.
+    pub(crate) fn matching_any<'a>(
+        &'a self,
+        others: &[ChangeSummary],
+        after: &ChangeSummary,
+    ) -> impl Iterator<Item = &'a (K, Subscription)> + use<'a, K> {
         let candidates = self.candidates(after);
-        let is_an_update = after.operation == ObjectOperation::Update;
         // Folded once for all candidates, and not at all for a change that nobody's object type fits.
         let states: Vec<State> = if candidates.is_empty() {
             Vec::new()
         } else {
-            let before = before.filter(|_| is_an_update);
-            [Some(after), before].into_iter().flatten().map(State::of).collect()
+            std::iter::once(after).chain(others).map(State::of).collect()
         };
         let operation = after.operation;
         candidates
@@ -52,6 +60,14 @@ impl<K> Matcher<K> {
                     && states.iter().any(|state| self.criteria[index].hold_of(state))
             })
             .map(|index| &self.entries[index])
+    }
+
+    /// Whether anybody asks where pages stand, or in which culture: then a move is matched on all that is moved along.
+    pub(crate) fn looks_where_pages_stand(&self) -> bool {
+        let asks = |line: &Subscription| {
+            line.of == Subject::Pages && (line.alias_path.is_some() || line.culture.is_some())
+        };
+        self.entries.iter().any(|(_, line)| asks(line))
     }
 
     /// The subscriptions whose object type fits: those, and only those, whose other criteria are looked at.

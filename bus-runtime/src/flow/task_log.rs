@@ -2,6 +2,7 @@
 //! keep no order, those have a task of their own, because order is kept by the task's key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bus_core::payload::Payload;
 use bus_core::{
@@ -45,7 +46,13 @@ pub(crate) type Announced = Vec<(ChangeSummary, usize)>;
 /// Who is told of a change, and how: the highest priority where several lines of one connector match.
 pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, Told> {
     let mut told: BTreeMap<ConnectorName, Told> = BTreeMap::new();
-    for (subscriber, subscription) in roster.matcher().matching(change.before.as_ref(), &change.summary) {
+    let matcher = roster.matcher();
+    let matching: Vec<_> = if change.places.is_empty() {
+        matcher.matching(change.before.as_ref(), &change.summary).collect()
+    } else {
+        matcher.matching_any(&change.places, &change.summary).collect()
+    };
+    for (subscriber, subscription) in matching {
         let Some(enlisted) = roster.get(&subscriber.connector).filter(|enlisted| enlisted.logs()) else {
             continue;
         };
@@ -259,12 +266,15 @@ fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
     )
 }
 
-/// Tells the listeners what was logged.
+/// Tells the listeners what was logged. It is durable by then: who panics over it must not make it look as if it were not.
 pub(crate) fn announce(shared: &Shared, announced: &[(ChangeSummary, usize)], tasks: &[TaskId]) {
     for (change, first) in announced {
         let Some(task) = tasks.get(*first) else { continue };
         for listener in &shared.listeners {
-            listener.after_logging(change, *task);
+            let told = catch_unwind(AssertUnwindSafe(|| listener.after_logging(change, *task)));
+            if told.is_err() {
+                tracing::error!(change = %name(change), %task, "a listener panicked when it was told of a change");
+            }
         }
     }
 }

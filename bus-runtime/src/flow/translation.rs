@@ -23,7 +23,7 @@ use super::call::{self, CallEnd};
 use super::children::is_to_owner;
 use super::subscription::matches_pattern;
 use crate::host::HostError;
-use crate::identity::check_external_id;
+use crate::identity::{Unfit, check_external_id};
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 pub(crate) use known::ExternalIds;
@@ -320,6 +320,12 @@ impl<'a> Translator<'a> {
         if !self.shared.registry.knows_object_type(object_type.as_str()) {
             return Err(Untranslated::Unanswerable(format!(
                 "it refers to {name}, a type that nobody in this program declares; link the crate that does, or mend the reference"
+            )));
+        }
+        if let Some(unfit) = Unfit::of(external_id) {
+            return Err(Untranslated::Unanswerable(format!(
+                "it refers to an object of type {object_type} by an external id that {unfit}; mend it, or leave the \
+                 reference out where there is none"
             )));
         }
         let Some(params) = self.ask_params(external).await? else {

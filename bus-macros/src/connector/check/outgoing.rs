@@ -250,7 +250,7 @@ fn foreign(word: &str, line: &Line) -> Option<String> {
     let attribute = &line.entries.attribute;
     match word {
         "late" => Some(format!(
-            "{attribute} has no key `late`, since a delivery waits for its references: take it away"
+            "`late` belongs to a reference of the object, not to {attribute}: write `#[object(reference = late)]` above that field"
         )),
         "view" => Some(format!(
             "`view` belongs to an object: write `#[object(type = ..., view)]` on a second struct, name that one here, and \

@@ -1,117 +1,32 @@
-//! A store that hands on what it is asked, counts the claims, and is broken in one way until it is healed.
+//! A store between which and the bus somebody stands: all that it is asked, handed on.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
 
 use bus_core::{
-    BoxFuture, ConnectorName, Culture, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, TaskId,
-    Timestamp,
+    BoxFuture, ConnectorName, Culture, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, Timestamp,
 };
 use bus_store::{
-    Acquired, Audit, Binding, Capabilities, Circuit, Claim, Claimed, Commit, Committed, ConnectorRecord,
-    ConnectorState, Connectors, Counters, DeliveryDetail, DeliveryFilter, DeliverySummary, Exchange,
-    Exchanged, ExternalId, Identity, Intervention, Late, NewResync, NodeRecord, ObjectQuery, ObjectRecord,
-    Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord, Pages, ParkedEntry, Queue,
-    QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store, StoreFuture, Switches, TaskLog,
-    Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
+    Acquired, Audit, Binding, Capabilities, Circuit, Claim, Commit, Committed, ConnectorRecord,
+    ConnectorState, Connectors, Counters, Cursor, Cursors, DeliveryDetail, DeliveryFilter, DeliverySummary,
+    Exchange, Exchanged, ExternalId, Identity, Intervention, Late, Missing, NewResync, NodeRecord,
+    ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord,
+    Pages, ParkedEntry, Queue, QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store,
+    StoreFuture, Switches, TaskLog, Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
-/// What is wrong with a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bug {
-    /// Nothing.
-    None,
-    /// Now and then a task is acknowledged and not written.
-    DropsATask,
-    /// The first two of a key are claimed in the wrong order.
-    ReordersTwo,
-    /// A claim brings again what the one before it brought.
-    ClaimsTwice,
-    /// A former owner can settle.
-    ForgetsFencing,
-}
+use super::{Intercept, Intercepted};
 
-/// How often a task is dropped.
-const DROPS_EVERY: u64 = 50;
-
-pub(crate) struct Spoilt {
-    inner: Arc<dyn Store>,
-    bug: Bug,
-    is_healed: AtomicBool,
-    commits: AtomicU64,
-    claims: AtomicU64,
-    latest: Mutex<Vec<Claimed>>,
-    owners: Mutex<HashMap<QueueId, Ownership>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Spoilt {
-    pub(crate) fn new(inner: Arc<dyn Store>, bug: Bug) -> Self {
-        Self {
-            inner,
-            bug,
-            is_healed: AtomicBool::default(),
-            commits: AtomicU64::default(),
-            claims: AtomicU64::default(),
-            latest: Mutex::default(),
-            owners: Mutex::default(),
-        }
-    }
-
-    /// From now on it works as it should.
-    pub(crate) fn heal(&self) {
-        self.is_healed.store(true, Ordering::SeqCst);
-    }
-
-    /// How many claims there were.
-    pub(crate) fn claims(&self) -> u64 {
-        self.claims.load(Ordering::SeqCst)
-    }
-
-    fn has(&self, bug: Bug) -> bool {
-        self.bug == bug && !self.is_healed.load(Ordering::SeqCst)
+impl<I: Intercept> TaskLog for Intercepted<I> {
+    fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
+        self.intercept.commit(&*self.inner, commit)
     }
 }
 
-impl TaskLog for Spoilt {
-    fn commit(&self, mut commit: Commit) -> StoreFuture<'_, Committed> {
-        let number = self.commits.fetch_add(1, Ordering::SeqCst);
-        let drops =
-            self.has(Bug::DropsATask) && number.is_multiple_of(DROPS_EVERY) && !commit.tasks.is_empty();
-        if drops {
-            commit.tasks.pop();
-        }
-        if self.has(Bug::ForgetsFencing)
-            && let Some(ownership) = &mut commit.ownership
-            && let Some(latest) = lock(&self.owners).get(&ownership.queue)
-        {
-            *ownership = latest.clone();
-        }
-        Box::pin(async move {
-            let mut committed = self.inner.commit(commit).await?;
-            if drops {
-                committed.tasks.push(TaskId(i64::MAX));
-            }
-            Ok(committed)
-        })
-    }
-}
-
-impl Queue for Spoilt {
+impl<I: Intercept> Queue for Intercepted<I> {
     fn acquire(&self, queue: &QueueId, terms: Terms, now: Timestamp) -> StoreFuture<'_, Acquired> {
-        let queue = queue.clone();
-        Box::pin(async move {
-            let acquired = self.inner.acquire(&queue, terms, now).await?;
-            if let Acquired::Owned(owner) = &acquired {
-                lock(&self.owners).insert(queue, owner.clone());
-            }
-            Ok(acquired)
-        })
+        self.intercept.acquire(&*self.inner, queue, terms, now)
     }
 
     fn release(&self, ownership: &Ownership) -> StoreFuture<'_, ()> {
@@ -131,32 +46,17 @@ impl Queue for Spoilt {
     }
 
     fn claim(&self, ownership: &Ownership, wanted: Wanted, now: Timestamp) -> StoreFuture<'_, Claim> {
-        self.claims.fetch_add(1, Ordering::SeqCst);
-        let ownership = ownership.clone();
-        Box::pin(async move {
-            let mut claim = self.inner.claim(&ownership, wanted, now).await?;
-            let claimed = &mut claim.deliveries;
-            if self.has(Bug::ClaimsTwice) {
-                let latest = std::mem::replace(&mut *lock(&self.latest), claimed.clone());
-                claimed.extend(latest);
-            }
-            if self.has(Bug::ReordersTwo)
-                && let Some(second) = claimed.iter().skip(1).position(|other| other.key == claimed[0].key)
-            {
-                claimed.swap(0, second + 1);
-            }
-            Ok(claim)
-        })
+        self.intercept.claim(&*self.inner, ownership, wanted, now)
     }
 }
 
-impl Identity for Spoilt {
+impl<I: Intercept> Identity for Intercepted<I> {
     fn external_ids(
         &self,
         connector: &ConnectorName,
         objects: &[ObjectKey],
     ) -> StoreFuture<'_, Vec<Option<ExternalId>>> {
-        self.inner.external_ids(connector, objects)
+        self.intercept.external_ids(&*self.inner, connector, objects)
     }
 
     fn host_ids(
@@ -164,7 +64,7 @@ impl Identity for Spoilt {
         connector: &ConnectorName,
         external: &[(ObjectType, String)],
     ) -> StoreFuture<'_, Vec<Option<ObjectId>>> {
-        self.inner.host_ids(connector, external)
+        self.intercept.host_ids(&*self.inner, connector, external)
     }
 
     fn bindings(
@@ -178,16 +78,16 @@ impl Identity for Spoilt {
 
     fn missing(
         &self,
-        connector: &bus_core::ConnectorName,
-        object_type: &bus_core::ObjectType,
-        present: std::collections::BTreeSet<String>,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        present: BTreeSet<String>,
         before: Timestamp,
-    ) -> StoreFuture<'_, bus_store::Missing> {
+    ) -> StoreFuture<'_, Missing> {
         self.inner.missing(connector, object_type, present, before)
     }
 }
 
-impl Objects for Spoilt {
+impl<I: Intercept> Objects for Intercepted<I> {
     fn object(&self, key: &ObjectKey) -> StoreFuture<'_, Option<ObjectRecord>> {
         self.inner.object(key)
     }
@@ -241,7 +141,7 @@ impl Objects for Spoilt {
     }
 }
 
-impl Sites for Spoilt {
+impl<I: Intercept> Sites for Intercepted<I> {
     fn sites(&self) -> StoreFuture<'_, Vec<Site>> {
         self.inner.sites()
     }
@@ -255,7 +155,7 @@ impl Sites for Spoilt {
     }
 }
 
-impl Connectors for Spoilt {
+impl<I: Intercept> Connectors for Intercepted<I> {
     fn connectors(&self) -> StoreFuture<'_, Vec<ConnectorRecord>> {
         self.inner.connectors()
     }
@@ -301,7 +201,7 @@ impl Connectors for Spoilt {
     }
 }
 
-impl Operate for Spoilt {
+impl<I: Intercept> Operate for Intercepted<I> {
     fn queues(&self) -> StoreFuture<'_, Vec<QueueId>> {
         self.inner.queues()
     }
@@ -343,8 +243,8 @@ impl Operate for Spoilt {
     }
 }
 
-impl Wake for Spoilt {
-    fn doorbell(&self, queue: &QueueId) -> tokio::sync::watch::Receiver<u64> {
+impl<I: Intercept> Wake for Intercepted<I> {
+    fn doorbell(&self, queue: &QueueId) -> watch::Receiver<u64> {
         self.inner.doorbell(queue)
     }
 
@@ -353,17 +253,17 @@ impl Wake for Spoilt {
     }
 }
 
-impl bus_store::Cursors for Spoilt {
-    fn cursor(&self, connector: &bus_core::ConnectorName) -> StoreFuture<'_, bus_store::Cursor> {
+impl<I: Intercept> Cursors for Intercepted<I> {
+    fn cursor(&self, connector: &ConnectorName) -> StoreFuture<'_, Cursor> {
         self.inner.cursor(connector)
     }
 
-    fn forget_cursor(&self, connector: &bus_core::ConnectorName) -> StoreFuture<'_, ()> {
+    fn forget_cursor(&self, connector: &ConnectorName) -> StoreFuture<'_, ()> {
         self.inner.forget_cursor(connector)
     }
 }
 
-impl Outbox for Spoilt {
+impl<I: Intercept> Outbox for Intercepted<I> {
     fn outbox(&self, limit: usize) -> StoreFuture<'_, Vec<OutboxEntry>> {
         self.inner.outbox(limit)
     }
@@ -380,7 +280,7 @@ impl Outbox for Spoilt {
         self.inner.outbox_counts()
     }
 
-    fn outbox_bell(&self) -> tokio::sync::watch::Receiver<u64> {
+    fn outbox_bell(&self) -> watch::Receiver<u64> {
         self.inner.outbox_bell()
     }
 
@@ -393,7 +293,7 @@ impl Outbox for Spoilt {
     }
 }
 
-impl Resyncs for Spoilt {
+impl<I: Intercept> Resyncs for Intercepted<I> {
     fn begin_resync(&self, new: NewResync) -> StoreFuture<'_, ResyncId> {
         self.inner.begin_resync(new)
     }
@@ -407,7 +307,7 @@ impl Resyncs for Spoilt {
     }
 }
 
-impl Pages for Spoilt {
+impl<I: Intercept> Pages for Intercepted<I> {
     fn node(&self, guid: Uuid) -> StoreFuture<'_, Option<NodeRecord>> {
         self.inner.node(guid)
     }
@@ -431,7 +331,7 @@ impl Pages for Spoilt {
     }
 }
 
-impl Late for Spoilt {
+impl<I: Intercept> Late for Intercepted<I> {
     fn resolved(
         &self,
         after: Option<(ConnectorName, ObjectKey)>,
@@ -440,7 +340,7 @@ impl Late for Spoilt {
         self.inner.resolved(after, limit)
     }
 
-    fn late_bell(&self) -> tokio::sync::watch::Receiver<u64> {
+    fn late_bell(&self) -> watch::Receiver<u64> {
         self.inner.late_bell()
     }
 
@@ -449,7 +349,7 @@ impl Late for Spoilt {
     }
 }
 
-impl Exchange for Spoilt {
+impl<I: Intercept> Exchange for Intercepted<I> {
     fn exchanged(&self, binding: &Binding, key: &str) -> StoreFuture<'_, Exchanged> {
         self.inner.exchanged(binding, key)
     }
@@ -459,7 +359,7 @@ impl Exchange for Spoilt {
     }
 }
 
-impl Store for Spoilt {
+impl<I: Intercept> Store for Intercepted<I> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
