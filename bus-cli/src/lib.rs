@@ -19,6 +19,7 @@
 //! the reason and the remedy. The exit code is 0, 1 where something went wrong, or 2 where the words are wrong.
 
 mod answer;
+mod capture;
 mod deliveries;
 mod identity;
 mod migrate;
@@ -72,6 +73,7 @@ fn failed(reason: &str) -> ExitCode {
 async fn answer(words: Words) -> Result<Answer, Trouble> {
     let command = match words.command {
         Command::Migrate(how) => return migrate::migrate(&words.place, &how),
+        Command::Capture(capture) => return capture::capture(&words.place, capture).await,
         Command::Beside(command) => command,
     };
     let bus = Bus::builder(words.place.configured()).beside().await?;

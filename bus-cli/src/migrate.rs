@@ -26,7 +26,7 @@ pub(crate) fn migrate(place: &Place, how: &Migrate) -> Result<Answer, Trouble> {
     Ok(Answer::Said(format!("{} has the tables of this version", store.path().display())))
 }
 
-fn file_of(place: &Place) -> Result<PathBuf, Trouble> {
+pub(crate) fn file_of(place: &Place) -> Result<PathBuf, Trouble> {
     let config = match place.configured() {
         Configured::File(path) => Config::from_file(path)?,
         Configured::Made(config) => *config,

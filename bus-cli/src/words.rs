@@ -47,6 +47,9 @@ impl Place {
 pub(crate) enum Command {
     /// The tables of this version: print their SQL, or make them in the store
     Migrate(Migrate),
+    /// Triggers on tables of the application, so that what any program changes there is told
+    #[command(subcommand)]
+    Capture(CaptureWords),
     #[command(flatten)]
     Beside(Beside),
 }
@@ -82,6 +85,64 @@ pub(crate) enum Beside {
     },
     /// What the application has logged in transactions of its own and is not in the queues
     Outbox,
+}
+
+/// What is done about capture; needs no bus that runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaptureWords {
+    /// Print the triggers as SQL, and write nothing
+    Ddl(CapturedTable),
+    /// Make the triggers; those that were there for the type are replaced
+    Apply {
+        #[command(flatten)]
+        table: CapturedTable,
+        /// Tell of all rows that are there, too
+        #[arg(long)]
+        tell: bool,
+    },
+    /// Say what differs from what was applied: triggers, columns, rows that came or went without a word
+    Check,
+    /// Drop the triggers of a type
+    Remove {
+        /// The type
+        #[arg(value_name = "TYPE")]
+        object_type: ObjectType,
+    },
+}
+
+/// A table, and how its rows are read.
+#[derive(Debug, Args)]
+pub(crate) struct CapturedTable {
+    /// The type of the objects that the rows are
+    #[arg(value_name = "TYPE")]
+    pub(crate) object_type: ObjectType,
+    /// The table
+    #[arg(long)]
+    pub(crate) table: String,
+    /// The column of the id
+    #[arg(long, default_value = "id", value_name = "COLUMN")]
+    pub(crate) key: String,
+    /// This column is that field; without it, the field of its own name
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = named)]
+    pub(crate) column: Vec<(String, String)>,
+    /// This column holds 0 and 1 for false and true
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) boolean: Vec<String>,
+    /// This column holds a text that is JSON
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) json_text: Vec<String>,
+    /// This column is not told of
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) without: Vec<String>,
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, field)) if !column.is_empty() && !field.is_empty() => {
+            Ok((column.to_owned(), field.to_owned()))
+        }
+        _ => Err("write COLUMN=FIELD, such as full_name=name".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

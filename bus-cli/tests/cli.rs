@@ -234,6 +234,71 @@ fn tables_are_printed_or_made() {
 }
 
 #[test]
+fn a_table_of_the_application_is_captured_and_watched_over() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("app.db");
+    let db = rusqlite::Connection::open(&file).unwrap();
+    db.execute_batch(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, login TEXT, active INTEGER, tags TEXT, secret TEXT)",
+    )
+    .unwrap();
+    let table = [
+        "app.user",
+        "--table",
+        "users",
+        "--column",
+        "login=name",
+        "--boolean",
+        "active",
+        "--json-text",
+        "tags",
+    ];
+    let words = |verb| [&["capture", verb][..], &table, &["--without", "secret"]].concat();
+    let not_yet = refused(&file, &words("apply"));
+    assert!(not_yet.contains("has no tables of the bus"), "{not_yet}");
+    done(&file, &["migrate", "--apply"]);
+    let ddl = done(&file, &words("ddl"));
+    assert!(
+        ddl.contains("CREATE TRIGGER \"bus_capture_app.user_update\" AFTER UPDATE ON \"users\""),
+        "{ddl}"
+    );
+    let triggers = || -> i64 {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'users'";
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(triggers(), 0);
+    db.execute("INSERT INTO users VALUES (1, 'ada', 1, '[\"a\"]', 'x')", []).unwrap();
+    done(&file, &[words("apply"), vec!["--tell"]].concat());
+    assert_eq!(triggers(), 3);
+    db.execute("UPDATE users SET active = 0, tags = 'none'", []).unwrap();
+    let entries: Vec<String> = {
+        let mut list = db.prepare("SELECT entry FROM bus_outbox ORDER BY id").unwrap();
+        list.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let (was, is) = (
+        r#"{"id":1,"name":"ada","active":true,"tags":["a"]}"#,
+        r#"{"id":1,"name":"ada","active":false,"tags":"none"}"#,
+    );
+    let told = |op: &str, rows: &str| format!(r#"{{"v":1,"raw":{{"type":"app.user","op":"{op}",{rows}}}}}"#);
+    let update = told("update", &format!(r#""old":{was},"new":{is}"#));
+    assert_eq!(entries, [told("insert", &format!(r#""new":{was}"#)), update]);
+    assert_eq!(done(&file, &["capture", "check"]), "what is captured is as it was applied\n");
+    db.execute_batch("DROP TRIGGER \"bus_capture_app.user_delete\"").unwrap();
+    let drift = refused(&file, &["capture", "check"]);
+    assert!(drift.contains("the trigger `bus_capture_app.user_delete` on `users` is gone"), "{drift}");
+    assert!(done(&file, &["capture", "remove", "app.user"]).contains("captured no more"));
+    assert_eq!(done(&file, &["capture", "remove", "app.user"]), "app.user was not captured\n");
+    assert_eq!(triggers(), 0);
+    let missing = refused(&file, &["capture", "apply", "app.user", "--table", "usrs"]);
+    assert!(
+        missing.contains("app.user cannot be captured") && missing.contains("there is no table `usrs`"),
+        "{missing}"
+    );
+    let wrong = on(&file, &["capture", "ddl", "app.user", "--table", "users", "--column", "login"]);
+    assert!(wrong.code == 2 && wrong.err.contains("write COLUMN=FIELD"), "{}", wrong.err);
+}
+
+#[test]
 fn wrong_words_are_told_with_a_code_of_their_own() {
     for (words, reason) in [
         (&["conectors"][..], "unrecognized subcommand 'conectors'"),

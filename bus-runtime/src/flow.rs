@@ -22,6 +22,7 @@ pub(crate) mod numbers;
 pub(crate) mod page;
 pub(crate) mod poll;
 pub(crate) mod queue;
+pub(crate) mod raw;
 pub(crate) mod recall;
 pub(crate) mod saving;
 pub(crate) mod settlement;

@@ -18,6 +18,7 @@
 //! delivery, settlement. External objects come in through `ingest` and end in `apply`.
 
 mod bus;
+mod capture;
 mod clock;
 mod config;
 mod connection;
@@ -51,8 +52,8 @@ mod upkeep;
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
     Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Doubt, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts, QueueId,
-    RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
+    DeliverySummary, Doubt, Drift, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts,
+    QueueId, RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};

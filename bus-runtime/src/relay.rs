@@ -147,7 +147,7 @@ async fn relay_once(
     let mut changes = Vec::new();
     for OutboxEntry { id, text } in entries {
         let (end, change) = match not_taken {
-            None => entry::read(shared, &text),
+            None => entry::read(shared, &text).await?,
             Some(error) => (EntryEnd::Parked { error: error.to_string() }, None),
         };
         if let EntryEnd::Parked { error } = &end {

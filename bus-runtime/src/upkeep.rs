@@ -9,6 +9,7 @@ use bus_store::{QueueId, StoreError, StoreErrorKind};
 
 use crate::Result;
 use crate::bus::Bus;
+use crate::capture::LOOK_EVERY;
 use crate::config::Processing;
 use crate::error::BusError;
 use crate::flow::echo::ECHO_MAX;
@@ -36,7 +37,7 @@ pub(crate) fn start(bus: &Bus) {
         let stopping = bus.shared.stopping.clone();
         // Side by side on one task: a long round of one does not silence the other.
         let upkeep = async {
-            tokio::join!(bus.say_alive(), bus.keep_in_step(), bus.forget_the_old());
+            tokio::join!(bus.say_alive(), bus.keep_in_step(), bus.forget_the_old(), bus.look_at_capture());
         };
         tokio::select! {
             () = stopping.cancelled() => {}
@@ -72,6 +73,13 @@ impl Bus {
             if !goes_on("forget finished deliveries", pruned.map(|pruned| tracing::debug!(pruned))) {
                 return;
             }
+        }
+    }
+
+    async fn look_at_capture(&self) {
+        let mut known = Vec::new();
+        while goes_on("look at what is captured", self.watch_capture(&mut known).await) {
+            self.sleep(LOOK_EVERY).await;
         }
     }
 

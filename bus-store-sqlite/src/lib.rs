@@ -23,6 +23,7 @@
 //!   disk, or quota, only fails the calls that it meets.
 //! - What a call has begun is carried out, also when the caller stops waiting for the answer.
 
+pub mod capture;
 mod checkpoint;
 mod code;
 mod connectors;

@@ -3,13 +3,14 @@
 use bus_core::Timestamp;
 use bus_store::outbox::OUTBOX_BYTES_MAX;
 use bus_store::{
-    EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, StoreErrorKind, StoreFuture,
+    Drift, EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, StoreErrorKind, StoreFuture,
 };
 use rusqlite::{OptionalExtension, Row, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::SqliteStore;
+use crate::capture;
 use crate::code::{count, limit as sql_limit};
 use crate::error::{Fault, refusal};
 use crate::session::Session;
@@ -82,6 +83,10 @@ impl Outbox for SqliteStore {
 
     fn ring_outbox(&self) {
         self.0.status.ring_outbox();
+    }
+
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<Drift>> {
+        self.read("capture drift", |db| capture::drift(db, capture::Depth::Schema))
     }
 }
 

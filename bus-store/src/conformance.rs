@@ -511,6 +511,7 @@ macro_rules! for_every_law {
             outbox::a_foreign_commit_rings
             outbox::a_look_at_the_outbox_is_limited
             outbox::a_relay_of_nothing_is_refused
+            outbox::an_entry_that_concerns_nobody_leaves_nothing
             settling::an_entry_settles_only_what_is_in_hand
             settling::what_an_entry_settles_is_settled_by_nothing_else
             settling::a_queue_has_no_new_owner_before_what_was_settled_is_relayed

@@ -60,7 +60,8 @@ pub use operate::{
     Operate, QueueCounts, Selected, Verb, Verdict, Waiting,
 };
 pub use outbox::{
-    EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks, SettledEntry, Settles,
+    Drift, EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks, SettledEntry,
+    Settles,
 };
 pub use pages::{NewNode, NodeRecord, PageContent, PageRecord, PageWrite, Pages, ParentNode};
 pub use queue::{

@@ -1,5 +1,7 @@
 //! What the application logs within transactions of its own, until it is in the queues.
 
+use std::fmt;
+
 use bus_core::{DeliveryId, ObjectKey, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -45,6 +47,10 @@ pub trait Outbox {
 
     /// Rings it by hand: for whoever knows that something was committed.
     fn ring_outbox(&self);
+
+    /// How the application's own tables differ from what was captured of them when that was set up: what is changed there
+    /// may go untold. Cheap: it looks at tables and triggers, not at rows.
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<Drift>>;
 }
 
 /// What a transaction of the application has logged.
@@ -106,6 +112,8 @@ pub enum EntryEnd {
         /// Why, for people.
         error: String,
     },
+    /// Nobody is to be told of it: it leaves nothing behind.
+    Untold,
 }
 
 /// The delivery that an entry settles, and in whose hands that is.
@@ -143,7 +151,7 @@ impl EntryEnd {
         match self {
             Self::Logged { tasks, .. } => tasks,
             Self::Settled(settled) => &settled.tasks,
-            Self::Parked { .. } => &[],
+            Self::Parked { .. } | Self::Untold => &[],
         }
     }
 
@@ -151,10 +159,28 @@ impl EntryEnd {
     pub fn bindings(&self) -> &[Binding] {
         match self {
             Self::Settled(settled) => &settled.bindings,
-            Self::Logged { .. } | Self::Parked { .. } => &[],
+            Self::Logged { .. } | Self::Parked { .. } | Self::Untold => &[],
         }
     }
 }
 
 /// The new tasks of each relayed entry; none for one that was parked, or that had been logged before.
 pub type RelayedTasks = Vec<Vec<TaskId>>;
+
+/// A captured table of the application is not as it was when its capture was set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The type of the objects that may go untold; `None` where that is all of them.
+    pub object_type: Option<String>,
+    /// What is different, and what to do.
+    pub what: String,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.object_type {
+            Some(object_type) => write!(f, "capture of {object_type}: {}", self.what),
+            None => write!(f, "capture: {}", self.what),
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod any_objects;
 mod bad_connectors;
 mod bad_input;
 mod blocking;
+mod capture;
 mod child_objects;
 mod children;
 mod circuit;

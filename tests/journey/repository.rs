@@ -6,8 +6,10 @@ mod tables;
 
 use std::time::Duration;
 
-use bus_core::{DeliveryState, Direction, ExternalTask, Failure, ObjectId, ObjectKey};
+use bus_core::{BusObject as _, DeliveryState, Direction, ExternalTask, Failure, ObjectId, ObjectKey};
 use bus_runtime::{BusErrorKind, DeliveryDetail, DeliveryFilter, Logged, QueueId};
+use bus_store_sqlite::capture::{self, Capture};
+use bus_store_sqlite::{SqliteOptions, SqliteStore};
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Account, Company, Contact, Crm, Directory, EventLog, User};
 
@@ -43,6 +45,28 @@ async fn only_delivery(bus: &RunningTestBus) -> DeliveryDetail {
 
 fn user_key(id: i64) -> ObjectKey {
     ObjectKey { object_type: "app.user".parse().unwrap(), id: ObjectId::Number(id) }
+}
+
+/// The repository says that what it writes is its own; whatever else writes is captured.
+#[tokio::test]
+async fn what_a_repository_writes_is_not_captured_besides() {
+    let host = Host::new();
+    let log = FakePeer::new("log");
+    let bus = host.bus().connector::<Crm>("crm").connector::<EventLog>("event-log");
+    let bus = bus.object::<User>().object::<Company>().provide(log.clone()).provide(Directory::default());
+    let bus = bus.start().await;
+    let store = SqliteStore::open(host.file(), SqliteOptions::default()).unwrap();
+    let users = Capture::new(User::TYPE.parse().unwrap(), "users", "id");
+    capture::apply(&store, users).await.unwrap();
+    send(&bus, &ada()).await;
+    assert_eq!(log.take_calls(), ["create ada snapshot"]);
+    host.connect().execute("UPDATE users SET note = 'likes tea' WHERE login = 'ada'", []).unwrap();
+    bus.until_idle().await;
+    assert_eq!(log.take_calls().iter().filter(|call| *call == "update ada snapshot").count(), 1);
+    send(&bus, &Contact::new("003", "lovelace", "Ada Lovelace")).await;
+    assert_eq!(log.take_calls(), ["update lovelace snapshot"]);
+    assert_eq!(capture::check(&store).await.unwrap(), []);
+    assert_eq!(bus.outbox().await.unwrap().parked, 0);
 }
 
 #[tokio::test]

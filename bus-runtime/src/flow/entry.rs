@@ -7,13 +7,14 @@ use bus_core::{
     ObjectOperation, TaskId, Timestamp,
 };
 use bus_store::{
-    Binding, EntryEnd, ExchangeWrite, NewDelivery, NewTask, Said, SettledEntry, Settles, Travel,
+    Binding, EntryEnd, ExchangeWrite, NewDelivery, NewTask, Said, SettledEntry, Settles, StoreError, Travel,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::keys::object_of_key;
+use super::raw::{self, Unread};
 use super::task_log::{check_size, shorten_title};
 use crate::error::{BusError, BusErrorKind};
 use crate::shared::Shared;
@@ -86,6 +87,8 @@ struct EntryDelivery {
 #[derive(Deserialize)]
 struct Version {
     v: u32,
+    /// A trigger has left it.
+    raw: Option<serde::de::IgnoredAny>,
 }
 
 /// A change and its tasks, as the text of an entry; empty where there are none.
@@ -152,17 +155,43 @@ impl EntryTask {
 }
 
 /// What becomes of an entry, and the change that it is about.
-pub(crate) fn read(shared: &Shared, text: &[u8]) -> (EntryEnd, Option<ChangeSummary>) {
-    match try_read(shared, text) {
-        Ok(Read { end, change }) => {
+pub(crate) async fn read(
+    shared: &Shared,
+    text: &[u8],
+) -> Result<(EntryEnd, Option<ChangeSummary>), StoreError> {
+    let read = match is_raw(text) {
+        Ok(true) => raw::read(shared, text).await,
+        Ok(false) => try_read(shared, text).map_err(Unread::Parked).map(|Read { end, change }| {
             let is_told = !end.tasks().is_empty();
             (end, is_told.then_some(change))
-        }
-        Err(reason) => {
+        }),
+        Err(reason) => Err(Unread::Parked(reason)),
+    };
+    match read {
+        Ok(read) => Ok(read),
+        Err(Unread::Failed(error)) => Err(error),
+        Err(Unread::Parked(reason)) => {
             let error = reason.chars().take(REASON_CHARS_MAX).collect();
-            (EntryEnd::Parked { error }, None)
+            Ok((EntryEnd::Parked { error }, None))
         }
     }
+}
+
+/// Whether it is a row of a captured table; refuses what another version has written.
+fn is_raw(text: &[u8]) -> Result<bool, String> {
+    let Version { v, raw } = serde_json::from_slice(text).map_err(not_ours)?;
+    if v != VERSION {
+        return Err(format!(
+            "it was written by another version of the bus (v is {v}, this one knows {VERSION}); update this program, \
+             then retry it"
+        ));
+    }
+    Ok(raw.is_some())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
+fn not_ours(error: serde_json::Error) -> String {
+    format!("it was not written by `Bus::log`: {error}")
 }
 
 struct Read {
@@ -171,14 +200,6 @@ struct Read {
 }
 
 fn try_read(shared: &Shared, text: &[u8]) -> Result<Read, String> {
-    let not_ours = |error: serde_json::Error| format!("it was not written by `Bus::log`: {error}");
-    let Version { v } = serde_json::from_slice(text).map_err(not_ours)?;
-    if v != VERSION {
-        return Err(format!(
-            "it was written by another version of the bus (v is {v}, this one knows {VERSION}); update this program, \
-             then retry it"
-        ));
-    }
     let entry: Entry = serde_json::from_slice(text).map_err(not_ours)?;
     let Entry {
         key,

@@ -32,6 +32,7 @@ pub(super) fn carry_out_all<'a>(
                 maybe_met.extend(carry_out(session, entry.id, settled, now)?);
                 true
             }
+            EntryEnd::Untold => false,
             EntryEnd::Parked { .. } => {
                 end_settling(session, entry.id)?;
                 false

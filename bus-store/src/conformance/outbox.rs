@@ -249,6 +249,23 @@ pub async fn a_relay_of_nothing_is_refused(rig: &dyn Rig) -> Verdict {
     Verdict::Kept
 }
 
+/// What nobody is to be told of leaves the outbox in its turn, and is neither logged nor parked.
+pub async fn an_entry_that_concerns_nobody_leaves_nothing(rig: &dyn Rig) -> Verdict {
+    let desk = needs_outbox!(rig);
+    desk.leave(["1", "2", "3"], TransactionEnd::Committed);
+    let [first, second, third] = desk.entries().await;
+    let untold = |entry: &OutboxEntry| Relayed { id: entry.id, end: EntryEnd::Untold };
+    assert_eq!(kind_of(desk.relay(vec![untold(&second)]).await), Some(StoreErrorKind::Conflict));
+    let committed =
+        desk.relay(vec![untold(&first), logged(&desk, &second, 2)]).await.expect("they are the first");
+    assert_eq!(committed.relayed.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!((desk.texts().await, desk.counts().await), (vec!["3".to_owned()], (1, 0)));
+    desk.relay(vec![untold(&third)]).await.expect("it is the first");
+    assert_eq!(desk.counts().await, (0, 0));
+    assert_eq!(desk.bench.open_deliveries().await.len(), 1);
+    Verdict::Kept
+}
+
 /// A store, and somebody else's connection to its data.
 pub(super) struct Desk {
     pub(super) bench: Bench,

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::MemoryStore;
-use crate::outbox::{Outbox, OutboxCounts, OutboxEntry, ParkedEntry};
+use crate::outbox::{Drift, Outbox, OutboxCounts, OutboxEntry, ParkedEntry};
 use crate::task_log::Commit;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
@@ -30,6 +30,10 @@ impl Outbox for MemoryStore {
 
     fn ring_outbox(&self) {
         self.0.outbox_bell.send_modify(|rings| *rings += 1);
+    }
+
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<Drift>> {
+        self.with("capture drift", |_| Ok(Vec::new()))
     }
 }
 

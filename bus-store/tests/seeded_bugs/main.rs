@@ -137,6 +137,8 @@ enum Bug {
     RelaysWhatItIsTold,
     /// What was relayed is there still.
     KeepsWhatWasRelayed,
+    /// Sets aside what nobody is to be told of.
+    ParksWhatConcernsNobody,
     /// An entry that was left twice is logged twice.
     LogsAnEntryAgain,
     /// The text of what is parked is gone.
@@ -290,6 +292,7 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::RelaysWhatItIsTold, "a_relay_that_skips_an_entry_is_refused"),
     (Bug::RelaysWhatItIsTold, "of_concurrent_relays_one_wins"),
     (Bug::KeepsWhatWasRelayed, "entries_are_relayed_in_order_and_once"),
+    (Bug::ParksWhatConcernsNobody, "an_entry_that_concerns_nobody_leaves_nothing"),
     (Bug::LogsAnEntryAgain, "an_entry_that_was_left_twice_is_logged_once"),
     (Bug::ForgetsWhatItParks, "an_unreadable_entry_is_parked_with_its_text"),
     (Bug::PutsBackAtTheEnd, "a_parked_entry_is_put_back_to_its_place"),

@@ -287,6 +287,10 @@ impl<I: Intercept> Outbox for Intercepted<I> {
     fn ring_outbox(&self) {
         self.inner.ring_outbox();
     }
+
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<bus_store::Drift>> {
+        self.inner.capture_drift()
+    }
 }
 
 impl<I: Intercept> Resyncs for Intercepted<I> {

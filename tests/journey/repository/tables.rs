@@ -11,6 +11,7 @@ use bus_core::{Children, Failure, Ref};
 use bus_runtime::{
     Deleting, FoundBy, Lookup, Repository, Saving, Settlement, Statement, StoreConfig, Synchronous,
 };
+use bus_store_sqlite::capture::{OWN_CHANGES_BEGIN, OWN_CHANGES_END};
 use bus_testkit::TestBus;
 use bus_tests::{Company, User};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
@@ -67,7 +68,7 @@ impl Host {
         host
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("app.db")
     }
 
@@ -145,8 +146,15 @@ fn execute(db: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
     db.execute(statement.sql(), [statement.json()])
 }
 
-/// Writes the row, and answers its id.
+/// Writes the row, and answers its id. Whoever captures the table does not tell of it once more.
 fn write(db: &Connection, user: &User, before: Option<&User>) -> Result<i64, Failure> {
+    db.execute(OWN_CHANGES_BEGIN, [])?;
+    let id = write_row(db, user, before)?;
+    db.execute(OWN_CHANGES_END, [])?;
+    Ok(id)
+}
+
+fn write_row(db: &Connection, user: &User, before: Option<&User>) -> Result<i64, Failure> {
     let company = user.company.as_ref().and_then(|company| company.host_id().copied());
     let manager = user.manager.as_ref().and_then(|manager| manager.host_id().copied());
     let fields = (user.guid.to_string(), &user.login, &user.name, &user.note, &user.site, company, manager);
@@ -207,7 +215,9 @@ impl Repository<User> for Host {
         let mut db = self.connect();
         let transaction = begin(&mut db)?;
         let id = deleting.object.id;
+        transaction.execute(OWN_CHANGES_BEGIN, [])?;
         transaction.execute("DELETE FROM users WHERE id = ?1", [id])?;
+        transaction.execute(OWN_CHANGES_END, [])?;
         execute(&transaction, &deleting.settlement.statement(&id)?)?;
         Ok(transaction.commit()?)
     }

@@ -7,8 +7,8 @@ use bus_core::{TaskId, Timestamp};
 use bus_store::conformance::{Foreign, TransactionEnd};
 use bus_store::outbox::OUTBOX_BYTES_MAX;
 use bus_store::{
-    Commit, EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks, StoreError,
-    StoreErrorKind, StoreFuture,
+    Commit, Drift, EntryEnd, Outbox, OutboxCounts, OutboxEntry, ParkedEntry, Relayed, RelayedTasks,
+    StoreError, StoreErrorKind, StoreFuture,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -85,6 +85,13 @@ impl Table {
                 EntryEnd::Settled(_) => {
                     unreachable!("this store does not claim that entries settle anything")
                 }
+                EntryEnd::Untold if bug == Bug::ParksWhatConcernsNobody => {
+                    let parked_id = i64::try_from(state.parked.len() + 1).expect("few are parked");
+                    let (text, error) = (kept.unwrap_or_default(), String::new());
+                    let parked = ParkedEntry { id: parked_id, text, error, parked_at: commit.now };
+                    state.parked.push((id, parked));
+                }
+                EntryEnd::Untold => {}
                 EntryEnd::Parked { error } => {
                     let text = kept.filter(|_| bug != Bug::ForgetsWhatItParks).unwrap_or_default();
                     let parked = state.parked.len() + 1;
@@ -156,6 +163,10 @@ impl Outbox for Broken {
 
     fn ring_outbox(&self) {
         self.outbox.ring();
+    }
+
+    fn capture_drift(&self) -> StoreFuture<'_, Vec<Drift>> {
+        self.if_open(Vec::new())
     }
 }
 
