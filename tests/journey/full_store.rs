@@ -52,7 +52,7 @@ async fn what_cannot_be_written_is_no_failure_of_what_comes_in() {
     let gated: ConnectorName = "gated".parse().unwrap();
     bus.set_connector_state(&gated, ConnectorState::Paused).await.unwrap();
     // Larger than what is left when the last of the users finds no room.
-    let large = "x".repeat(500_000);
+    let large = "x".repeat(300_000);
     for (uid, policy) in [("1", ErrorPolicy::DeleteOnError), ("2", ErrorPolicy::Default)] {
         let task =
             ExternalTask::create::<Gated, _>("gated", &Contact::new(uid, &format!("contact-{uid}"), &large));
