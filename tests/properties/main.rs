@@ -9,3 +9,4 @@ mod circles;
 mod forests;
 mod seeded_bugs;
 mod translation;
+mod two_way;

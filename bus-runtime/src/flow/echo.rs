@@ -15,6 +15,10 @@ use super::delivery::route_of;
 /// For how long what was sent can come back.
 pub(crate) const ECHO_MAX: Duration = Duration::from_hours(24);
 
+/// How late what was sent can come back once something newer has been given there. After that, who says it again means it:
+/// a change can be undone.
+pub(crate) const LATE_MAX: Duration = Duration::from_mins(10);
+
 /// How soon a change there is taken for an answer to what was written there: it rewrites what it receives. Two sides that
 /// take turns faster than this answer each other.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_mins(10);
@@ -42,20 +46,29 @@ pub(crate) fn digests(fields: &Map<String, Value>) -> BTreeMap<String, u64> {
     fields.iter().map(|(field, value)| (field.clone(), digest(value))).collect()
 }
 
-/// What it is that would make `after` of the object that is there, `before`. `sent` is what was sent and not heard of since,
-/// oldest first.
+/// What it is that came in at `came_at` and would make `after` of the object that is there, `before`. `sent` is what was sent
+/// and not heard of since, oldest first; `agreed` what both sides had last.
 pub(crate) fn heard<'s>(
     before: &Map<String, Value>,
     after: &Map<String, Value>,
     sent: &'s [Sent],
-    now: Timestamp,
+    agreed: Option<&Agreed>,
+    came_at: Timestamp,
 ) -> Heard<'s> {
     let is_changed = |field: &&String| before.get(*field) != after.get(*field);
     let removed = before.keys().filter(|field| !after.contains_key(*field));
     let changed: Vec<&String> = after.keys().filter(is_changed).chain(removed).collect();
     let is_as_sent =
         |sent: &Sent, field: &String| sent.fields.get(field).copied() == after.get(field).map(digest);
-    let mut fresh = sent.iter().filter(|sent| now.since(sent.at) <= ECHO_MAX);
+    let given_at = agreed.filter(|agreed| agreed.is_given).map(|agreed| agreed.at);
+    // Something newer has been there for a while.
+    let is_over = |index: usize| {
+        given_at.is_some_and(|given_at| {
+            came_at.since(given_at) > LATE_MAX && sent[index + 1..].iter().any(|newer| newer.at <= given_at)
+        })
+    };
+    let fresh = sent.iter().enumerate().filter(|(_, sent)| came_at.since(sent.at) <= ECHO_MAX);
+    let mut fresh = fresh.filter(|(index, _)| !is_over(*index)).map(|(_, sent)| sent);
     let echo = fresh.find(|sent| {
         if changed.is_empty() {
             // It brings nothing; but it must be what was sent, for that to be used up.
@@ -64,7 +77,7 @@ pub(crate) fn heard<'s>(
             changed.iter().all(|field| is_as_sent(sent, field))
         }
     });
-    let latest = sent.last().filter(|latest| !changed.is_empty() && now.since(latest.at) <= ANSWER_MAX);
+    let latest = sent.last().filter(|latest| !changed.is_empty() && came_at.since(latest.at) <= ANSWER_MAX);
     match (echo, latest) {
         (Some(echo), _) => Heard::Echo(echo),
         (None, Some(latest)) => Heard::Answer(latest),

@@ -88,7 +88,7 @@ impl Application<'_> {
         // What an operator sends once more is to be applied, whatever it looks like.
         let sent = if claimed.is_redelivered { &[] } else { exchanged.sent.as_slice() };
         let said = |said| ExchangeWrite { binding: binding.clone(), said };
-        match heard(before, fields, sent, now) {
+        match heard(before, fields, sent, exchanged.agreed.as_ref(), claimed.logged_at) {
             Heard::Echo(echo) => {
                 tracing::debug!(object = %binding.object, connector = %binding.connector, delivery = %echo.delivery,
                     "echo.suppressed");

@@ -86,18 +86,45 @@ fn what_comes_back_is_told_from_what_is_new() {
         ),
     ] {
         let (before, after) = (fields(before), fields(after));
-        assert_eq!(word(&heard(&before, &after, &sent, at(minutes))), expected, "{what}");
+        assert_eq!(word(&heard(&before, &after, &sent, None, at(minutes))), expected, "{what}");
     }
+}
+
+#[test]
+fn what_was_undone_a_while_ago_can_be_said_again() {
+    let old = || fields(json!({"name": "old"}));
+    let new = || fields(json!({"name": "new"}));
+    let ledger = [sent(1, 0, json!({"name": "old"})), sent(2, 60, json!({"name": "new"}))];
+    let agreed = |is_given, minutes| {
+        let data = Value::Object(new()).to_string().into_bytes();
+        Some(Agreed { data, is_given, alternations: 0, at: at(minutes) })
+    };
+    for (what, agreed, minutes, expected) in [
+        ("on its way while the newer was given", agreed(true, 60), 70, "echo of 1"),
+        ("after a while", agreed(true, 60), 71, "news"),
+        ("while the newer is on its way still", agreed(true, 1), 59, "echo of 1"),
+        ("when it was taken from there", agreed(false, 60), 71, "echo of 1"),
+        ("when nothing was given yet", None, 71, "echo of 1"),
+    ] {
+        let heard = heard(&new(), &old(), &ledger, agreed.as_ref(), at(minutes));
+        assert_eq!(word(&heard), expected, "{what}");
+    }
+    let latest = heard(&old(), &new(), &ledger, agreed(true, 60).as_ref(), at(600));
+    assert_eq!(word(&latest), "echo of 2", "nothing newer was given");
 }
 
 #[test]
 fn what_was_sent_is_heard_once() {
     let (before, after) = (fields(json!({"name": "new"})), fields(json!({"name": "old"})));
     let mut ledger = vec![sent(1, 0, json!({"name": "old"})), sent(2, 1, json!({"name": "new"}))];
-    let Heard::Echo(echo) = heard(&before, &after, &ledger, at(2)) else { panic!("it was sent") };
+    let Heard::Echo(echo) = heard(&before, &after, &ledger, None, at(2)) else { panic!("it was sent") };
     let up_to = echo.delivery;
     ledger.retain(|sent| sent.delivery > up_to);
-    assert_eq!(word(&heard(&before, &after, &ledger, at(2))), "answer to 2", "a person has set it back");
+    assert_eq!(
+        word(&heard(&before, &after, &ledger, None, at(2))),
+        "answer to 2",
+        "a person has set it back"
+    );
 }
 
 #[test]
