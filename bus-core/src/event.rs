@@ -1,5 +1,7 @@
 //! What the host may say before something is logged, and hears after: a change of its own, or an external object.
 
+mod typed;
+
 use std::fmt;
 
 use crate::change::ChangeSummary;
@@ -7,7 +9,10 @@ use crate::delivery::TaskId;
 use crate::name::{ConnectorName, SiteName};
 use crate::operation::ObjectOperation;
 
-/// A listener of the host's: may veto what is about to be logged, and sees the task after.
+pub use typed::{Event, ListenerOf};
+
+/// A listener of the host's: may veto what is about to be logged, and sees the task after. To see the
+/// object itself, be a [`ListenerOf`] its type.
 ///
 /// It runs on the path of whoever saves the object, or sends the external one: keep it short.
 ///
@@ -27,7 +32,8 @@ use crate::operation::ObjectOperation;
 /// }
 /// ```
 pub trait Listener: Send + Sync + 'static {
-    /// Before a change is logged. A veto leaves nothing behind: neither the object's change nor a task.
+    /// Before a change is logged. A veto leaves nothing behind: neither the object's change, nor a task, nor anything that was
+    /// to be written with it. A panic is a veto, too, with the text of the panic for its reason.
     fn before_logging(&self, change: &ChangeSummary) -> Result<(), Veto> {
         let _ = change;
         Ok(())

@@ -71,7 +71,7 @@ pub use context::{Cancellation, Cx, Handles};
 pub use create_once::{CreateOnce, Sought};
 pub use declared::{Accepts, SubscribesTo};
 pub use delivery::{DeliveryId, DeliveryState, TaskId};
-pub use event::{ExternalSummary, Listener, Veto};
+pub use event::{Event, ExternalSummary, Listener, ListenerOf, Veto};
 pub use failure::{Failure, FailureKind, OrFail};
 pub use name::{Alias, ConnectorName, Culture, Kind, NameError, ObjectType, SiteName};
 pub use object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};

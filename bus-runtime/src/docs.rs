@@ -11,6 +11,7 @@ use crate::config::{Limits, Processing, Rate};
 
 const STATES: &str = "docs/states.md";
 const CONTRACT: &str = "docs/delivery-contract.md";
+const ACCEPTANCE: &str = "docs/acceptance.md";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -35,7 +36,7 @@ fn every_state_is_in_the_diagram_and_in_a_table() {
 #[test]
 fn every_test_that_a_page_names_is_there() {
     let mut named = 0;
-    for page in [STATES, CONTRACT, "ARCHITECTURE.md"] {
+    for page in [STATES, CONTRACT, ACCEPTANCE, "ARCHITECTURE.md"] {
         let text = read(page);
         for code in text.split('`').skip(1).step_by(2) {
             let Some((place, name)) = code.split_once("::") else {
@@ -56,6 +57,27 @@ fn every_test_that_a_page_names_is_there() {
         }
     }
     assert!(named > 50, "{named}");
+}
+
+/// A story is one that is told on every store, and a scenario without one does not stand in the table.
+#[test]
+fn every_scenario_is_shown_by_stories() {
+    let page = read(ACCEPTANCE);
+    let (_, table) = page.split_once("|---|---|\n").unwrap();
+    let scenarios: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(scenarios.len(), 16, "{scenarios:#?}");
+    for scenario in scenarios {
+        let shown_by = scenario.rsplit('|').nth(1).unwrap();
+        let named: Vec<_> = shown_by.split('`').filter_map(|code| code.split_once("::")).collect();
+        assert!(!named.is_empty(), "no story shows: {scenario}");
+        for (file, story) in named {
+            let text = read(file);
+            let told = text.split_once("stories!(").and_then(|(_, told)| told.split_once(");"));
+            let (told, _) = told.unwrap_or_else(|| panic!("{file} tells no stories"));
+            let is_told = told.split(',').any(|name| name.trim() == story);
+            assert!(is_told, "{file} does not tell {story} on every store");
+        }
+    }
 }
 
 /// The rows of the contract's tables that begin with a key: the default and the limits.

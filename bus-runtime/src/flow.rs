@@ -18,6 +18,7 @@ pub(crate) mod entry;
 pub(crate) mod express;
 pub(crate) mod ingest;
 pub(crate) mod keys;
+pub(crate) mod listening;
 pub(crate) mod numbers;
 pub(crate) mod page;
 pub(crate) mod poll;

@@ -30,6 +30,7 @@ mod flow;
 mod host;
 mod identity;
 mod late;
+mod listeners;
 mod logged;
 mod objects;
 mod observe;

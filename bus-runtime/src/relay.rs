@@ -11,7 +11,8 @@ use bus_store::{Commit, EntryEnd, NewTask, OutboxEntry, ParkedEntry, Relayed, St
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::BusError;
-use crate::flow::{entry, express, task_log};
+use crate::flow::listening::{self, Announcement};
+use crate::flow::{entry, express};
 use crate::operate::Operator;
 use crate::shared::Shared;
 
@@ -153,7 +154,8 @@ async fn relay_once(
         if let EntryEnd::Parked { error } = &end {
             tracing::error!(entry = id, %error, "an entry of the outbox cannot be logged, and is parked");
         }
-        changes.push(change);
+        let data = end.tasks().first().map(|task| task.data.as_slice());
+        changes.push(change.map(|change| Announcement::relayed(shared, change, data)));
         commit.relayed.push(Relayed { id, end });
     }
     commit.claim_for = express::owners(shared, tasks(&commit.relayed), &BTreeSet::new());
@@ -161,9 +163,9 @@ async fn relay_once(
     for (change, tasks) in changes.into_iter().zip(committed.relayed) {
         let Some(change) = change else { continue };
         if tasks.is_empty() {
-            tracing::warn!(object_type = %change.object_type, id = %change.id, "a statement was executed twice; it is logged once");
+            tracing::warn!(change = %change.name(), "a statement was executed twice; it is logged once");
         }
-        task_log::announce(shared, &[(change, 0)], &tasks);
+        listening::tell(shared, &[change], &tasks, None);
     }
     Ok(())
 }

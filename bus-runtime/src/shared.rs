@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bus_core::{BoxFuture, Cancellation, Clock, ConnectorName, Cx, Dice, Handles, Listener, Timestamp};
+use bus_core::{BoxFuture, Cancellation, Clock, ConnectorName, Cx, Dice, Handles, Timestamp};
 use bus_store::{Store, Switches};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use crate::config::Limits;
 use crate::flow::begun::Unbegun;
 use crate::flow::express::Desks;
 use crate::host::Host;
+use crate::listeners::Listeners;
 use crate::registry::{Registry, Roster};
 use crate::repository::Repositories;
 
@@ -24,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) dice: Arc<dyn Dice>,
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
-    pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) listeners: Listeners,
     pub(crate) repositories: Repositories,
     pub(crate) limits: Limits,
     /// Where relative paths in settings begin.
@@ -58,7 +59,7 @@ pub(crate) struct SharedParts {
     pub(crate) dice: Arc<dyn Dice>,
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
-    pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) listeners: Listeners,
     pub(crate) repositories: Repositories,
     pub(crate) limits: Limits,
     pub(crate) folder: PathBuf,

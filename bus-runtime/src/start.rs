@@ -1,13 +1,14 @@
 //! From a configuration to a running bus.
 
 mod beside;
+mod listening;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bus_core::{BusObject, Clock, Dice, Handles, Listener, ObjectType};
+use bus_core::{BusObject, Clock, Dice, Handles, ObjectType};
 use bus_store::{ConnectorRecord, ConnectorState, MemoryStore, RecordOwner, Store, StoreError};
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use crate::clock::{SystemClock, SystemDice};
 use crate::config::{Config, ConnectorConfig, StoreConfig};
 use crate::error::{BusError, BusErrorKind};
 use crate::late;
+use crate::listeners::Listeners;
 use crate::observe::ConnectorStatus;
 use crate::registry::{Enlisted, Registry, Roster, enlist, published};
 use crate::relay;
@@ -71,7 +73,7 @@ pub struct Builder {
     configured: Configured,
     registry: Option<Registry>,
     handles: Handles,
-    listeners: Vec<Arc<dyn Listener>>,
+    listeners: Listeners,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
     store: Option<Arc<dyn Store>>,
@@ -85,7 +87,7 @@ impl Bus {
             configured: config.into(),
             registry: None,
             handles: Handles::default(),
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice::new()),
             store: None,
@@ -98,12 +100,6 @@ impl Builder {
     /// Provides a handle (a pool, a client, a cache) that connectors ask for by its type: `cx.handle::<H>()`.
     pub fn provide<H: Any + Send + Sync>(mut self, handle: H) -> Self {
         self.handles.insert(handle);
-        self
-    }
-
-    /// Lets this listener veto changes before they are logged, and see them after.
-    pub fn listen(mut self, listener: impl Listener) -> Self {
-        self.listeners.push(Arc::new(listener));
         self
     }
 
@@ -142,7 +138,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `Config`, also for a repository that cannot work; `StoreOpen`, `Discovery`; `Strict` when the configuration is strict and a connector does not work.
+    /// `Config`, also for a repository that cannot work or a listener that would never hear anything; `StoreOpen`, `Discovery`; `Strict` when the configuration is strict and a connector does not work.
     pub async fn start(self) -> Result<Bus> {
         let config = match self.configured {
             Configured::File(path) => Config::from_file(path)?,
@@ -152,6 +148,7 @@ impl Builder {
             Some(registry) => registry,
             None => Registry::discover()?,
         };
+        self.listeners.check(&registry)?;
         let store = match self.store {
             Some(store) => store,
             None => open(&config.store, config.limits.store_bytes_max, false).await?,

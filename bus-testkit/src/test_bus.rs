@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus_core::descriptor::{
     ConnectorDescriptor, DescribedConnector, DescribedObject, DescribedPage, ObjectDescriptor, PageDescriptor,
 };
-use bus_core::{BusObject, ConnectorName, Direction, Listener, Site};
+use bus_core::{BusObject, ConnectorName, Direction, Listener, ListenerOf, Site};
 use bus_runtime::{
     AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, Repository,
     ShutdownReport, StoreConfig, SystemDice,
@@ -147,6 +147,12 @@ impl TestBus {
     /// Lets this listener hear and veto.
     pub fn listen(mut self, listener: impl Listener) -> Self {
         self.dress.push(Box::new(|builder| builder.listen(listener)));
+        self
+    }
+
+    /// Lets this listener hear of objects of type `T`, and veto.
+    pub fn listen_to<T: BusObject>(mut self, listener: impl ListenerOf<T>) -> Self {
+        self.dress.push(Box::new(|builder| builder.listen_to::<T>(listener)));
         self
     }
 

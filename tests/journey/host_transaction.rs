@@ -12,6 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 
 use crate::told::{ops, with_crm};
+use crate::typed_listeners::Registrar;
 
 /// The application's file: its own table, and the bus's.
 struct Host {
@@ -292,6 +293,29 @@ async fn a_veto_comes_before_the_statement_and_an_observer_sees_the_task() {
     let [open] = &guard.0.lock().unwrap()[..] else { panic!("one was logged") };
     assert_eq!(open.0, ObjectOperation::Create);
     assert_eq!(log.calls(), ["create ada snapshot"]);
+}
+
+#[tokio::test]
+async fn whoever_listens_to_the_type_sees_the_object_before_the_statement_and_after() {
+    let host = Host::new();
+    let (registrar, log) = (Registrar::default(), FakePeer::new("log"));
+    let bus = host.bus().connector::<EventLog>("event-log").object::<User>().provide(log);
+    let bus = bus.listen_to::<User>(registrar.clone()).start().await;
+    let (before, renamed) = (ada(), User { login: "countess".to_owned(), ..ada() });
+    let vetoed = bus.log(Logged::updated(&before, &renamed)).await.unwrap_err();
+    assert_eq!(vetoed.kind(), BusErrorKind::Vetoed);
+    let after = User { name: "Ada Lovelace".to_owned(), ..ada() };
+    for logged in [Logged::updated(&before, &after), Logged::deleted(&after)] {
+        let statement = bus.log(logged).await.unwrap();
+        execute(&host.connect(), &statement);
+    }
+    bus.until_idle().await;
+    // Whoever relays it knows what is, not what was.
+    let heard = [
+        "outgoing update by the host: nobody, Ada Lovelace",
+        "outgoing delete by the host: Ada Lovelace, nobody",
+    ];
+    assert_eq!(registrar.heard(), heard);
 }
 
 #[tokio::test]

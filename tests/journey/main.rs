@@ -65,6 +65,7 @@ mod switches;
 mod synchronous;
 mod two_subscriptions;
 mod two_systems;
+mod typed_listeners;
 mod views;
 mod waiting_in_a_circle;
 mod wildcards;

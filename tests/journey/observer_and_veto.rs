@@ -18,6 +18,7 @@ stories!(
     an_incoming_task_is_vetoed_or_heard_of,
     what_is_sent_again_is_heard_of_once,
     a_listener_that_panics_over_what_comes_in_is_not_the_senders_fault,
+    a_listener_that_panics_before_something_is_saved_is_against_it,
     a_veto_of_what_is_applied_leaves_nothing_and_parks_the_task
 );
 
@@ -76,6 +77,26 @@ async fn a_listener_that_panics_over_what_was_logged_undoes_nothing(bus: TestBus
     assert_eq!(guard.0.lock().unwrap().len(), 2, "the other listener hears of it, too");
     let counters = bus.counters("event-log", Direction::Outgoing).await;
     assert_eq!((counters.completed, counters.open), (2, 0));
+}
+
+/// Panics before whatever is logged.
+struct Afraid;
+
+impl Listener for Afraid {
+    fn before_logging(&self, change: &ChangeSummary) -> Result<(), Veto> {
+        panic!("afraid of {}", change.operation);
+    }
+}
+
+async fn a_listener_that_panics_before_something_is_saved_is_against_it(bus: TestBus) {
+    let bus = bus.connector::<EventLog>("event-log").object::<User>().provide(FakePeer::new("log"));
+    let bus = bus.listen(Afraid).start().await;
+    let vetoed = bus.objects().save(&mut User::new("ada", "Ada")).await.unwrap_err();
+    assert_eq!(vetoed.kind(), BusErrorKind::Vetoed);
+    let said = vetoed.to_string();
+    assert!(said.ends_with("it panicked (afraid of create); mend it, then try again"), "{said}");
+    assert_eq!(bus.objects().count::<User>().await.unwrap(), 0);
+    assert_eq!(bus.counters("event-log", Direction::Outgoing).await.logged, 0);
 }
 
 /// Says no to contacts without a name of their own, and to a site that is closed; hears of the others.
@@ -147,7 +168,8 @@ async fn a_listener_that_panics_over_what_comes_in_is_not_the_senders_fault(bus:
     let bus = with_crm(bus.listen(doorman.clone())).0.start().await;
     let refused = bus.process_external_task(ada("clumsy")).await.unwrap_err();
     assert_eq!(refused.kind(), BusErrorKind::Vetoed);
-    assert!(refused.to_string().contains("it panicked; mend it"), "{refused}");
+    assert!(refused.to_string().ends_with("; mend it, then send it again"), "{refused}");
+    assert!(refused.to_string().contains("a mistake in the listener; left"), "{refused}");
     bus.process_external_task(ada("loud")).await.unwrap();
     assert_eq!(doorman.heard(), []);
     assert_eq!(bus.counters("crm", Direction::Incoming).await.logged, 1, "it was logged by then");

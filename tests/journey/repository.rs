@@ -14,6 +14,7 @@ use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Account, Company, Contact, Crm, Directory, EventLog, User};
 
 use crate::told::with_crm;
+use crate::typed_listeners::Registrar;
 use tables::{Companies, Host, Manner, late};
 
 fn with_log(host: &Host) -> (TestBus, FakePeer, FakePeer, Directory) {
@@ -104,6 +105,23 @@ async fn an_incoming_object_lands_in_the_hosts_own_table_with_its_outcome() {
     assert_eq!(identity.external_id(&user_key(41)).await.unwrap(), None);
     assert_eq!(bus.outbox().await.unwrap().entries, 0);
     bus.shutdown().await;
+}
+
+#[tokio::test]
+async fn whoever_listens_to_the_type_may_refuse_what_a_repository_is_to_save() {
+    let host = Host::new();
+    let registrar = Registrar::default();
+    let (bus, ..) = with_log(&host);
+    let bus = bus.listen_to::<User>(registrar.clone()).start().await;
+    send(&bus, &ada()).await;
+    send(&bus, &Contact::new("003", "ada", "Ada Lovelace")).await;
+    send(&bus, &Contact::new("004", "eve", "Eve")).await;
+    assert_eq!(host.users(), 1);
+    let refused = only_delivery(&bus).await.summary;
+    assert_eq!(refused.state, DeliveryState::Parked);
+    assert!(refused.reason.unwrap().ends_with("the registrar is against it"));
+    let heard = ["incoming create by crm: nobody, Ada", "incoming update by crm: Ada, Ada Lovelace"];
+    assert_eq!(registrar.heard(), heard);
 }
 
 #[tokio::test]

@@ -27,9 +27,10 @@ use super::change::{ChangeSet, HostChange, Stored};
 use super::children;
 use super::express;
 use super::ingest::external_id_of_key;
+use super::listening::Announcement;
 use super::numbers::Numbers;
 use super::settlement::{self, Rules, released};
-use super::task_log::{self, Announced, Recorded};
+use super::task_log::{self, Recorded};
 use super::translation::{Translator, Untranslated};
 use crate::error::BusError;
 use crate::host::{HostError, RepositoryError};
@@ -58,7 +59,7 @@ pub(crate) struct Application<'a> {
 /// What is to be written, and what to tell the listeners then.
 pub(crate) struct Applied {
     pub(crate) commit: Commit,
-    pub(crate) announced: Announced,
+    pub(crate) announced: Vec<Announcement>,
     /// The external object that it writes: nobody else may be about to write the same.
     pub(crate) own: Option<(ObjectType, String)>,
     /// What a repository is to do, in whose transaction the task is settled; the commit is not written then.
@@ -68,7 +69,7 @@ pub(crate) struct Applied {
 impl Applied {
     /// Nothing but an outcome.
     pub(crate) fn settled(commit: Commit) -> Self {
-        Self { commit, announced: Announced::new(), own: None, hosted: None }
+        Self { commit, announced: Vec::new(), own: None, hosted: None }
     }
 }
 

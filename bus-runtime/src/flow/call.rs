@@ -157,7 +157,8 @@ fn panicked(panic: &(dyn Any + Send)) -> Failure {
     Failure::unanswered(format!("the connector panicked: {}", panic_message(panic)))
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+/// What somebody said who panicked.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }

@@ -156,6 +156,8 @@ impl ChangeSet {
 pub(crate) struct HostChange {
     /// The object as it was, where it existed: what an update is matched on besides what is.
     pub(crate) before: Option<ChangeSummary>,
+    /// The object's fields as they were, where it was updated.
+    pub(crate) was: Option<Payload>,
     /// Of a page that was moved: where its pages and those beneath it stood and stand, which it is matched on, too.
     pub(crate) places: Vec<ChangeSummary>,
     pub(crate) summary: ChangeSummary,
@@ -176,6 +178,7 @@ impl HostChange {
         let Some(before) = before else {
             return Some(Self {
                 before: None,
+                was: None,
                 places: Vec::new(),
                 summary: after.summary(ObjectOperation::Create, origin),
                 payload: after.payload.clone(),
@@ -189,6 +192,7 @@ impl HostChange {
         let own_fields = |stored: &Stored| stored.payload.clone().reduced_to(DataType::SimpleSnapshot);
         Some(Self {
             before: Some(before.summary(ObjectOperation::Update, origin)),
+            was: Some(before.payload.clone()),
             places: Vec::new(),
             summary: after.summary(ObjectOperation::Update, origin),
             payload: after.payload.clone(),
@@ -201,6 +205,7 @@ impl HostChange {
     pub(crate) fn deleted(before: &Stored, origin: Option<&ConnectorName>) -> Self {
         Self {
             before: None,
+            was: None,
             places: Vec::new(),
             summary: before.summary(ObjectOperation::Delete, origin),
             payload: before.payload.clone(),
@@ -214,6 +219,7 @@ impl HostChange {
     pub(crate) fn beneath(stored: &Stored, origin: Option<&ConnectorName>) -> Self {
         Self {
             before: Some(stored.summary(ObjectOperation::Update, origin)),
+            was: Some(stored.payload.clone()),
             places: Vec::new(),
             summary: stored.summary(ObjectOperation::Update, origin),
             payload: stored.payload.clone(),
@@ -232,6 +238,7 @@ impl HostChange {
         let summary = ChangeSummary { site: Some(site.clone()), ..stored.summary(operation, origin) };
         Self {
             before: None,
+            was: None,
             places: Vec::new(),
             summary,
             payload: stored.payload.clone(),
@@ -245,6 +252,7 @@ impl HostChange {
         let summary = stored.summary(operation, None);
         Self {
             before: None,
+            was: None,
             places: Vec::new(),
             summary,
             payload: stored.payload.clone(),
@@ -257,6 +265,7 @@ impl HostChange {
     pub(crate) fn of_page(summary: ChangeSummary, payload: Payload) -> Self {
         Self {
             before: None,
+            was: None,
             places: Vec::new(),
             summary,
             payload,

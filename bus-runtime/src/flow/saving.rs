@@ -7,7 +7,7 @@ use bus_store::{Commit, StoreErrorKind};
 
 use super::change::HostChange;
 use super::express::{self, SyncEnd};
-use super::task_log;
+use super::{listening, task_log};
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
 use crate::shared::Shared;
@@ -41,6 +41,6 @@ pub(crate) async fn commit(
         }
         (Err(error), _) => return Err(BusError::store(what, error)),
     };
-    task_log::announce(shared, &recorded.announced, &committed.tasks);
+    listening::tell(shared, &recorded.announced, &committed.tasks, None);
     Ok(synchronous)
 }

@@ -2,17 +2,17 @@
 //! keep no order, those have a task of their own, because order is kept by the task's key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bus_core::payload::Payload;
 use bus_core::{
     ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
-    PageOperation, ReferenceTarget, TaskId, TranslationRecord,
+    PageOperation, ReferenceTarget, TranslationRecord,
 };
 use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
 
 use super::change::HostChange;
 use super::keys::{outgoing_key, page_key};
+use super::listening::{self, Announcement};
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
 use crate::host::HostError;
@@ -36,12 +36,9 @@ pub(crate) struct Recorded {
     pub(crate) tasks: Vec<NewTask>,
     /// Who is to be told before the logging call returns.
     pub(crate) synchronous: BTreeSet<ConnectorName>,
-    /// Each change that somebody is told of, and which of the tasks is its first.
-    pub(crate) announced: Announced,
+    /// Each change that somebody hears of.
+    pub(crate) announced: Vec<Announcement>,
 }
-
-/// Changes that are logged, each with the place of its first task.
-pub(crate) type Announced = Vec<(ChangeSummary, usize)>;
 
 /// Who is told of a change, and how: the highest priority where several lines of one connector match.
 pub(crate) fn subscribers(roster: &Roster, change: &HostChange) -> BTreeMap<ConnectorName, Told> {
@@ -84,25 +81,30 @@ fn is_told(change: &HostChange, connector: &ConnectorName) -> bool {
 pub(crate) async fn record(shared: &Shared, changes: &[HostChange]) -> Result<Recorded, BusError> {
     let mut recorded = Recorded::default();
     let switches = *shared.switches.borrow();
-    if switches.bus && switches.log_outgoing {
-        for change in changes {
-            record_one(shared, change, &mut recorded).await?;
-        }
+    let is_logging = switches.bus && switches.log_outgoing;
+    for change in changes {
+        record_one(shared, change, is_logging, &mut recorded).await?;
     }
     Ok(recorded)
 }
 
-async fn record_one(shared: &Shared, change: &HostChange, recorded: &mut Recorded) -> Result<(), BusError> {
+async fn record_one(
+    shared: &Shared,
+    change: &HostChange,
+    is_logging: bool,
+    recorded: &mut Recorded,
+) -> Result<(), BusError> {
     let roster = shared.roster();
-    let told = subscribers(&roster, change);
-    let Some(most) = told.values().map(|told| told.data_type).max() else { return Ok(()) };
-    for listener in &shared.listeners {
-        listener
-            .before_logging(&change.summary)
-            .map_err(|veto| vetoed(&change.summary, &veto.to_string()))?;
-    }
+    let told = if is_logging { subscribers(&roster, change) } else { BTreeMap::new() };
+    let most = told.values().map(|told| told.data_type).max();
+    // What comes in is logged already, whether anybody is told of what it changes or not.
+    let is_heard = most.is_some() || change.summary.origin.is_some();
+    let forms = if is_heard { listening::forms(shared, change) } else { None };
+    listening::ask(shared, &change.summary, forms.as_ref(), most.is_some())?;
+    let first = most.is_some().then_some(recorded.tasks.len());
+    recorded.announced.extend(Announcement::of(change, first, forms));
+    let Some(most) = most else { return Ok(()) };
     let data = written(shared, &change.summary, change.payload.clone(), most).await?;
-    recorded.announced.push((change.summary.clone(), recorded.tasks.len()));
     recorded.synchronous.extend(told.iter().filter(|(_, told)| told.sync).map(|(name, _)| name.clone()));
     let (unordered, ordered): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|(name, _)| roster.get(name).is_some_and(|known| is_unordered(known)));
@@ -251,30 +253,7 @@ pub(crate) fn shorten_title(title: &str) -> String {
     title.chars().take(TITLE_CHARS_MAX).collect()
 }
 
-fn name(change: &ChangeSummary) -> String {
+/// The object of a change, for messages.
+pub(crate) fn name(change: &ChangeSummary) -> String {
     format!("{} {}", change.object_type, change.id)
-}
-
-fn vetoed(change: &ChangeSummary, reason: &str) -> BusError {
-    BusError::new(
-        BusErrorKind::Vetoed,
-        format!(
-            "a listener of the application refuses to {} {}: {reason}",
-            words(change.operation),
-            name(change)
-        ),
-    )
-}
-
-/// Tells the listeners what was logged. It is durable by then: who panics over it must not make it look as if it were not.
-pub(crate) fn announce(shared: &Shared, announced: &[(ChangeSummary, usize)], tasks: &[TaskId]) {
-    for (change, first) in announced {
-        let Some(task) = tasks.get(*first) else { continue };
-        for listener in &shared.listeners {
-            let told = catch_unwind(AssertUnwindSafe(|| listener.after_logging(change, *task)));
-            if told.is_err() {
-                tracing::error!(change = %name(change), %task, "a listener panicked when it was told of a change");
-            }
-        }
-    }
 }

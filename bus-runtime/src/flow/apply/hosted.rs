@@ -117,6 +117,6 @@ impl Application<'_> {
             _ => Act::Save { object, before: before.map(|before| before.payload.clone()) },
         };
         let hosted = Hosted { repository: Arc::clone(repository), act, pending: Arc::new(pending) };
-        Ok(Applied { hosted: Some(hosted), own, ..self.completed(claimed) })
+        Ok(Applied { hosted: Some(hosted), own, announced: recorded.announced, ..self.completed(claimed) })
     }
 }

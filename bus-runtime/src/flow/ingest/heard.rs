@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bus_core::{ExternalSummary, TaskId};
 
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::listening::panicked;
 use crate::shared::Shared;
 
 /// Why something is not to be logged.
@@ -24,7 +25,7 @@ impl Refusal {
 
 /// Asks each listener; the first that says no is the error.
 pub(crate) fn ask(shared: &Shared, external: &ExternalSummary, what: &str) -> Result<(), Refusal> {
-    for listener in &shared.listeners {
+    for listener in shared.listeners.to_all() {
         let said = catch_unwind(AssertUnwindSafe(|| listener.before_logging_incoming(external)));
         match said {
             Ok(Ok(())) => {}
@@ -32,9 +33,10 @@ pub(crate) fn ask(shared: &Shared, external: &ExternalSummary, what: &str) -> Re
                 let message = format!("a listener of the application refuses {what}: {veto}");
                 return Err(Refusal::Vetoed(BusError::new(BusErrorKind::Vetoed, message)));
             }
-            Err(_) => {
+            Err(panic) => {
                 let message = format!(
-                    "a listener of the application refuses {what}: it panicked; mend it, then send it again"
+                    "a listener of the application refuses {what}: {}; mend it, then send it again",
+                    panicked(&*panic)
                 );
                 return Err(Refusal::Panicked(BusError::new(BusErrorKind::Vetoed, message)));
             }
@@ -45,7 +47,7 @@ pub(crate) fn ask(shared: &Shared, external: &ExternalSummary, what: &str) -> Re
 
 /// Tells each listener.
 pub(super) fn tell(shared: &Shared, external: &ExternalSummary, task: TaskId) {
-    for listener in &shared.listeners {
+    for listener in shared.listeners.to_all() {
         let told = catch_unwind(AssertUnwindSafe(|| listener.after_logging_incoming(external, task)));
         if told.is_err() {
             tracing::error!(connector = %external.connector, %task, "a listener panicked when it was told of a task");

@@ -10,9 +10,8 @@ use bus_store::{Claimed, Commit, Outcome, Ownership, StoreError, StoreErrorKind}
 
 use super::{Worker, report};
 use crate::flow::apply::{Application, Applied, NotApplied};
-use crate::flow::express;
 use crate::flow::settlement::{ended, is_final, released};
-use crate::flow::task_log::announce;
+use crate::flow::{express, listening};
 
 /// How often an apply starts over when somebody else changed the same object, before it counts as failed.
 const CONFLICTS_MAX: usize = 10;
@@ -73,7 +72,12 @@ impl Worker {
         claimed: &Claimed,
     ) -> Result<Written, StoreError> {
         if let Some(hosted) = applied.hosted.take() {
-            return self.write_hosted(hosted, ownership, claimed).await;
+            let written = self.write_hosted(hosted, ownership, claimed).await?;
+            if matches!(written, Written::Done { is_completed: true, .. }) {
+                // Who listens to everything is told by whoever relays it.
+                listening::tell(&self.shared, &applied.announced, &[], Some(claimed.task));
+            }
+            return Ok(written);
         }
         let is_final = applied.commit.settlements.iter().all(|settlement| is_final(&settlement.outcome));
         let is_completed =
@@ -88,7 +92,7 @@ impl Worker {
                 Err(error) => return self.give_back(applied.commit, error).await,
             }
         };
-        announce(&self.shared, &applied.announced, &committed.tasks);
+        listening::tell(&self.shared, &applied.announced, &committed.tasks, Some(claimed.task));
         Ok(Written::Done { displaced: committed.displaced, is_final, is_completed })
     }
 
