@@ -222,6 +222,45 @@ fn a_file_that_is_no_store_is_left_as_it_is() {
 }
 
 #[test]
+fn a_file_of_another_version_is_refused_until_it_is_migrated() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("app.db");
+    std::fs::write(&file, "").unwrap();
+    done(&file, &["migrate", "--apply"]);
+    let db = rusqlite::Connection::open(&file).unwrap();
+    // As the version before has left it.
+    db.execute_batch("DROP TABLE bus_late; DELETE FROM bus_schema_history WHERE version = 14").unwrap();
+    for words in [&["connectors"][..], &["outbox"], &["resync", "crm", "app.user"]] {
+        let said = refused(&file, words);
+        assert!(said.contains("written by an older version of the bus"), "{said}");
+        assert!(said.contains("or migrate the file"), "{said}");
+    }
+    done(&file, &["migrate", "--apply"]);
+    assert_eq!(done(&file, &["connectors"]), "no connector is registered\n");
+
+    let newer = "INSERT INTO bus_schema_history SELECT 999, name, applied_on, checksum FROM bus_schema_history LIMIT 1";
+    db.execute_batch(newer).unwrap();
+    for words in [&["connectors"][..], &["migrate", "--apply"]] {
+        let said = refused(&file, words);
+        assert!(said.contains("schema 999, written by a newer version of the bus"), "{said}");
+        assert!(said.contains("update this program"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_keeps_the_file_locked_it_reads_and_writes_nothing() {
+    let (_folder, file, bus) = a_store().await;
+    bus.shutdown().await;
+    let lock = rusqlite::Connection::open(&file).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(done(&file, &["connectors"]).contains("crm"));
+    let said = refused(&file, &["resync", "crm", "app.user"]);
+    assert!(said.contains("if it is another program, end its long transaction"), "{said}");
+    lock.execute_batch("ROLLBACK").unwrap();
+    done(&file, &["resync", "crm", "app.user"]);
+}
+
+#[test]
 fn tables_are_printed_or_made() {
     let printed = bus(&["migrate", "--print"]);
     assert!(printed.code == 0 && printed.out.contains("CREATE TABLE bus_resync"), "{}", printed.err);
