@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus_core::{ConnectorName, ObjectId, ObjectKey, ObjectType, TaskId};
 use bus_store::{
-    Awaited, Commit, Committed, ExternalId, MemoryStore, NewTask, ObjectWrite, Outcome, Store, StoreFuture,
+    Awaited, Commit, Committed, ExternalId, MemoryStore, NewTask, ObjectWrite, Outcome, Said, Store,
+    StoreFuture,
 };
 use bus_testkit::{Intercept, Intercepted};
 use serde_json::Value;
@@ -33,6 +34,8 @@ pub(crate) enum Bug {
     ForgetsTheLate,
     /// The lists of an object are kept the other way round.
     TurnsListsRound,
+    /// What was sent can come back for ever.
+    HearsForEver,
 }
 
 /// How often something is dropped: seldom enough that others need it by then.
@@ -64,6 +67,9 @@ impl Broken {
             .retain(|write| !matches!(write, ObjectWrite::Save { .. }) || !self.drops(Bug::DropsAnObject));
         commit.bindings.retain(|_| !self.drops(Bug::DropsABinding));
         commit.bindings_if_free.retain(|_| !self.drops(Bug::DropsABinding));
+        if self.bug == Bug::HearsForEver {
+            commit.exchanged.retain(|write| !matches!(write.said, Said::Heard { .. }));
+        }
         if self.bug == Bug::ForgetsTheLate {
             commit.late.clear();
         }

@@ -3,7 +3,7 @@
 
 use crate::broken::Bug;
 use crate::random::fails_for_one;
-use crate::{circles, forests, translation};
+use crate::{circles, forests, translation, two_way};
 
 /// Something that holds, whatever the objects.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ enum Property {
     ThereAndBack,
     /// The same, without a struct.
     ThereAndBackUntyped,
+    /// Two sides that take turns end equal.
+    TwoWay,
 }
 
 impl Property {
@@ -37,6 +39,10 @@ impl Property {
                 let parcel = translation::parcel();
                 fails_for_one(translation::PARCELS, &parcel, |case| translation::by_post(case, bug))
             }
+            Self::TwoWay => {
+                let correspondence = two_way::correspondence();
+                fails_for_one(two_way::CASES, &correspondence, |case| two_way::taking_turns(case, bug))
+            }
             Self::ThereAndBackUntyped => {
                 let parcel = translation::parcel();
                 fails_for_one(translation::PARCELS, &parcel, |case| translation::by_depot(case, bug))
@@ -47,9 +53,9 @@ impl Property {
 
 /// Which property notices which bug.
 const NOTICED: &[(Bug, &[Property])] = {
-    use Property::{Circles, Incoming, Outgoing, ThereAndBack, ThereAndBackUntyped};
+    use Property::{Circles, Incoming, Outgoing, ThereAndBack, ThereAndBackUntyped, TwoWay};
     &[
-        (Bug::DropsATask, &[Outgoing, Incoming, Circles]),
+        (Bug::DropsATask, &[Outgoing, Incoming, Circles, TwoWay]),
         (Bug::DropsAnObject, &[Incoming]),
         (Bug::DropsABinding, &[Outgoing, Circles]),
         (Bug::MixesUpExternalIds, &[Outgoing]),
@@ -58,6 +64,7 @@ const NOTICED: &[(Bug, &[Property])] = {
         (Bug::ForgetsWhereReferencesStand, &[Outgoing, Circles, ThereAndBack, ThereAndBackUntyped]),
         (Bug::ForgetsTheLate, &[Circles]),
         (Bug::TurnsListsRound, &[ThereAndBack, ThereAndBackUntyped]),
+        (Bug::HearsForEver, &[TwoWay]),
     ]
 };
 

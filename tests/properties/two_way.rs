@@ -18,7 +18,11 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broken::Bug;
 use crate::random::for_each;
+
+/// How many correspondences there are.
+pub(crate) const CASES: u64 = 200;
 
 /// How many cards there are at most at once.
 const CARDS: usize = 5;
@@ -34,7 +38,7 @@ const SOON: Duration = Duration::from_mins(11);
 
 #[test]
 fn what_one_side_says_at_a_time_is_said_by_both_in_the_end() {
-    for_each(200, &correspondence(), taking_turns);
+    for_each(CASES, &correspondence(), |case| taking_turns(case, Bug::None));
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
@@ -138,7 +142,7 @@ async fn tell(other: &str, change: &Change<Card>, cx: &Cx) -> Result<(), Failure
 }
 
 #[derive(Debug, Clone)]
-struct Correspondence {
+pub(crate) struct Correspondence {
     edits: Vec<Edit>,
     /// After how many edits both sides read what they were told.
     pause: usize,
@@ -160,7 +164,7 @@ enum What {
     Delete,
 }
 
-fn correspondence() -> impl Strategy<Value = Correspondence> {
+pub(crate) fn correspondence() -> impl Strategy<Value = Correspondence> {
     let what = prop_oneof![
         4 => (1..9_u32).prop_map(What::Name),
         4 => (1..9_u32).prop_map(What::Phone),
@@ -184,10 +188,12 @@ impl Two {
     async fn start<L: DescribedConnector, R: DescribedConnector>(
         names: [&'static str; 2],
         lost: &[bool],
+        bug: Bug,
     ) -> Self {
         let wires = [Wire::new(lost), Wire::new(lost)];
-        let left = TestBus::new().connector::<L>(names[0]).object::<Card>().provide(wires[0].clone());
-        let right = TestBus::new().connector::<R>(names[1]).object::<Card>().provide(wires[1].clone());
+        let on_store = || TestBus::new().store(bug.store()).object::<Card>();
+        let left = on_store().connector::<L>(names[0]).provide(wires[0].clone());
+        let right = on_store().connector::<R>(names[1]).provide(wires[1].clone());
         // However many answers are lost, nothing is parked.
         let patient = |config: &mut Config| config.connectors[0].processing.max_attempts = 1_000;
         let buses = [left.configure(patient).start().await, right.configure(patient).start().await];
@@ -302,8 +308,8 @@ impl Two {
 }
 
 /// Of a card that one side has edited the other one says nothing before it has heard of that.
-async fn taking_turns(case: Correspondence) {
-    let mut two = Two::start::<Left, Right>(["left", "right"], &case.lost).await;
+pub(crate) async fn taking_turns(case: Correspondence, bug: Bug) {
+    let mut two = Two::start::<Left, Right>(["left", "right"], &case.lost, bug).await;
     for edits in case.edits.chunks(case.pause) {
         let mut edited_by: BTreeMap<usize, bool> = BTreeMap::new();
         for edit in edits {
