@@ -7,11 +7,11 @@ use std::process::Command;
 #[test]
 fn forms_become_rows_and_find_those_that_were_there() {
     let folder = tempfile::tempdir().unwrap();
-    for _ in 1..=2 {
-        let printed = run_example(folder.path());
-        let rows: Vec<_> = printed.lines().skip(1).collect();
-        assert_eq!(rows, ["  1 Ada Lovelace   founder", "  2 Ben            -"], "{printed}");
-    }
+    let printed = run_example(folder.path());
+    // Forms of different people are applied side by side: who of the new ones is given which id, nobody says.
+    let rows: Vec<_> = printed.lines().skip(1).map(|row| row[3..].trim()).collect();
+    assert_eq!(rows, ["Ada Lovelace   founder", "Ben            -"], "{printed}");
+    assert_eq!(run_example(folder.path()), printed, "the second run changes nothing");
 }
 
 /// What a run prints; it must succeed, and have nothing to say about trouble.
