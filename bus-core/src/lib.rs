@@ -30,6 +30,7 @@ pub mod blocking;
 pub mod change;
 pub mod children;
 pub mod clock;
+pub mod conflict;
 pub mod connector;
 pub mod context;
 pub mod create_once;
@@ -64,6 +65,7 @@ pub use bus_macros::{BusObject, Page, Settings, connector, incoming, outgoing};
 pub use change::{Change, ChangeSummary, PagePlace};
 pub use children::{Bindings, Children, ListField, ListRule};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
+pub use conflict::{Conflict, Conflicts};
 pub use connector::{
     Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
 };

@@ -21,6 +21,7 @@ mod mark;
 mod merge;
 mod place;
 
+pub use merge::{ThreeWay, three_way};
 pub(crate) use place::unescape;
 use place::{is_beneath, place_in, remove_at};
 

@@ -190,7 +190,7 @@ pub const fn owned_field<O: Applicable>(field: &'static str, _look: fn(&O)) -> &
         fields = rest;
     }
     panic!(
-        "`owns(...)` names a field that nobody but the host owns: its id, its GUID, or one that serde skips or flattens; \
+        "`owns(...)` or `conflicts(...)` names a field that nobody but the host owns: its id, its GUID, or one that serde skips or flattens; \
          take it away"
     )
 }
@@ -208,7 +208,7 @@ pub const fn owned_name<O: Applicable>(name: &'static str) -> &'static str {
     }
     assert!(
         is_any,
-        "`owns(...)` names no field that the struct has in JSON: name the struct's field without quotation marks"
+        "`owns(...)` or `conflicts(...)` names no field that the struct has in JSON: name the struct's field without quotation marks"
     );
     name
 }

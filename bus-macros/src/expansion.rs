@@ -50,7 +50,7 @@ fn a_connector_that_does_both() {
             quote! {
                 /// Both ways.
                 #[outgoing(User)]
-                #[incoming(Contact, key = uid, owns(login, r#type, "phone"))]
+                #[incoming(Contact, key = uid, owns(login, r#type, "phone"), conflict = host_wins, conflicts(login = external_wins))]
                 struct Crm;
             },
         ),

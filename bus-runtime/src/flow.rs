@@ -11,6 +11,7 @@ pub(crate) mod begun;
 pub(crate) mod call;
 pub(crate) mod change;
 pub(crate) mod children;
+pub(crate) mod conflict;
 pub(crate) mod create_once;
 pub(crate) mod delivery;
 pub(crate) mod echo;

@@ -16,6 +16,7 @@ mod children;
 mod circuit;
 mod claimed;
 mod complete_pulls;
+mod conflicts;
 mod create_once;
 mod deferring;
 mod deleted_connector;

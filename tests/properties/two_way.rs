@@ -1,7 +1,7 @@
 //! Two buses, each the other's external system: whatever is edited on either side, answers lost on the way included, both say
 //! the same in the end, and one change travels once.
 //!
-//! What both sides change at the same time is not among it: which side wins then is not decided yet.
+//! Where both edit a card at the same time, each has fields of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -41,6 +41,11 @@ fn what_one_side_says_at_a_time_is_said_by_both_in_the_end() {
     for_each(CASES, &correspondence(), |case| taking_turns(case, Bug::None));
 }
 
+#[test]
+fn what_each_side_says_of_its_own_fields_is_said_by_both_in_the_end() {
+    for_each(CASES, &correspondence(), |case| all_at_once(case, Bug::None));
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
 #[object(type = "app.card")]
 struct Card {
@@ -78,11 +83,11 @@ impl Wire {
 }
 
 macro_rules! mirrors {
-    ($($mirror:ident, $name:literal, $other:literal;)*) => {
+    ($($mirror:ident, $name:literal, $other:literal, [$($rule:tt)*];)*) => {
         $(
             #[connector(name = $name, needs(Wire))]
             #[outgoing(Card)]
-            #[incoming(Letter, key = guid)]
+            #[incoming(Letter, key = guid $($rule)*)]
             struct $mirror;
 
             impl Connector for $mirror {
@@ -119,8 +124,10 @@ macro_rules! mirrors {
 }
 
 mirrors! {
-    Left, "left", "right";
-    Right, "right", "left";
+    Left, "left", "right", [];
+    Right, "right", "left", [];
+    OfNames, "of-names", "of-phones", [, owns(phone)];
+    OfPhones, "of-phones", "of-names", [, owns(name)];
 }
 
 async fn tell(other: &str, change: &Change<Card>, cx: &Cx) -> Result<(), Failure> {
@@ -286,16 +293,40 @@ impl Two {
         panic!("they never come to an end: {open:#?}");
     }
 
-    /// Both say what was said last, and each change was told once.
-    async fn assert_of_one_mind(self) {
+    /// Both know all cards, and edit them before they have heard of each other's edits.
+    async fn talk_at_once(&mut self, case: &Correspondence, is_of_left: impl Fn(&Edit) -> bool) {
+        for card in 0..CARDS {
+            self.edit(&Edit { is_left: card % 2 == 0, card, what: What::Name(0) }).await;
+        }
+        self.be_quiet().await;
+        for edits in case.edits.chunks(case.pause) {
+            for edit in edits.iter().filter(|edit| edit.what != What::Delete) {
+                self.edit(&Edit { is_left: is_of_left(edit), ..edit.clone() }).await;
+                self.let_pass(SOON);
+            }
+            // Some of it is on its way when the next is said.
+            self.buses[edits.len() % 2].until_idle().await;
+        }
+        self.be_quiet().await;
+    }
+
+    /// Name and phone of each card on one side.
+    async fn said_by(&self, side: usize) -> BTreeMap<Uuid, (u32, u32)> {
+        let stored = self.stored(side).await;
+        stored.into_iter().map(|(guid, card)| (guid, (card.name, card.phone))).collect()
+    }
+
+    /// Both say what was said last.
+    async fn assert_of_one_mind(&self) {
         let expected: BTreeMap<_, _> =
             self.cards.values().map(|card| (card.guid, (card.name, card.phone))).collect();
         for side in 0..2 {
-            let stored = self.stored(side).await;
-            let said: BTreeMap<_, _> =
-                stored.into_iter().map(|(guid, card)| (guid, (card.name, card.phone))).collect();
-            assert_eq!(said, expected, "side {side}");
+            assert_eq!(self.said_by(side).await, expected, "side {side}");
         }
+    }
+
+    /// Each change was told once.
+    async fn assert_each_told_once(self) {
         let mut told = 0;
         for (bus, name) in self.buses.iter().zip(self.names) {
             let counters = bus.counters(name, Direction::Outgoing).await;
@@ -319,5 +350,14 @@ pub(crate) async fn taking_turns(case: Correspondence, bug: Bug) {
         two.be_quiet().await;
         two.let_pass(SOON);
     }
+    two.assert_of_one_mind().await;
+    two.assert_each_told_once().await;
+}
+
+/// Cards that both know; names are the left side's, and phones the right side's.
+pub(crate) async fn all_at_once(case: Correspondence, bug: Bug) {
+    let mut two = Two::start::<OfNames, OfPhones>(["of-names", "of-phones"], &case.lost, bug).await;
+    let is_of_left = |edit: &Edit| matches!(edit.what, What::Name(_));
+    two.talk_at_once(&case, is_of_left).await;
     two.assert_of_one_mind().await;
 }

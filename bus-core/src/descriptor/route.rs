@@ -6,6 +6,7 @@ use std::fmt;
 use crate::blocking;
 use crate::change::{Change, ChangeFacts, ChangeSummary};
 use crate::clock::BoxFuture;
+use crate::conflict::{Conflict, Conflicts};
 use crate::connector::{Applicable, Incoming, Outgoing, Prepared, Received, ReceivedFacts};
 use crate::context::Cx;
 use crate::declared::Accepts;
@@ -105,6 +106,21 @@ impl Route {
         match self {
             Self::Incoming(route) => Self::Incoming(IncomingRoute { owned: Some(owned), ..route }),
             Self::Outgoing(_) => panic!("an outgoing route writes no objects, so it owns no fields"),
+        }
+    }
+
+    /// Says who wins where both sides have changed an object, and where nothing else is said of a field, by its name in JSON.
+    ///
+    /// # Panics
+    ///
+    /// If this is an outgoing route, which writes no objects.
+    #[must_use]
+    pub const fn settling(self, otherwise: Conflict, fields: &'static [(&'static str, Conflict)]) -> Self {
+        match self {
+            Self::Incoming(route) => {
+                Self::Incoming(IncomingRoute { conflicts: Conflicts { otherwise, fields }, ..route })
+            }
+            Self::Outgoing(_) => panic!("an outgoing route writes no objects, so nothing is to be settled"),
         }
     }
 
@@ -254,6 +270,8 @@ pub struct IncomingRoute {
     pub object_type: Option<&'static str>,
     /// The fields that it writes on an object that is there already, by their names in JSON; `None` for all of them.
     pub owned: Option<&'static [&'static str]>,
+    /// Who wins where both sides have changed an object.
+    pub conflicts: Conflicts,
     /// Whether `prepare_internal_object` blocks the thread that polls it: such a call runs on a thread that is there
     /// for it.
     pub blocking: bool,
@@ -275,6 +293,7 @@ impl IncomingRoute {
             kind: C::KIND,
             object_type: O::TYPE_APPLIED,
             owned: None,
+            conflicts: Conflicts { otherwise: Conflict::ExternalWins, fields: &[] },
             blocking: false,
             key: |bytes| Ok(C::key(&C::decode(bytes)?)),
             prepare,

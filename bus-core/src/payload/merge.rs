@@ -1,6 +1,7 @@
 //! What comes of an object that is written while another version of it is stored.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
@@ -61,6 +62,39 @@ impl Payload {
         };
         Self { object, references, children, page: self.page, version: self.version }.sorted()
     }
+}
+
+/// The fields of an object that have changed since two sides had the same, by their names in JSON, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ThreeWay {
+    /// Those that only the host has changed.
+    pub host_only: Vec<String>,
+    /// Those that only the external system has changed.
+    pub external_only: Vec<String>,
+    /// Those that both have changed, each in its way.
+    pub both: Vec<String>,
+}
+
+/// Compares what both sides had with what each has now. What both have changed in the same way is no difference; a field that
+/// one side does not have any more was changed by it.
+pub fn three_way(
+    agreed: &Map<String, Value>,
+    host: &Map<String, Value>,
+    external: &Map<String, Value>,
+) -> ThreeWay {
+    let fields: BTreeSet<&String> = host.keys().chain(external.keys()).collect();
+    let mut changed = ThreeWay::default();
+    for field in fields {
+        let (agreed, host, external) = (agreed.get(field), host.get(field), external.get(field));
+        let list = match (host == agreed, external == agreed) {
+            _ if host == external => continue,
+            (false, true) => &mut changed.host_only,
+            (true, _) => &mut changed.external_only,
+            (false, false) => &mut changed.both,
+        };
+        list.push(field.clone());
+    }
+    changed
 }
 
 /// The name of the object's field in which a place lies.

@@ -13,6 +13,7 @@ use crate::docs;
 use crate::errors::Errors;
 use crate::paths::CorePath;
 
+mod conflicts;
 mod connector;
 mod incoming;
 mod outgoing;
@@ -37,6 +38,7 @@ pub(super) fn check(read: &Read, errors: &mut Errors) -> Connector {
     no_line_stands_twice(&connector, errors);
     no_external_type_stands_twice(&connector, errors);
     no_kind_stands_twice(&connector, errors);
+    conflicts::there_are_two_sides(&connector, errors);
     connector
 }
 

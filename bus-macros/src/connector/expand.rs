@@ -217,7 +217,21 @@ fn incoming_route(item: &ItemStruct, connector: &Connector, line: &IncomingLine)
         let names = fields.iter().map(|field| owned_field(core, &object, field));
         quote!(.owning(const { &[#(#names),*] }))
     });
-    quote!(#core::descriptor::Route::#route::<#connector, #external>() #owned)
+    let conflicts = line.conflicts.as_ref().map(|conflicts| {
+        let implemented = if *blocking { quote!(#core::blocking::Incoming) } else { quote!(#core::Incoming) };
+        let object = quote!(<#connector as #implemented<#external>>::Object);
+        let variant = |name: &str| {
+            let name = format_ident!("{name}");
+            quote!(#core::Conflict::#name)
+        };
+        let fields = conflicts.fields.iter().map(|(field, conflict)| {
+            let (name, conflict) = (owned_field(core, &object, field), variant(conflict));
+            quote!((#name, #conflict))
+        });
+        let otherwise = variant(conflicts.otherwise);
+        quote!(.settling(#otherwise, const { &[#(#fields),*] }))
+    });
+    quote!(#core::descriptor::Route::#route::<#connector, #external>() #owned #conflicts)
 }
 
 /// A field's name in JSON. The look at it is never taken: it only makes the compiler miss a field that is not there.

@@ -58,6 +58,8 @@ pub(super) struct IncomingLine {
     pub(super) decode: Option<ExprPath>,
     /// The fields that it writes; `None` for all of them.
     pub(super) owned: Option<Vec<OwnedField>>,
+    /// Who wins where both sides have changed an object; `None` where nothing is said.
+    pub(super) conflicts: Option<Conflicts>,
 }
 
 /// A field of the host's object, as `owns(...)` names it.
@@ -67,4 +69,14 @@ pub(super) enum OwnedField {
     Field(Ident),
     /// A name in JSON.
     Name(LitStr),
+}
+
+/// What `conflict = ...` and `conflicts(...)` say.
+pub(super) struct Conflicts {
+    /// The first word of it.
+    pub(super) word: Ident,
+    /// The variant of `Conflict` for all fields.
+    pub(super) otherwise: &'static str,
+    /// Single fields with theirs.
+    pub(super) fields: Vec<(OwnedField, &'static str)>,
 }

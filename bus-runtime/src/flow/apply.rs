@@ -13,7 +13,7 @@ mod whole;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, PreparedObject, PreparedParts};
+use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject, PreparedParts};
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
 use bus_core::task::GONE;
@@ -38,6 +38,7 @@ use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 use assigned::takes_away;
+use exchange::{Coming, Judged};
 pub(crate) use hosted::Hosted;
 use hosted::HostedChange;
 
@@ -191,7 +192,7 @@ impl Application<'_> {
             if existing.is_none() {
                 self.wait_for_creates(claimed, &created).await?;
             }
-            return self.write(claimed, parts, own, existing, translator.learned, route.owned).await;
+            return self.write(claimed, parts, own, existing, translator.learned, route).await;
         }
         Err(ended(
             claimed,
@@ -219,20 +220,27 @@ impl Application<'_> {
         own: Option<(ObjectType, String)>,
         existing: Option<Stored>,
         learned: Vec<Binding>,
-        owned: Option<&[&str]>,
+        route: &IncomingRoute,
     ) -> Result<Applied, NotApplied> {
+        let identify = parts.identify;
         let conversation = self.conversation(claimed, existing.as_ref(), own.as_ref()).await?;
-        let (mut after, lists) =
-            self.identified(claimed, parts, existing.as_ref(), own.as_ref(), owned).await?;
+        let (after, lists) =
+            self.identified(claimed, parts, existing.as_ref(), own.as_ref(), route.owned).await?;
         let origin = Some(&self.enlisted.record.name);
         let beneath =
             children::beneath(self.shared, &after.record.key, existing.is_none(), lists, origin).await;
         let mut beneath = beneath.map_err(|error| refused(claimed, error))?.set;
         let whole = self.with_children(claimed, existing.as_ref(), &after, &beneath).await?;
-        let (was, is) = whole.as_ref().map_or((existing.as_ref(), &after), |(was, is)| (was.as_ref(), is));
-        let judged = self.judged(claimed, was, conversation.as_ref(), is, own.as_ref())?;
-        if let Some(stored) = existing.as_ref().filter(|_| judged.is_echo) {
-            after = stored.clone();
+        let coming = Coming {
+            existing: existing.as_ref(),
+            own: own.as_ref(),
+            after,
+            whole: whole.as_ref(),
+            identify,
+            conflicts: route.conflicts,
+        };
+        let Judged { after, is_echo, travel, said } = self.judged(claimed, coming, conversation.as_ref())?;
+        if is_echo {
             beneath = ChangeSet::default();
         }
         self.check_hosted(claimed, &after)?;
@@ -242,8 +250,8 @@ impl Application<'_> {
             (Some(repository), Some(mut change)) if !is_of_site => {
                 let external_id = own.as_ref().map(|(_, external_id)| external_id.clone());
                 let before = existing.as_ref();
-                change.travel = judged.travel;
-                let exchanged = judged.said;
+                change.travel = travel;
+                let exchanged = said;
                 let hosted =
                     HostedChange { change, before, external_id, learned, exchanged, unbound: Vec::new() };
                 return self.hosted(claimed, repository, hosted, own).await;
@@ -252,7 +260,7 @@ impl Application<'_> {
         };
         let mut applied = self.completed(claimed);
         applied.commit.bindings = learned;
-        applied.commit.exchanged = judged.said;
+        applied.commit.exchanged = said;
         if let Some((_, external_id)) = &own {
             // Two external objects that become one of the host's: the second starts over, and finds the first.
             applied.commit.bindings_if_free.push(Binding {
@@ -272,7 +280,7 @@ impl Application<'_> {
         if set.is_empty() {
             return Ok(applied);
         }
-        self.logged(claimed, applied, set, judged.travel).await
+        self.logged(claimed, applied, set, travel).await
     }
 
     async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {

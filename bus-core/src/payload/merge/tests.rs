@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::payload::place::push_name;
@@ -163,5 +163,49 @@ proptest! {
             let lists: Vec<_> = from.children.iter().filter(|at| expected(at)).collect();
             prop_assert_eq!(merged.children.iter().filter(|at| expected(at)).collect::<Vec<_>>(), lists);
         }
+    }
+}
+
+#[test]
+fn each_field_is_of_the_side_that_changed_it() {
+    let fields = |value: Value| value.as_object().unwrap().clone();
+    for (what, agreed, host, external, expected) in [
+        ("nothing", json!({"a": 1}), json!({"a": 1}), json!({"a": 1}), [vec![], vec![], vec![]]),
+        ("the host", json!({"a": 1}), json!({"a": 2}), json!({"a": 1}), [vec!["a"], vec![], vec![]]),
+        ("the other", json!({"a": 1}), json!({"a": 1}), json!({"a": 2}), [vec![], vec!["a"], vec![]]),
+        ("both", json!({"a": 1}), json!({"a": 2}), json!({"a": 3}), [vec![], vec![], vec!["a"]]),
+        ("both, the same", json!({"a": 1}), json!({"a": 2}), json!({"a": 2}), [vec![], vec![], vec![]]),
+        (
+            "the host has taken it away",
+            json!({"a": 1}),
+            json!({}),
+            json!({"a": 1}),
+            [vec!["a"], vec![], vec![]],
+        ),
+        (
+            "the other has taken it away",
+            json!({"a": 1}),
+            json!({"a": 1}),
+            json!({}),
+            [vec![], vec!["a"], vec![]],
+        ),
+        ("both have taken it away", json!({"a": 1}), json!({}), json!({}), [vec![], vec![], vec![]]),
+        ("one has added it", json!({}), json!({}), json!({"a": null}), [vec![], vec!["a"], vec![]]),
+        ("taken away and changed", json!({"a": 1}), json!({}), json!({"a": 2}), [vec![], vec![], vec!["a"]]),
+        (
+            "one each",
+            json!({"a": 1, "b": [1], "c": {"d": 1}}),
+            json!({"a": 2, "b": [1], "c": {"d": 2}}),
+            json!({"a": 1, "b": [1, 2], "c": {"d": 3}}),
+            [vec!["a"], vec!["b"], vec!["c"]],
+        ),
+    ] {
+        let ThreeWay { host_only, external_only, both } =
+            three_way(&fields(agreed), &fields(host), &fields(external));
+        assert_eq!(
+            [host_only, external_only, both],
+            expected.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            "{what}"
+        );
     }
 }

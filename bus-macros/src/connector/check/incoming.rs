@@ -6,14 +6,14 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{LitStr, Member};
 
-use super::{connector, last_word, outgoing};
+use super::{conflicts, connector, last_word, outgoing};
 use crate::connector::model::{IncomingLine, OwnedField};
 use crate::connector::parse::{Line, type_text};
 use crate::entries::Entry;
 use crate::errors::Errors;
 use crate::names;
 
-pub(super) const KEYS: &[&str] = &["key", "unordered", "kind", "decode", "owns"];
+pub(super) const KEYS: &[&str] = &["key", "unordered", "kind", "decode", "owns", "conflict", "conflicts"];
 
 pub(super) fn incoming(line: &Line, errors: &mut Errors) -> IncomingLine {
     let entries = &line.entries;
@@ -25,6 +25,7 @@ pub(super) fn incoming(line: &Line, errors: &mut Errors) -> IncomingLine {
         key: it_has_a_key_or_no_order(line, errors),
         decode: entries.function("decode", "read_contact", errors),
         owned: it_owns_fields(line, errors),
+        conflicts: conflicts::it_says_who_wins(line, errors),
     }
 }
 
@@ -127,7 +128,7 @@ fn it_owns_fields(line: &Line, errors: &mut Errors) -> Option<Vec<OwnedField>> {
 }
 
 impl OwnedField {
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         match self {
             Self::Field(field) => field.unraw().to_string(),
             Self::Name(name) => name.value(),

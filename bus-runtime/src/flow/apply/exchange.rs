@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use bus_core::ObjectType;
+use bus_core::parts::{Identified, ObjectParts};
+use bus_core::payload::{Payload, PayloadError};
+use bus_core::{Conflicts, Echo, ObjectType};
 use bus_store::{Awaited, Binding, Claimed, ExchangeWrite, Exchanged, Said, Travel};
 use serde_json::{Map, Value};
 
 use super::{Application, NotApplied, ended, travel_of};
 use crate::flow::change::Stored;
+use crate::flow::conflict::{Merged, merged};
 use crate::flow::echo::{Heard, alternations, heard, travels_both_ways};
 use crate::flow::keys::outgoing_key;
 
@@ -20,8 +23,22 @@ pub(super) struct Conversation {
     exchanged: Exchanged,
 }
 
+/// What a task would make of the object that is there.
+pub(super) struct Coming<'a> {
+    pub(super) existing: Option<&'a Stored>,
+    /// The external object.
+    pub(super) own: Option<&'a (ObjectType, String)>,
+    pub(super) after: Stored,
+    /// Both with the children beneath them, where the type has children.
+    pub(super) whole: Option<&'a (Option<Stored>, Stored)>,
+    pub(super) identify: fn(&Payload, Identified) -> Result<ObjectParts, PayloadError>,
+    pub(super) conflicts: Conflicts,
+}
+
 /// What a task comes to by that.
 pub(super) struct Judged {
+    /// The object as it will be.
+    pub(super) after: Stored,
     /// Whether nothing of it is new: the object stays as it is.
     pub(super) is_echo: bool,
     /// What is told of it stands here on its way.
@@ -61,38 +78,38 @@ impl Application<'_> {
         Ok(Some(Conversation { binding, exchanged }))
     }
 
-    /// What a task comes to that would make `after` of the object.
+    /// What a task comes to: an echo changes nothing, and of what both sides have changed each field is of one of them.
     pub(super) fn judged(
         &self,
         claimed: &Claimed,
-        existing: Option<&Stored>,
+        coming: Coming<'_>,
         conversation: Option<&Conversation>,
-        after: &Stored,
-        own: Option<&(ObjectType, String)>,
     ) -> Result<Judged, NotApplied> {
-        let mut judged = Judged { is_echo: false, travel: travel_of(claimed), said: Vec::new() };
-        let (Some(existing), Some(conversation)) = (existing, conversation) else {
+        let Coming { existing, own, after, whole, identify, conflicts } = coming;
+        let mut judged = Judged { after, is_echo: false, travel: travel_of(claimed), said: Vec::new() };
+        let (Some(existing), Some(Conversation { binding, exchanged })) = (existing, conversation) else {
             if let Some((object_type, external_id)) = own
                 && travels_both_ways(self.linked, object_type)
             {
-                let connector = self.enlisted.record.name.clone();
-                let binding =
-                    Binding { connector, object: after.record.key.clone(), external_id: external_id.clone() };
-                judged.said.push(taken(binding, after, 0));
+                let (connector, external_id) = (self.enlisted.record.name.clone(), external_id.clone());
+                let object = judged.after.record.key.clone();
+                let fields = whole.map_or(&judged.after, |(_, is)| is).payload.object.clone();
+                judged.said.push(taken(&Binding { connector, object, external_id }, fields, 0));
             }
             return Ok(judged);
         };
-        let Conversation { binding, exchanged } = conversation;
-        let now = self.shared.now();
-        let (before, fields) = (&existing.payload.object, &after.payload.object);
+        let present = &whole.and_then(|(was, _)| was.as_ref()).unwrap_or(existing).payload;
+        let theirs = whole.map_or(&judged.after, |(_, is)| is).payload.clone();
         // What an operator sends once more is to be applied, whatever it looks like.
-        let sent = if claimed.is_redelivered { &[] } else { exchanged.sent.as_slice() };
+        let is_forced = claimed.is_redelivered;
+        let sent = if is_forced { &[] } else { exchanged.sent.as_slice() };
         let said = |said| ExchangeWrite { binding: binding.clone(), said };
-        match heard(before, fields, sent, exchanged.agreed.as_ref(), claimed.logged_at) {
+        match heard(&present.object, &theirs.object, sent, exchanged.agreed.as_ref(), claimed.logged_at) {
             Heard::Echo(echo) => {
                 tracing::debug!(object = %binding.object, connector = %binding.connector, delivery = %echo.delivery,
                     "echo.suppressed");
                 judged.said.push(said(Said::Heard { up_to: echo.delivery }));
+                judged.after = existing.clone();
                 judged.is_echo = true;
                 return Ok(judged);
             }
@@ -104,29 +121,67 @@ impl Application<'_> {
             }
             Heard::News => {}
         }
-        let agreed = exchanged.agreed.as_ref();
-        if before == fields {
+        let last = exchanged.agreed.as_ref();
+        let agreed = last.and_then(|agreed| serde_json::from_slice::<Map<String, Value>>(&agreed.data).ok());
+        let mut merged = match &agreed {
+            Some(agreed) if !is_forced => merged(agreed, present, &theirs, &conflicts),
+            _ => Merged::default(),
+        };
+        // Children are not merged: what comes of them is said by the rule of their list.
+        let is_own = |field: &String| {
+            existing.payload.object.contains_key(field) || judged.after.payload.object.contains_key(field)
+        };
+        merged.kept.retain(is_own);
+        let is_all_theirs = merged.kept.is_empty();
+        // What the two have in common now; where the host's field stays, that is still what it was.
+        let mut common = theirs.object;
+        for field in &merged.kept {
+            let before = agreed.as_ref().and_then(|agreed| agreed.get(field)).cloned();
+            common.remove(field);
+            common.extend(before.map(|before| (field.clone(), before)));
+        }
+        if !is_all_theirs {
+            judged.after = self.laid_together(claimed, existing, judged.after, &merged.kept, identify)?;
+        }
+        if !is_changed(present, &common, &merged.kept) {
             // Equal without anybody having told the other: that is known from now on.
-            let is_known = agreed.is_some_and(|agreed| {
-                serde_json::from_slice::<Map<String, Value>>(&agreed.data).is_ok_and(|known| known == *fields)
-            });
-            if !is_known {
-                judged.said.push(taken(
-                    binding.clone(),
-                    after,
-                    agreed.map_or(0, |agreed| agreed.alternations),
-                ));
+            if agreed.as_ref() != Some(&common) {
+                let alternations = last.map_or(0, |agreed| agreed.alternations);
+                judged.said.push(taken(binding, common, alternations));
             }
             return Ok(judged);
         }
-        // What it was told before is not what the host has now, nor is it told that: whatever comes back of it is news.
-        if let Some(latest) = exchanged.sent.last() {
-            judged.said.push(said(Said::Heard { up_to: latest.delivery }));
+        if is_all_theirs && !merged.is_host_ahead {
+            // What it was told before is not what the host has now, nor is it told that: whatever comes back is news.
+            judged.said.extend(exchanged.sent.last().map(|sent| said(Said::Heard { up_to: sent.delivery })));
+        } else if judged.travel.echo == Echo::Others {
+            // It is not what it has sent, or will not be once it is told what it was not told yet: it is told, like
+            // everybody.
+            judged.travel.echo = Echo::All;
+            judged.travel.hop = judged.travel.hop.saturating_add(u8::from(!is_all_theirs));
         }
-        let turns = alternations(agreed, now);
+        let turns = alternations(last, self.shared.now());
         self.check_loop(claimed, binding, judged.travel.hop, turns)?;
-        judged.said.push(taken(binding.clone(), after, turns));
+        judged.said.push(taken(binding, common, turns));
         Ok(judged)
+    }
+
+    /// What has come in, with these fields as the host has them.
+    fn laid_together(
+        &self,
+        claimed: &Claimed,
+        existing: &Stored,
+        after: Stored,
+        kept: &[String],
+        identify: fn(&Payload, Identified) -> Result<ObjectParts, PayloadError>,
+    ) -> Result<Stored, NotApplied> {
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let payload = existing.payload.clone().owned_over(after.payload, &kept);
+        let same = Identified::Existing { id: existing.record.key.id.clone(), guid: existing.record.guid };
+        let unwritable =
+            |error: String| ended(claimed, format!("the merged object cannot be written: {error}"));
+        let parts = identify(&payload, same).map_err(|error| unwritable(error.to_string()))?;
+        Stored::of(&self.shared.registry, parts).map_err(|error| unwritable(error.to_string()))
     }
 
     /// Parks what only goes round and round: it has been answered too often on its way, or the two sides answer each other
@@ -158,8 +213,14 @@ impl Application<'_> {
     }
 }
 
-/// Both sides have this object as it will be.
-fn taken(binding: Binding, after: &Stored, alternations: u32) -> ExchangeWrite {
-    let data = Value::Object(after.payload.object.clone()).to_string().into_bytes();
-    ExchangeWrite { binding, said: Said::Taken { data, alternations } }
+/// Whether anything but the kept fields differs from what the host has.
+fn is_changed(was: &Payload, common: &Map<String, Value>, kept: &[String]) -> bool {
+    let mut fields = was.object.keys().chain(common.keys()).filter(|field| !kept.contains(*field));
+    fields.any(|field| was.object.get(field) != common.get(field))
+}
+
+/// Both sides have these fields of an object from now on.
+fn taken(binding: &Binding, fields: Map<String, Value>, alternations: u32) -> ExchangeWrite {
+    let data = Value::Object(fields).to_string().into_bytes();
+    ExchangeWrite { binding: binding.clone(), said: Said::Taken { data, alternations } }
 }
