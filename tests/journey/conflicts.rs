@@ -18,6 +18,7 @@ stories!(
     where_the_host_wins_the_other_side_is_told_again,
     both_changed_to_the_same_value_is_no_conflict,
     at_the_first_contact_what_comes_in_wins,
+    what_came_in_before_something_newer_was_told_is_decided_and_told_again,
 );
 
 /// A member of a club.
@@ -172,4 +173,21 @@ async fn at_the_first_contact_what_comes_in_wins(bus: TestBus) {
     club.edit("ada", |entry| *entry = theirs).await.unwrap();
     bus.until_idle().await;
     assert_eq!(agreed(&bus, &club).await, pair("Ada", "2"));
+}
+
+/// The other side has written over what it said itself: where that is taken all the same, it is told of it.
+async fn what_came_in_before_something_newer_was_told_is_decided_and_told_again(bus: TestBus) {
+    let (bus, club, mut ada) = start(bus).await;
+    let reading = |process_incoming| bus_runtime::Switches { process_incoming, ..Default::default() };
+    bus.set_switches(reading(false)).await.unwrap();
+    club.edit("ada", |entry| (entry["name"], entry["phone"]) = ("Theirs".into(), "3".into())).await.unwrap();
+    bus.clock().advance(Duration::from_mins(1));
+    (ada.name, ada.phone) = pair("Ours", "2");
+    bus.objects().save(&mut ada).await.unwrap();
+    until(async || club.peer().get("ada").is_some_and(|entry| entry["name"] == "Ours")).await;
+    until(async || bus.open("clubhouse", Direction::Outgoing).await.is_empty()).await;
+    bus.clock().advance(Duration::from_mins(1));
+    bus.set_switches(reading(true)).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(agreed(&bus, &club).await, pair("Theirs", "2"));
 }

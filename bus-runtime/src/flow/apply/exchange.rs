@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus_core::parts::{Identified, ObjectParts};
 use bus_core::payload::{Payload, PayloadError};
-use bus_core::{Conflicts, Echo, ObjectType};
+use bus_core::{Conflicts, Echo, ObjectType, Timestamp};
 use bus_store::{Awaited, Binding, Claimed, ExchangeWrite, Exchanged, Said, Travel};
 use serde_json::{Map, Value};
 
@@ -123,7 +123,13 @@ impl Application<'_> {
         }
         let last = exchanged.agreed.as_ref();
         let agreed = last.and_then(|agreed| serde_json::from_slice::<Map<String, Value>>(&agreed.data).ok());
+        let nothing = Map::new();
         let mut merged = match &agreed {
+            // It came before the newest that was given there: each field in which they differ is for the policy, and the
+            // other side has not what it said then any more.
+            Some(_) if !is_forced && is_overtaken(exchanged, claimed.logged_at) => {
+                merged(&nothing, present, &theirs, &conflicts)
+            }
             Some(agreed) if !is_forced => merged(agreed, present, &theirs, &conflicts),
             _ => Merged::default(),
         };
@@ -217,6 +223,12 @@ impl Application<'_> {
 fn is_changed(was: &Payload, common: &Map<String, Value>, kept: &[String]) -> bool {
     let mut fields = was.object.keys().chain(common.keys()).filter(|field| !kept.contains(*field));
     fields.any(|field| was.object.get(field) != common.get(field))
+}
+
+/// Whether something was sent there, and arrived, after this came in.
+fn is_overtaken(exchanged: &Exchanged, came_at: Timestamp) -> bool {
+    exchanged.agreed.as_ref().is_some_and(|agreed| agreed.is_given)
+        && exchanged.sent.last().is_some_and(|latest| came_at < latest.at)
 }
 
 /// Both sides have these fields of an object from now on.

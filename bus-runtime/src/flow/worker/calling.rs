@@ -121,7 +121,7 @@ impl Worker {
         };
         if let (Some(told), Some(external_id)) = (told, named) {
             let binding = Binding { connector: connector.clone(), object: key, external_id };
-            effects.extend(self.after_telling(told, &binding, claimed, &outcome));
+            effects.extend(told.after(&binding, claimed, &outcome));
         }
         Ok((outcome, lost))
     }

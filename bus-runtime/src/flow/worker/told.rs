@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bus_core::payload::Payload;
-use bus_core::{ObjectKey, ObjectOperation};
+use bus_core::{ObjectKey, ObjectOperation, Timestamp};
 use bus_store::{Binding, Claimed, ExchangeWrite, Outcome, Said, Sent};
 use serde_json::Value;
 
@@ -14,6 +14,8 @@ use crate::flow::echo::{digests, travels_both_ways};
 
 /// An object as a delivery tells it.
 pub(super) struct Told {
+    /// When the call was about to begin: what had come in by then cannot know of it.
+    at: Timestamp,
     fields: BTreeMap<String, u64>,
     data: Vec<u8>,
 }
@@ -25,24 +27,21 @@ impl Worker {
             return None;
         }
         let fields = digests(&payload.object);
-        Some(Told { fields, data: Value::Object(payload.object.clone()).to_string().into_bytes() })
+        let data = Value::Object(payload.object.clone()).to_string().into_bytes();
+        Some(Told { at: self.shared.now(), fields, data })
     }
+}
 
+impl Told {
     /// What is known once it was told with this outcome: it may have arrived even where that is no success; both sides have
     /// it only then.
-    pub(super) fn after_telling(
-        &self,
-        told: Told,
-        binding: &Binding,
-        claimed: &Claimed,
-        outcome: &Outcome,
-    ) -> Vec<Effect> {
-        let Told { fields, data } = told;
+    pub(super) fn after(self, binding: &Binding, claimed: &Claimed, outcome: &Outcome) -> Vec<Effect> {
+        let Told { at, fields, data } = self;
         let sent = Said::Sent(Sent {
             delivery: claimed.delivery,
             task: claimed.task,
             hop: claimed.travel.hop,
-            at: self.shared.now(),
+            at,
             fields,
         });
         let given = (*outcome == Outcome::Completed).then_some(Said::Given { data });
