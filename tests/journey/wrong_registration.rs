@@ -1,6 +1,9 @@
 //! A connector that is not registered correctly is shown with cause and remedy, and keeps nobody else from working.
 
-use bus_core::descriptor::{ConnectorDescriptor, DescribedConnector, DescribedObject, Place, Route};
+use bus_core::descriptor::{
+    ConnectorDescriptor, DescribedConnector, DescribedObject, DescribedPage, ObjectDescriptor,
+    PageDescriptor, Place, Route,
+};
 use bus_core::settings::SettingType;
 use bus_core::{Change, Connector, Cx, Direction, Failure, Outgoing, Settings, SubscribesTo, Subscription};
 use bus_runtime::{Bus, BusErrorKind, ConnectorConfig, Health, Problem, Registry};
@@ -9,6 +12,8 @@ use bus_testkit::{FakePeer, TestBus};
 use bus_tests::{EventLog, User, Watcher};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::pages::Article;
 
 stories!(
     a_wrong_name_is_warned_of_and_nothing_is_logged_for_it,
@@ -109,6 +114,58 @@ fn two_connectors_of_one_name_are_refused_naming_both_places() {
     assert!(message.contains("src/twin.rs:7 (twin 1.0.0)") && message.contains("lib.rs:"), "{message}");
     let other_order = Registry::of([&TWIN, EventLog::DESCRIPTOR], []).unwrap_err();
     assert_eq!(message, other_order.to_string(), "the linker's order does not matter");
+}
+
+/// Where the second of two stands.
+const ELSEWHERE: Place = Place { crate_name: "twin", crate_version: "1.0.0", file: "src/twin.rs", line: 7 };
+
+fn class(name: &'static str, place: Place) -> &'static PageDescriptor {
+    let mut class = *Article::DESCRIPTOR;
+    (class.class_name, class.place) = (name, place);
+    Box::leak(Box::new(class))
+}
+
+fn object(name: &'static str) -> &'static ObjectDescriptor {
+    let mut object = *User::DESCRIPTOR;
+    (object.object_type, object.place) = (name, ELSEWHERE);
+    Box::leak(Box::new(object))
+}
+
+#[test]
+fn a_name_that_says_two_things_is_refused_naming_its_places() {
+    let of_objects = |objects: &[&'static ObjectDescriptor]| Registry::of([], objects.iter().copied());
+    let here = Article::DESCRIPTOR.place;
+    let class_name = Article::DESCRIPTOR.class_name;
+    let twice = |one, other| of_objects(&[]).unwrap().with_pages([one, other]);
+    for (what, refused, names) in [
+        (
+            "a class declared twice",
+            twice(class(class_name, here), class(class_name, ELSEWHERE)),
+            vec![class_name, "src/twin.rs:7 (twin 1.0.0)", here.file, "rename one of them"],
+        ),
+        (
+            "a class that is an object type",
+            of_objects(&[object("app.twin")]).unwrap().with_pages([class("app.twin", here)]),
+            vec!["object type and class", "app.twin", "src/twin.rs:7", here.file, "rename one of them"],
+        ),
+        (
+            "an object type with the name of all pages",
+            of_objects(&[object("page")]),
+            vec!["`page` at src/twin.rs:7", "rename the object type"],
+        ),
+        (
+            "a class that is none",
+            of_objects(&[]).unwrap().with_pages([class("App Twin", ELSEWHERE)]),
+            vec!["`App Twin` at src/twin.rs:7", "such as `app.article`"],
+        ),
+    ] {
+        let error = refused.map(|_| ()).expect_err(what);
+        assert_eq!(error.kind(), BusErrorKind::Discovery, "{what}");
+        let message = error.to_string();
+        assert!(names.iter().all(|name| message.contains(name)), "{what}: {message}");
+    }
+    // One that is linked by two ways is one.
+    assert!(twice(class(class_name, here), class(class_name, here)).is_ok());
 }
 
 #[test]
