@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::{Future, ready};
 
 use crate::change::Change;
+use crate::clock::Timestamp;
 use crate::context::Cx;
 use crate::create_once::Sought;
 use crate::declared::{Accepts, SubscribesTo};
@@ -301,6 +302,8 @@ pub enum Prepared<T> {
         object: Box<T>,
         /// The external id it is bound to; the task's key if none is given.
         external_id: Option<String>,
+        /// When the external system has changed it last, as far as that is known.
+        changed_at: Option<Timestamp>,
     },
     /// The host's object that is already bound to it: for deletes. With `AnyObject`, whose type nobody knows before,
     /// answer the object itself instead.
@@ -320,7 +323,20 @@ impl<T> Prepared<T> {
     #[must_use]
     pub fn bound_to(self, id: impl Into<String>) -> Self {
         match self {
-            Self::Object { object, .. } => Self::Object { object, external_id: Some(id.into()) },
+            Self::Object { object, changed_at, .. } => {
+                Self::Object { object, external_id: Some(id.into()), changed_at }
+            }
+            other => other,
+        }
+    }
+
+    /// Says when the external system has changed it last, by its own clock: for `conflict = newest_wins`.
+    #[must_use]
+    pub fn changed_at(self, at: Timestamp) -> Self {
+        match self {
+            Self::Object { object, external_id, .. } => {
+                Self::Object { object, external_id, changed_at: Some(at) }
+            }
             other => other,
         }
     }
@@ -328,13 +344,13 @@ impl<T> Prepared<T> {
 
 impl From<AnyObject> for Prepared<AnyObject> {
     fn from(object: AnyObject) -> Self {
-        Self::Object { object: Box::new(object), external_id: None }
+        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
     }
 }
 
 impl<T: BusObject> From<T> for Prepared<T> {
     fn from(object: T) -> Self {
-        Self::Object { object: Box::new(object), external_id: None }
+        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
     }
 }
 

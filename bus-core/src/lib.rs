@@ -65,7 +65,7 @@ pub use bus_macros::{BusObject, Page, Settings, connector, incoming, outgoing};
 pub use change::{Change, ChangeSummary, PagePlace};
 pub use children::{Bindings, Children, ListField, ListRule};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
-pub use conflict::{Conflict, Conflicts};
+pub use conflict::{Conflict, Conflicts, Side};
 pub use connector::{
     Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
 };

@@ -234,8 +234,8 @@ pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `kind = "contact"` | how it is called when it is logged: lowercase words joined by `_` | the type's name in snake case |
 /// | `decode = function` | reads it from the bytes, `fn(&[u8]) -> Result<E, Failure>` | as JSON, by `Deserialize` |
 /// | `owns(name, phone)` | the fields of the host's object that it writes; with `AnyObject` as they are called in JSON, `owns("name")` | all of them |
-/// | `conflict = host_wins` | who wins where both sides have changed a field since they were equal: `external_wins` or `host_wins` | `external_wins` |
-/// | `conflicts(phone = host_wins, name = external_wins)` | the same for single fields of the host's object, named as in `owns` | what `conflict` says |
+/// | `conflict = host_wins` | who wins where both sides have changed a field since they were equal: `external_wins`, `host_wins`, `newest_wins` (by `Prepared::changed_at`), `merge_fields` (a person decides about such fields), `review` (a person decides about the object where both sides have changed anything) | `external_wins` |
+/// | `conflicts(phone = host_wins, name = review)` | the same for single fields of the host's object, named as in `owns`; all but `merge_fields` | what `conflict` says |
 ///
 /// `owns` counts for an object that is there already: of what `prepare_internal_object` answers, only these fields are
 /// taken, with the references and the children in them; everything else stays as it is stored. A new object is taken as

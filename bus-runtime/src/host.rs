@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bus_core::{Failure, ObjectKey, ObjectType};
+use bus_core::{Failure, ObjectKey, ObjectType, Timestamp};
 use bus_store::{ObjectQuery, ObjectRecord, StoreError};
 
 use crate::error::{BusError, BusErrorKind};
@@ -44,6 +44,16 @@ impl<'a> Host<'a> {
         };
         let (repository, lookup) = (Arc::clone(repository), Lookup::of(query));
         self.ask(async move { repository.find(lookup).await }).await
+    }
+
+    /// When the object was changed last, if that is known.
+    pub(crate) async fn changed_at(&self, key: &ObjectKey) -> Result<Option<Timestamp>, HostError> {
+        let Some(repository) = self.repository(&key.object_type) else {
+            return Ok(self.0.store.changed_at(key).await?);
+        };
+        let (repository, id) = (Arc::clone(repository), key.id.clone());
+        let asked = call::ask_repository(self.0, async move { repository.changed_at(id).await }).await;
+        asked.map_err(|failure| HostError::Repository(RepositoryError(failure)))
     }
 
     /// The repository of this type; none where its objects live in the built-in store.

@@ -52,9 +52,10 @@ mod upkeep;
 
 /// What a bus answers of its connectors and queues, in the store's own words.
 pub use bus_store::{
-    Attempt, Audit, Awaited, Binding, Circuit, ConnectorState, Counters, DeliveryDetail, DeliveryFilter,
-    DeliverySummary, Doubt, Drift, FoundBy, Intervened, NodeRecord, OutboxCounts, ParkedEntry, QueueCounts,
-    QueueId, RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState, Selected, Switches, Verb, Verdict,
+    Attempt, Audit, Awaited, Binding, Circuit, ConflictRecord, ConnectorState, Counters, DeliveryDetail,
+    DeliveryFilter, DeliverySummary, Doubt, Drift, FoundBy, Intervened, NodeRecord, OutboxCounts,
+    ParkedEntry, QueueCounts, QueueId, RecordOwner, Redelivery, ResyncId, ResyncRecord, ResyncState,
+    Selected, Switches, Verb, Verdict,
 };
 
 pub use bus::{Bus, Deleted, Deletion, OpenDeliveries};
@@ -67,7 +68,9 @@ pub use identity::IdentityMap;
 pub use logged::{Logged, Statement};
 pub use objects::{ObjectStore, Saved};
 pub use observe::{ConnectorStatus, Health, PollStatus, QueueStatus};
-pub use operate::{AuditReport, InterventionReport, ItemReport, Operator, SELECTION_ITEMS_MAX, Selection};
+pub use operate::{
+    AuditReport, InterventionReport, ItemReport, Operator, Resolution, SELECTION_ITEMS_MAX, Selection,
+};
 pub use pages::PageStore;
 pub use registry::{LinkedConnectors, Problem, Registry};
 pub use relay::OutboxStatus;

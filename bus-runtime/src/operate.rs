@@ -2,6 +2,7 @@
 
 mod redeliver;
 mod report;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
 
 pub use report::{AuditReport, InterventionReport, ItemReport};
+pub use resolve::Resolution;
 
 /// The most deliveries that one selection holds.
 pub const SELECTION_ITEMS_MAX: usize = 1_000_000;
@@ -256,13 +258,14 @@ fn verb_word(verb: Verb) -> &'static str {
         Verb::Skip => "skip",
         Verb::Cancel => "cancel",
         Verb::Discard => "discard",
+        Verb::Resolve => "resolve",
     }
 }
 
 /// The state that a verb ends a delivery in, or makes it ready in.
 fn state_after(verb: Verb) -> DeliveryState {
     match verb {
-        Verb::Retry => DeliveryState::Available,
+        Verb::Retry | Verb::Resolve => DeliveryState::Available,
         Verb::Skip => DeliveryState::Skipped,
         Verb::Cancel => DeliveryState::Cancelled,
         Verb::Discard => DeliveryState::Discarded,

@@ -3,9 +3,9 @@
 mod erased;
 mod settlement;
 
-use std::future::Future;
+use std::future::{Future, ready};
 
-use bus_core::{BusObject, Failure, ObjectId, SiteName};
+use bus_core::{BusObject, Failure, ObjectId, SiteName, Timestamp};
 use bus_store::{FoundBy, ObjectQuery};
 
 pub use settlement::Settlement;
@@ -87,6 +87,13 @@ pub trait Repository<T: BusObject>: Send + Sync + 'static {
 
     /// The object that this describes; at most one may.
     fn find(&self, lookup: &Lookup) -> impl Future<Output = Result<Option<T>, Failure>> + Send;
+
+    /// When the application has changed it last: asked where `conflict = newest_wins` has to compare. `None`, which is what
+    /// is answered unless this is written, has a person decide.
+    fn changed_at(&self, id: &T::Id) -> impl Future<Output = Result<Option<Timestamp>, Failure>> + Send {
+        let _ = id;
+        ready(Ok(None))
+    }
 
     /// Inserts or updates it, in a transaction of the repository's own in which it executes
     /// [`saving.settlement`](Settlement): the object and everything that the bus makes of it become true together. It

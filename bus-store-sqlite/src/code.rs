@@ -47,7 +47,7 @@ codes! {
     ConnectorState, "a connector's state": [Enabled, Paused, Stopped, Disabled];
     RecordOwner, "a record's owner": [File, Operator];
     Scope, "a scope of order": [Key, Queue];
-    Verb, "a verb": [Retry, Skip, Cancel, Discard];
+    Verb, "a verb": [Retry, Skip, Cancel, Discard, Resolve];
     SideState, "a state": [Fresh, Running, Retry, Ready, Waiting, Parked, Scheduled];
     LaneKind, "a lane": [Fresh, Due, Held, Waiting];
     Echo, "who is told": [Others, None, All];

@@ -42,6 +42,7 @@ mod pages;
 mod queue;
 mod reader;
 mod resync;
+mod reviews;
 mod schema;
 mod session;
 mod sites;

@@ -1,6 +1,6 @@
 //! The built-in object store.
 
-use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use bus_store::{
     Expected, FoundBy, ObjectQuery, ObjectRecord, ObjectWrite, Objects, StoreErrorKind, StoreFuture,
 };
@@ -135,6 +135,17 @@ impl Objects for SqliteStore {
         })
     }
 
+    fn changed_at(&self, key: &ObjectKey) -> StoreFuture<'_, Option<Timestamp>> {
+        let key = key.clone();
+        self.read("changed at", move |db| {
+            let sql = "SELECT changed_at FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
+            let parameters = params![key.object_type.as_str(), id_text(&key.id)];
+            let at: Option<Option<i64>> =
+                db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+            Ok(at.flatten().map(Timestamp::from_micros))
+        })
+    }
+
     fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
         self.write(LiveElsewhere(object_type.clone()))
     }
@@ -232,9 +243,13 @@ pub(crate) fn find_object(db: &Connection, query: &ObjectQuery) -> Result<Option
 }
 
 /// Makes a write to the object store, if what is there is what the writer believes.
-pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Result<(), Fault> {
+pub(crate) fn write_object(
+    session: &mut Session<'_>,
+    write: &ObjectWrite,
+    now: Timestamp,
+) -> Result<(), Fault> {
     match write {
-        ObjectWrite::Save { record, expected } => save(session, record, *expected),
+        ObjectWrite::Save { record, expected } => save(session, record, *expected, now),
         ObjectWrite::Delete { key, expected } => {
             check_version(session, key, *expected)?;
             let sql = "DELETE FROM bus_object WHERE object_type = ?1 AND object_id = ?2";
@@ -255,7 +270,12 @@ pub(crate) fn write_object(session: &mut Session<'_>, write: &ObjectWrite) -> Re
     }
 }
 
-fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) -> Result<(), Fault> {
+fn save(
+    session: &mut Session<'_>,
+    record: &ObjectRecord,
+    expected: Expected,
+    now: Timestamp,
+) -> Result<(), Fault> {
     check_version(session, &record.key, expected)?;
     check_site(session, record.site.as_ref())?;
     check_unassigned(session, record)?;
@@ -263,12 +283,12 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
     let sql = match expected {
         Expected::Absent => {
             "INSERT INTO bus_object (object_type, object_id, version, guid, code_name, display_name, site, parent,
-                 \"group\", data)
-             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                 \"group\", data, changed_at)
+             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         }
         Expected::Version(_) => {
             "UPDATE bus_object SET version = version + 1, guid = ?3, code_name = ?4, display_name = ?5, site = ?6,
-                 parent = ?7, \"group\" = ?8, data = ?9
+                 parent = ?7, \"group\" = ?8, data = ?9, changed_at = ?10
              WHERE object_type = ?1 AND object_id = ?2"
         }
     };
@@ -282,6 +302,7 @@ fn save(session: &mut Session<'_>, record: &ObjectRecord, expected: Expected) ->
         record.parent.as_ref().map(id_text),
         record.group.as_ref().map(id_text),
         record.data,
+        now.as_micros(),
     ])?;
     // Ids are compared by their text, so a text can be a number, too.
     if let ObjectId::Number(number) = id_from_text(id_text(&record.key.id)) {

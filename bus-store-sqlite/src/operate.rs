@@ -1,6 +1,6 @@
 //! What people ask of the store, and do to it.
 
-mod intervene;
+pub(crate) mod intervene;
 mod list;
 mod select;
 

@@ -25,6 +25,7 @@ use crate::pages::write_page;
 use crate::queue::claim::Turn;
 use crate::queue::{QueueRow, owned};
 use crate::resync::advance;
+use crate::reviews::keep_conflict;
 use crate::session::Session;
 use crate::wake::{waiters_for, waiters_for_outcomes, wake_if_met};
 use crate::writer::{Progress, Write};
@@ -91,7 +92,7 @@ impl Write for CommitWrite {
     fn run(&mut self, session: &mut Session<'_>) -> Result<Progress<Committed>, Fault> {
         let Commit { settlements, ownership, objects, bindings, bindings_if_free, unbound, .. } = &self.0;
         let Commit { tasks, relayed, claim_for, exchanged, pages, resynced, late, told_again, .. } = &self.0;
-        let Commit { cursor, now, .. } = &self.0;
+        let Commit { cursor, conflicts, now, .. } = &self.0;
         let mut committed = Committed::default();
         let mut maybe_met = BTreeSet::new();
         if let Some(ownership) = ownership {
@@ -103,6 +104,9 @@ impl Write for CommitWrite {
                 committed.displaced.extend(settled.displaced);
                 maybe_met.extend(settled.waiter);
             }
+            for conflict in conflicts {
+                keep_conflict(session, queue.id, conflict)?;
+            }
             let unclaimed = settlements.iter().map(|settlement| settlement.delivery);
             let unclaimed = unclaimed.chain(committed.displaced.iter().copied());
             maybe_met.extend(waiters_for_outcomes(session, unclaimed)?);
@@ -111,7 +115,7 @@ impl Write for CommitWrite {
             }
         }
         for write in objects {
-            write_object(session, write)?;
+            write_object(session, write, *now)?;
         }
         if let Some(chunk) = resynced {
             advance(session, chunk)?;

@@ -57,6 +57,7 @@ pub mod pages;
 pub mod programs;
 pub mod queue;
 pub mod resync;
+pub mod reviews;
 pub mod scope;
 pub mod settling;
 pub mod sites;
@@ -525,6 +526,13 @@ macro_rules! for_every_law {
             doubt::whoever_waits_for_an_outcome_waits_while_it_is_in_doubt
             doubt::what_is_claimed_or_in_doubt_is_unsettled
             doubt::a_doubt_about_what_is_not_settled_is_refused
+            reviews::a_conflict_is_kept_with_its_delivery_and_ends_with_it
+            reviews::what_was_decided_is_kept_and_tried
+            reviews::only_what_is_in_conflict_can_be_decided
+            reviews::a_conflict_of_what_is_not_parked_is_refused
+            reviews::conflicts_are_listed_oldest_first
+            reviews::a_conflict_survives_reopening
+            reviews::an_object_says_when_it_was_saved
             pages::a_page_comes_back_as_it_was_saved
             pages::a_node_is_a_page_in_each_of_its_cultures
             pages::a_page_is_written_by_who_saw_it_as_it_is
@@ -591,6 +599,7 @@ mod tests {
             include_str!("conformance/deferral.rs"),
             include_str!("conformance/deleted.rs"),
             include_str!("conformance/doubt.rs"),
+            include_str!("conformance/reviews.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/ending.rs"),
             include_str!("conformance/exchange.rs"),

@@ -39,6 +39,7 @@ pub mod outbox;
 pub mod pages;
 pub mod queue;
 pub mod resync;
+pub mod reviews;
 pub mod sites;
 pub mod task_log;
 pub mod wake;
@@ -69,6 +70,7 @@ pub use queue::{
     Settlement, Terms, Wanted,
 };
 pub use resync::{NewResync, ResyncId, ResyncRecord, ResyncState, Resynced, Resyncs};
+pub use reviews::{ConflictRecord, Decision, Reviews};
 pub use sites::{SiteUse, Sites};
 pub use task_log::{Commit, Committed, IdempotencyKey, NewDelivery, NewTask, Redelivery, TaskLog};
 pub use wake::{Doorbell, Wake};
@@ -92,6 +94,7 @@ pub trait Store:
     + Resyncs
     + Late
     + Cursors
+    + Reviews
     + Send
     + Sync
     + 'static

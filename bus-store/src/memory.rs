@@ -14,6 +14,7 @@ mod outbox;
 mod pages;
 mod queue;
 mod resync;
+mod reviews;
 mod sites;
 mod task_log;
 mod wake;
@@ -21,7 +22,7 @@ mod wake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectKey, ObjectType, Site, SiteName};
+use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectKey, ObjectType, Site, SiteName, Timestamp};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
@@ -55,6 +56,8 @@ struct State {
     waits: wake::Waits,
     idempotency: task_log::KnownKeys,
     objects: objects::ObjectTable,
+    /// When each of them was saved last.
+    saved_at: BTreeMap<ObjectKey, Timestamp>,
     /// The types whose objects live elsewhere.
     elsewhere: BTreeSet<ObjectType>,
     pages: pages::PageTable,

@@ -1,6 +1,6 @@
 //! The built-in object store.
 
-use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -59,6 +59,9 @@ pub trait Objects {
     /// So many numbers that no object of this store, of whatever type, has or ever had: the ids of new objects, in
     /// ascending order. Larger than every number ever saved or answered.
     fn new_object_numbers(&self, count: usize) -> StoreFuture<'_, Vec<i64>>;
+
+    /// When an object was saved last, by the clock of whoever did it; `None` where that is not known, or it is not there.
+    fn changed_at(&self, key: &ObjectKey) -> StoreFuture<'_, Option<Timestamp>>;
 
     /// From now on, and for good, the objects of this type live in tables of the application's own: that this store has
     /// none of them does not say that they are gone, so that their bindings count.
@@ -143,6 +146,18 @@ pub enum ObjectWrite {
 }
 
 impl ObjectWrite {
+    /// The object that is written whole.
+    pub fn saved(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Save { record, .. } => Some(&record.key),
+            Self::Delete { .. }
+            | Self::Assign { .. }
+            | Self::Unassign { .. }
+            | Self::Check { .. }
+            | Self::Touch { .. } => None,
+        }
+    }
+
     /// The object that is gone by it, and whether it was before.
     pub fn deleted(&self) -> Option<(&ObjectKey, bool)> {
         match self {

@@ -17,6 +17,7 @@ use crate::outbox::{EntryEnd, Relayed, RelayedTasks};
 use crate::pages::PageWrite;
 use crate::queue::{Claimed, Outcome, Ownership, Settlement};
 use crate::resync::Resynced;
+use crate::reviews::ConflictRecord;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 /// Where changes, tasks, bindings and outcomes are written.
@@ -92,6 +93,8 @@ pub struct Commit {
     /// Deliveries that are settled here without ending, and of which it is not known what their calls came to. A
     /// settlement that is not named here ends every doubt about its delivery.
     pub doubts: Vec<(DeliveryId, Doubt)>,
+    /// What a person has to decide about deliveries that are parked here.
+    pub conflicts: Vec<ConflictRecord>,
 }
 
 /// What became of a commit.
@@ -229,6 +232,16 @@ impl Commit {
         if let Some((delivery, _)) = self.doubts.iter().find(|(delivery, _)| !is_settled(*delivery)) {
             return refuse(format!(
                 "a doubt about delivery {delivery}, which is not settled; settle it in the same commit"
+            ));
+        }
+        let is_parked = |id: DeliveryId| {
+            let of_it = self.settlements.iter().find(|settlement| settlement.delivery == id);
+            of_it.is_some_and(|settlement| matches!(settlement.outcome, Outcome::Parked { .. }))
+        };
+        if let Some(conflict) = self.conflicts.iter().find(|conflict| !is_parked(conflict.delivery)) {
+            return refuse(format!(
+                "a conflict of delivery {}, which is not parked here; park it in the same commit",
+                conflict.delivery
             ));
         }
         Ok(())

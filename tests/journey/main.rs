@@ -55,6 +55,7 @@ mod redeliver;
 mod repository;
 mod restart;
 mod resync;
+mod reviewed_conflicts;
 mod sample_connector;
 mod scheduled;
 mod shutdown;

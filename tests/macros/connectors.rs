@@ -304,7 +304,7 @@ fn each_route_calls_the_impl_of_its_line() {
     let [contact, lead] = Crm::DESCRIPTOR.incoming().collect::<Vec<_>>()[..] else { panic!() };
     let prepared =
         run((contact.prepare)(&crm, call(br#"{"uid":"003","tags":[]}"#, Some(payload)), &cx)).unwrap();
-    let PreparedObject::Object { object: PreparedParts::Typed(object), external_id } = prepared else {
+    let PreparedObject::Object { object: PreparedParts::Typed(object), external_id, .. } = prepared else {
         panic!("{prepared:?}")
     };
     assert_eq!(external_id.as_deref(), Some("bound"));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::blocking;
 use crate::change::{Change, ChangeFacts, ChangeSummary};
-use crate::clock::BoxFuture;
+use crate::clock::{BoxFuture, Timestamp};
 use crate::conflict::{Conflict, Conflicts};
 use crate::connector::{Applicable, Incoming, Outgoing, Prepared, Received, ReceivedFacts};
 use crate::context::Cx;
@@ -320,7 +320,7 @@ pub struct IncomingCall {
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum PreparedObject {
-    Object { object: PreparedParts, external_id: Option<String> },
+    Object { object: PreparedParts, external_id: Option<String>, changed_at: Option<Timestamp> },
     Existing,
     Ignore,
 }
@@ -336,8 +336,8 @@ pub enum PreparedParts {
 impl PreparedObject {
     fn of<T: Applicable>(prepared: Prepared<T>) -> Result<Self, Failure> {
         Ok(match prepared {
-            Prepared::Object { object, external_id } => {
-                Self::Object { object: object.prepared().map_err(unreadable)?, external_id }
+            Prepared::Object { object, external_id, changed_at } => {
+                Self::Object { object: object.prepared().map_err(unreadable)?, external_id, changed_at }
             }
             Prepared::Existing => Self::Existing,
             Prepared::Ignore => Self::Ignore,

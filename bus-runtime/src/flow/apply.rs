@@ -2,6 +2,7 @@
 //! written together with its own outgoing tasks and the task's outcome, in one transaction.
 
 mod assigned;
+mod decided;
 mod exchange;
 mod hosted;
 mod identified;
@@ -17,10 +18,10 @@ use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject, P
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
 use bus_core::task::GONE;
-use bus_core::{ObjectKey, ObjectType};
+use bus_core::{ObjectKey, ObjectType, Timestamp};
 use bus_store::{
-    Awaited, Binding, Claimed, Commit, Expected, ExternalId, ObjectWrite, Outcome, Ownership, Settlement,
-    StoreError, Travel,
+    Awaited, Binding, Claimed, Commit, ConflictRecord, Expected, ExternalId, ObjectWrite, Outcome, Ownership,
+    Settlement, StoreError, Travel,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -82,6 +83,8 @@ pub(crate) enum NotApplied {
     Missing { awaited: Vec<Awaited>, reason: String },
     /// The external system cannot be reached.
     Disconnected(bus_core::Failure),
+    /// A person has to decide between the two sides.
+    Conflict(Box<ConflictRecord>),
     /// The store cannot be asked at the moment.
     Store(StoreError),
     /// A repository failed when it was asked.
@@ -138,7 +141,7 @@ impl Application<'_> {
                 GONE => PreparedObject::Existing,
                 _ => self.prepare(route, claimed, existing.as_ref(), key.clone()).await?,
             };
-            let (mut parts, named) = match prepared {
+            let (mut parts, named, changed_at) = match prepared {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {
                     return match existing {
@@ -146,11 +149,12 @@ impl Application<'_> {
                         None => Ok(self.completed(claimed)),
                     };
                 }
-                PreparedObject::Object { object: PreparedParts::Typed(parts), external_id } => {
-                    (*parts, external_id)
-                }
-                PreparedObject::Object { object: PreparedParts::Any(object), external_id } => {
-                    (self.parts_of_any(claimed, &object)?, external_id)
+                PreparedObject::Object { object, external_id, changed_at } => {
+                    let parts = match object {
+                        PreparedParts::Typed(parts) => *parts,
+                        PreparedParts::Any(object) => self.parts_of_any(claimed, &object)?,
+                    };
+                    (parts, external_id, changed_at)
                 }
             };
             let object_type = parse_type(claimed, parts.object_type)?;
@@ -192,7 +196,8 @@ impl Application<'_> {
             if existing.is_none() {
                 self.wait_for_creates(claimed, &created).await?;
             }
-            return self.write(claimed, parts, own, existing, translator.learned, route).await;
+            let said = (changed_at, translator.learned);
+            return self.write(claimed, parts, own, existing, said, route).await;
         }
         Err(ended(
             claimed,
@@ -219,7 +224,7 @@ impl Application<'_> {
         parts: ObjectParts,
         own: Option<(ObjectType, String)>,
         existing: Option<Stored>,
-        learned: Vec<Binding>,
+        (changed_at, learned): (Option<Timestamp>, Vec<Binding>),
         route: &IncomingRoute,
     ) -> Result<Applied, NotApplied> {
         let identify = parts.identify;
@@ -238,8 +243,10 @@ impl Application<'_> {
             whole: whole.as_ref(),
             identify,
             conflicts: route.conflicts,
+            changed_at,
         };
-        let Judged { after, is_echo, travel, said } = self.judged(claimed, coming, conversation.as_ref())?;
+        let Judged { after, is_echo, travel, said } =
+            self.judged(claimed, coming, conversation.as_ref()).await?;
         if is_echo {
             beneath = ChangeSet::default();
         }

@@ -68,15 +68,17 @@ impl fmt::Display for InterventionReport {
 fn word(verb: Verb, verdict: &Verdict) -> (usize, String) {
     let (place, word) = match verdict {
         Verdict::Done { .. } if verb == Verb::Retry => (0, "retried".to_owned()),
+        Verdict::Done { .. } if verb == Verb::Resolve => (0, "resolved".to_owned()),
         Verdict::Done { .. } => (0, state_after(verb).to_string()),
         Verdict::Ready => (1, "ready already".to_owned()),
         Verdict::BlockedBy(_) => (2, "blocked".to_owned()),
         Verdict::Running => (3, "running".to_owned()),
         Verdict::NeverCalled => (4, "never called".to_owned()),
         Verdict::WasCalled => (5, "called already".to_owned()),
-        Verdict::Changed(state) => (6, format!("changed to {state}")),
-        Verdict::Ended(state) => (7, format!("ended as {state}")),
-        Verdict::Unknown => (8, "unknown".to_owned()),
+        Verdict::NoConflict => (6, "without a conflict".to_owned()),
+        Verdict::Changed(state) => (7, format!("changed to {state}")),
+        Verdict::Ended(state) => (8, format!("ended as {state}")),
+        Verdict::Unknown => (9, "unknown".to_owned()),
     };
     (place, word)
 }
@@ -100,6 +102,9 @@ impl fmt::Display for ItemReport {
             Verdict::Running => write!(f, "delivery {delivery} is running; ask again when that has ended"),
             Verdict::NeverCalled => write!(f, "delivery {delivery} was never called; cancel it instead"),
             Verdict::WasCalled => write!(f, "delivery {delivery} was called already; skip it instead"),
+            Verdict::NoConflict => {
+                write!(f, "delivery {delivery} was not parked for anybody to decide; retry it instead")
+            }
             Verdict::Changed(state) => {
                 write!(f, "delivery {delivery} is {state} by now; look at it, and select it again")
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bus_core::parts::{Identified, ObjectParts, set_identity};
 use bus_core::payload::{Payload, PayloadError};
-use bus_core::{BoxFuture, BusObject, Failure, FailureKind, HostId, ObjectId};
+use bus_core::{BoxFuture, BusObject, Failure, FailureKind, HostId, ObjectId, Timestamp};
 use uuid::Uuid;
 
 use super::{Deleting, Lookup, Pending, Repository, Saving, Settlement};
@@ -20,6 +20,7 @@ pub(crate) type Repositories = BTreeMap<&'static str, Arc<dyn AnyRepository>>;
 pub(crate) trait AnyRepository: Send + Sync {
     fn load(&self, id: ObjectId) -> BoxFuture<'_, Result<Option<ObjectParts>, Failure>>;
     fn find(&self, lookup: Lookup) -> BoxFuture<'_, Result<Option<ObjectParts>, Failure>>;
+    fn changed_at(&self, id: ObjectId) -> BoxFuture<'_, Result<Option<Timestamp>, Failure>>;
     /// A new object with all of its identity that the application does not give; a number or a text as its id is unset.
     fn new_object(&self, payload: &Payload, guid: Uuid) -> Result<ObjectParts, PayloadError>;
     fn save(
@@ -57,6 +58,13 @@ impl<T: BusObject, R: Repository<T>> AnyRepository for Of<T, R> {
         Box::pin(async move {
             let found = self.0.find(&lookup).await.map_err(classified)?;
             found.map(|object| parts(&object)).transpose()
+        })
+    }
+
+    fn changed_at(&self, id: ObjectId) -> BoxFuture<'_, Result<Option<Timestamp>, Failure>> {
+        Box::pin(async move {
+            let Some(asked) = T::Id::from_id(&id) else { return Ok(None) };
+            self.0.changed_at(&asked).await.map_err(classified)
         })
     }
 

@@ -14,6 +14,7 @@ use crate::code::{Code, End, limit as sql_limit};
 use crate::error::Fault;
 use crate::queue::lane::refresh_lane;
 use crate::queue::queue_row;
+use crate::reviews::{end_conflict, is_in_conflict};
 use crate::session::Session;
 use crate::task_log::history::Ending;
 use crate::task_log::settlement::count_aside;
@@ -43,7 +44,11 @@ struct Open {
     is_in_line: bool,
 }
 
-fn intervene(session: &mut Session<'_>, asked: &Intervention, item: Selected) -> Result<Verdict, Fault> {
+pub(crate) fn intervene(
+    session: &mut Session<'_>,
+    asked: &Intervention,
+    item: Selected,
+) -> Result<Verdict, Fault> {
     let DeliveryId(seq) = item.delivery;
     let Some(looked) = Looked::with_open(session.db, seq)? else {
         return Ok(how_it_ended(session, seq)?.map_or(Verdict::Unknown, Verdict::Ended));
@@ -54,11 +59,12 @@ fn intervene(session: &mut Session<'_>, asked: &Intervention, item: Selected) ->
     }
     let refusal = match (open.state, asked.verb) {
         (DeliveryState::Running, _) => Some(Verdict::Running),
-        (DeliveryState::Blocked, Verb::Retry) => {
+        (_, Verb::Resolve) if !is_in_conflict(session, seq)? => Some(Verdict::NoConflict),
+        (DeliveryState::Blocked, Verb::Retry | Verb::Resolve) => {
             let blocker = looked.blocked_by(session.db, seq, &open.key)?;
             Some(blocker.map_or(Verdict::Ready, Verdict::BlockedBy))
         }
-        (DeliveryState::Available, Verb::Retry) => Some(Verdict::Ready),
+        (DeliveryState::Available, Verb::Retry | Verb::Resolve) => Some(Verdict::Ready),
         (_, Verb::Skip) if !open.was_called => Some(Verdict::NeverCalled),
         (_, Verb::Cancel) if open.was_called => Some(Verdict::WasCalled),
         _ => None,
@@ -67,7 +73,7 @@ fn intervene(session: &mut Session<'_>, asked: &Intervention, item: Selected) ->
         return Ok(refusal);
     }
     let end = match asked.verb {
-        Verb::Retry => {
+        Verb::Retry | Verb::Resolve => {
             retry(session, looked.id, &open)?;
             note(session, seq, asked)?;
             return Ok(Verdict::Done { later: Vec::new() });
@@ -145,6 +151,7 @@ fn take_out(
          RETURNING task, shared, data_type, policy, idempotency_key, 0, 0"
     } else {
         forget_waits(session, queue, open.seq)?;
+        end_conflict(session, open.seq)?;
         "DELETE FROM bus_side WHERE queue = ?1 AND seq = ?2
          RETURNING task, shared, data_type, policy, idempotency_key, attempts, aside"
     };

@@ -12,6 +12,7 @@ use crate::code::{Code, End, SideState};
 use crate::error::Fault;
 use crate::queue::QueueRow;
 use crate::queue::lane::{INTO_SIDE, InSide, Lane, hold_lane, move_aside, refresh_lane};
+use crate::reviews::end_conflict;
 use crate::session::Session;
 use crate::task_log::claimed::{Claimed, take};
 use crate::wake::{Waiter, begin_waiting, write_awaited};
@@ -141,6 +142,7 @@ fn finish(
         session.ring(queue.id)?;
     }
     if !claimed.taken.is_from_line {
+        end_conflict(session, claimed.seq)?;
         let lane = refresh_lane(session, queue.id, &claimed.key)?;
         ring_if_ready(session, queue.id, lane)?;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName};
+use bus_core::{ObjectId, ObjectKey, ObjectType, SiteName, Timestamp};
 use uuid::Uuid;
 
 use super::MemoryStore;
@@ -71,6 +71,11 @@ impl Objects for MemoryStore {
             let stored = state.objects.by_key.get(&object);
             Ok(stored.map(|stored| stored.assigned.iter().cloned().collect()).unwrap_or_default())
         })
+    }
+
+    fn changed_at(&self, key: &ObjectKey) -> StoreFuture<'_, Option<Timestamp>> {
+        let key = key.clone();
+        self.with("changed at", move |state| Ok(state.saved_at.get(&key).copied()))
     }
 
     fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {

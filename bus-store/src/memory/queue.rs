@@ -205,6 +205,7 @@ impl QueueState {
         let key = row.key().to_owned();
         row.stage = Stage::Ended(now);
         row.set_doubt(Doubt::None, now);
+        row.conflict = None;
         row.shown = state;
         self.history.insert(id, row);
         self.claimed.remove(&id);

@@ -52,6 +52,7 @@ impl State {
             .map(|(key, was_gone)| (key.clone(), was_gone))
             .collect();
         let pages_before = self.pages.write_all(commit.pages)?;
+        let saved: Vec<ObjectKey> = commit.objects.iter().filter_map(ObjectWrite::saved).cloned().collect();
         let objects = match self.objects.write_all(commit.objects) {
             Ok(objects) => objects,
             Err(refused) => {
@@ -59,6 +60,8 @@ impl State {
                 return Err(refused);
             }
         };
+
+        self.saved_at.extend(saved.into_iter().map(|key| (key, commit.now)));
 
         let mut committed = Committed::default();
         let mut rings = Rings::default();
@@ -88,6 +91,7 @@ impl State {
             maybe_met.extend(unclaimed.flat_map(|id| self.waiters_for_outcome(*id)));
             committed.displaced.extend(displaced);
         }
+        self.keep_conflicts(commit.conflicts);
         if let Some(chunk) = &commit.resynced {
             self.resyncs.advance(chunk);
         }
@@ -102,6 +106,7 @@ impl State {
         self.move_cursor(commit.cursor, commit.now);
         let logged = self.log_all(commit.tasks, commit.now, &mut committed);
         for (object, was_gone) in &deleted {
+            self.saved_at.remove(object);
             self.bindings.end(object, TaskId(self.tasks_logged), *was_gone);
             self.exchanged.end(object, None);
         }

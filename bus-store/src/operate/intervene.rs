@@ -15,6 +15,8 @@ pub enum Verb {
     Cancel,
     /// Ended with its connector, called or not.
     Discard,
+    /// Tried again as by a retry, after a person has decided between its two sides.
+    Resolve,
 }
 
 /// The most deliveries that one intervention names.
@@ -66,6 +68,8 @@ pub enum Verdict {
     NeverCalled,
     /// A cancel of what was called already: skip it.
     WasCalled,
+    /// A decision about what was never parked for one.
+    NoConflict,
     /// It is not in the state that was seen any more, but in this one.
     Changed(DeliveryState),
     /// It has ended, in this state.

@@ -8,6 +8,7 @@ mod late;
 mod outbox;
 mod pages;
 mod resync;
+mod reviews;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};

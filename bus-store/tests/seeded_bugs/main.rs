@@ -163,6 +163,10 @@ enum Bug {
     HidesWhatIsClaimed,
     /// What a settlement leaves in doubt is not kept.
     ForgetsDoubts,
+    /// Has it tried again, and does not keep what was decided.
+    ForgetsDecisions,
+    /// Lists the first page again and again.
+    ListsConflictsFromTheStart,
     /// What is in doubt and not claimed is taken for settled.
     ForgetsWhatIsInDoubt,
     /// A page is saved over whatever is there.
@@ -306,6 +310,8 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::ForgetsDecisions, "what_was_decided_is_kept_and_tried"),
+    (Bug::ListsConflictsFromTheStart, "conflicts_are_listed_oldest_first"),
     (Bug::ForgetsDoubts, "a_doubt_lasts_until_a_settlement_without_one"),
     (Bug::ForgetsDoubts, "whoever_waits_for_an_outcome_waits_while_it_is_in_doubt"),
     (Bug::ForgetsWhatIsInDoubt, "what_is_claimed_or_in_doubt_is_unsettled"),

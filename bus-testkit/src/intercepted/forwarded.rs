@@ -6,12 +6,12 @@ use bus_core::{
     BoxFuture, ConnectorName, Culture, DeliveryId, ObjectId, ObjectKey, ObjectType, Site, SiteName, Timestamp,
 };
 use bus_store::{
-    Acquired, Audit, Binding, Capabilities, Circuit, Claim, Commit, Committed, ConnectorRecord,
-    ConnectorState, Connectors, Counters, Cursor, Cursors, DeliveryDetail, DeliveryFilter, DeliverySummary,
-    Exchange, Exchanged, ExternalId, Identity, Intervention, Late, Missing, NewResync, NodeRecord,
-    ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry, Ownership, PageRecord,
-    Pages, ParkedEntry, Queue, QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs, Sites, Store,
-    StoreFuture, Switches, TaskLog, Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
+    Acquired, Audit, Binding, Capabilities, Circuit, Claim, Commit, Committed, ConflictRecord,
+    ConnectorRecord, ConnectorState, Connectors, Counters, Cursor, Cursors, Decision, DeliveryDetail,
+    DeliveryFilter, DeliverySummary, Exchange, Exchanged, ExternalId, Identity, Intervention, Late, Missing,
+    NewResync, NodeRecord, ObjectQuery, ObjectRecord, Objects, Operate, Outbox, OutboxCounts, OutboxEntry,
+    Ownership, PageRecord, Pages, ParkedEntry, Queue, QueueCounts, QueueId, ResyncId, ResyncRecord, Resyncs,
+    Reviews, Sites, Store, StoreFuture, Switches, TaskLog, Terms, Unsettled, Verdict, Waiting, Wake, Wanted,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -130,6 +130,10 @@ impl<I: Intercept> Objects for Intercepted<I> {
 
     fn sites_of(&self, object: &ObjectKey) -> StoreFuture<'_, Vec<SiteName>> {
         self.inner.sites_of(object)
+    }
+
+    fn changed_at(&self, key: &ObjectKey) -> StoreFuture<'_, Option<Timestamp>> {
+        self.inner.changed_at(key)
     }
 
     fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
@@ -356,6 +360,25 @@ impl<I: Intercept> Exchange for Intercepted<I> {
 
     fn forget_sent(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, usize> {
         self.inner.forget_sent(before, limit)
+    }
+}
+
+impl<I: Intercept> Reviews for Intercepted<I> {
+    fn conflict(&self, delivery: DeliveryId) -> StoreFuture<'_, Option<ConflictRecord>> {
+        self.inner.conflict(delivery)
+    }
+
+    fn conflicts(
+        &self,
+        queue: &QueueId,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ConflictRecord>> {
+        self.inner.conflicts(queue, after, limit)
+    }
+
+    fn resolve(&self, decision: Decision) -> StoreFuture<'_, Verdict> {
+        self.inner.resolve(decision)
     }
 }
 

@@ -10,7 +10,16 @@ use crate::errors::Errors;
 use crate::suggest;
 
 /// Who can win, as it is written and as a variant of `Conflict`.
-const POLICIES: &[(&str, &str)] = &[("external_wins", "ExternalWins"), ("host_wins", "HostWins")];
+const POLICIES: &[(&str, &str)] = &[
+    ("external_wins", "ExternalWins"),
+    ("host_wins", "HostWins"),
+    ("newest_wins", "NewestWins"),
+    ("merge_fields", "MergeFields"),
+    ("review", "Review"),
+];
+
+/// What can only be said of a whole object.
+const OF_OBJECTS: &str = "merge_fields";
 
 /// One field and who wins in it.
 struct OfField {
@@ -35,20 +44,30 @@ pub(super) fn it_says_who_wins(line: &Line, errors: &mut Errors) -> Option<Confl
     let mut conflicts = Conflicts { word, otherwise: POLICIES[0].1, fields: Vec::new() };
     if let Some(entry) = of_all {
         let given: Option<Ident> = entry.equals("takes a word: write `conflict = host_wins`", errors);
-        let known = given.and_then(|given| policy(&given, line, errors));
+        let known = given.and_then(|given| policy(&given, POLICIES, line, errors));
         conflicts.otherwise = known.unwrap_or(conflicts.otherwise);
     }
     let Some(entry) = of_fields else { return Some(conflicts) };
     let remedy =
         "takes fields of the host's object, each with who wins: write `conflicts(phone = host_wins)`";
     let fields: Vec<OfField> = entry.list(remedy, errors).unwrap_or_default();
+    let of_fields: Vec<_> = POLICIES.iter().copied().filter(|(word, _)| *word != OF_OBJECTS).collect();
     for OfField { field, policy: given } in fields {
         let name = field.to_text();
         if conflicts.fields.iter().any(|(earlier, _)| earlier.to_text() == name) {
             let attribute = &entries.attribute;
             errors.refuse(&field, format!("`conflicts(...)` in {attribute} names `{name}` twice: keep one"));
         }
-        if let Some(policy) = policy(&given, line, errors) {
+        if given == OF_OBJECTS {
+            let attribute = &entries.attribute;
+            errors.refuse(
+                &given,
+                format!(
+                    "`{OF_OBJECTS}` in {attribute} is said of whole objects, and this is one field: write `review`, or \
+                     `conflict = {OF_OBJECTS}` for all of them"
+                ),
+            );
+        } else if let Some(policy) = policy(&given, &of_fields, line, errors) {
             conflicts.fields.push((field, policy));
         }
     }
@@ -56,10 +75,15 @@ pub(super) fn it_says_who_wins(line: &Line, errors: &mut Errors) -> Option<Confl
 }
 
 /// The variant of a policy.
-fn policy(given: &Ident, line: &Line, errors: &mut Errors) -> Option<&'static str> {
-    let found = POLICIES.iter().find(|(word, _)| given == word);
+fn policy(
+    given: &Ident,
+    known: &[(&'static str, &'static str)],
+    line: &Line,
+    errors: &mut Errors,
+) -> Option<&'static str> {
+    let found = known.iter().find(|(word, _)| given == word);
     if found.is_none() {
-        let words: Vec<&str> = POLICIES.iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
         let text = given.to_string();
         errors.refuse(
             given,

@@ -8,9 +8,9 @@ use bus_core::{Conflicts, Echo, ObjectType, Timestamp};
 use bus_store::{Awaited, Binding, Claimed, ExchangeWrite, Exchanged, Said, Travel};
 use serde_json::{Map, Value};
 
+use super::decided::{Both, read};
 use super::{Application, NotApplied, ended, travel_of};
 use crate::flow::change::Stored;
-use crate::flow::conflict::{Merged, merged};
 use crate::flow::echo::{Heard, alternations, heard, travels_both_ways};
 use crate::flow::keys::outgoing_key;
 
@@ -33,6 +33,8 @@ pub(super) struct Coming<'a> {
     pub(super) whole: Option<&'a (Option<Stored>, Stored)>,
     pub(super) identify: fn(&Payload, Identified) -> Result<ObjectParts, PayloadError>,
     pub(super) conflicts: Conflicts,
+    /// When the external system has changed it, if it said so.
+    pub(super) changed_at: Option<Timestamp>,
 }
 
 /// What a task comes to by that.
@@ -79,13 +81,13 @@ impl Application<'_> {
     }
 
     /// What a task comes to: an echo changes nothing, and of what both sides have changed each field is of one of them.
-    pub(super) fn judged(
+    pub(super) async fn judged(
         &self,
         claimed: &Claimed,
         coming: Coming<'_>,
         conversation: Option<&Conversation>,
     ) -> Result<Judged, NotApplied> {
-        let Coming { existing, own, after, whole, identify, conflicts } = coming;
+        let Coming { existing, own, after, whole, identify, conflicts, changed_at } = coming;
         let mut judged = Judged { after, is_echo: false, travel: travel_of(claimed), said: Vec::new() };
         let (Some(existing), Some(Conversation { binding, exchanged })) = (existing, conversation) else {
             if let Some((object_type, external_id)) = own
@@ -122,17 +124,17 @@ impl Application<'_> {
             Heard::News => {}
         }
         let last = exchanged.agreed.as_ref();
-        let agreed = last.and_then(|agreed| serde_json::from_slice::<Map<String, Value>>(&agreed.data).ok());
-        let nothing = Map::new();
-        let mut merged = match &agreed {
-            // It came before the newest that was given there: each field in which they differ is for the policy, and the
-            // other side has not what it said then any more.
-            Some(_) if !is_forced && is_overtaken(exchanged, claimed.logged_at) => {
-                merged(&nothing, present, &theirs, &conflicts)
-            }
-            Some(agreed) if !is_forced => merged(agreed, present, &theirs, &conflicts),
-            _ => Merged::default(),
+        let agreed = last.and_then(|agreed| read(&agreed.data));
+        let both = Both {
+            object: &binding.object,
+            exchanged,
+            agreed: agreed.as_ref(),
+            host: present,
+            external: &theirs,
+            changed_at,
+            conflicts: &conflicts,
         };
+        let mut merged = self.decided(claimed, &both).await?;
         // Children are not merged: what comes of them is said by the rule of their list.
         let is_own = |field: &String| {
             existing.payload.object.contains_key(field) || judged.after.payload.object.contains_key(field)
@@ -223,12 +225,6 @@ impl Application<'_> {
 fn is_changed(was: &Payload, common: &Map<String, Value>, kept: &[String]) -> bool {
     let mut fields = was.object.keys().chain(common.keys()).filter(|field| !kept.contains(*field));
     fields.any(|field| was.object.get(field) != common.get(field))
-}
-
-/// Whether something was sent there, and arrived, after this came in.
-fn is_overtaken(exchanged: &Exchanged, came_at: Timestamp) -> bool {
-    exchanged.agreed.as_ref().is_some_and(|agreed| agreed.is_given)
-        && exchanged.sent.last().is_some_and(|latest| came_at < latest.at)
 }
 
 /// Both sides have these fields of an object from now on.

@@ -58,6 +58,9 @@ impl Worker {
             Err(NotApplied::Missing { awaited, reason }) => {
                 (self.missing(claimed, awaited, reason).await?, None)
             }
+            Err(NotApplied::Conflict(conflict)) => {
+                return Ok((application.parked_for_review(claimed, *conflict), None));
+            }
             Err(NotApplied::Outcome(outcome)) => (outcome, None),
             Err(NotApplied::Disconnected(failure)) => (self.after_failure(claimed, &failure), Some(failure)),
         };

@@ -15,7 +15,7 @@ use crate::{StoreError, StoreErrorKind};
 
 impl State {
     /// Answers what became of each, and whose doorbells are to be rung.
-    pub(super) fn intervene(
+    pub(in crate::memory) fn intervene(
         &mut self,
         intervention: Intervention,
     ) -> Result<(Vec<Verdict>, BTreeSet<QueueId>), StoreError> {
@@ -69,7 +69,8 @@ impl QueueState {
             return Some(Verdict::Running);
         }
         match verb {
-            Verb::Retry => {
+            Verb::Resolve if row.conflict.is_none() => Some(Verdict::NoConflict),
+            Verb::Retry | Verb::Resolve => {
                 let is_ready = state == DeliveryState::Available && row.due().is_none_or(|due| due <= now);
                 let blocked = self.blocked_by(id, row, holder).map(Verdict::BlockedBy);
                 blocked.or(is_ready.then_some(Verdict::Ready))
@@ -85,7 +86,7 @@ impl QueueState {
         let Some(row) = self.rows.get_mut(&id) else { return Vec::new() };
         row.intervened(told.clone());
         let state = match told.verb {
-            Verb::Retry => {
+            Verb::Retry | Verb::Resolve => {
                 row.begin_anew();
                 self.wake(id);
                 return Vec::new();

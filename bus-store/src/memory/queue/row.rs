@@ -8,6 +8,7 @@ use bus_core::{DeliveryId, DeliveryState, TaskId, Timestamp};
 use crate::doubt::{Doubt, Unsettled};
 use crate::operate::{ATTEMPTS_KEPT_MAX, Attempt, INTERVENTIONS_KEPT_MAX, Intervened, shorten_error};
 use crate::queue::{Awaited, Claimed};
+use crate::reviews::ConflictRecord;
 use crate::task_log::{NewDelivery, NewTask};
 
 /// A delivery, open or ended.
@@ -37,6 +38,7 @@ pub(in crate::memory) struct Row {
     pub(in crate::memory) interventions: VecDeque<Intervened>,
     pub(in crate::memory) doubt: Doubt,
     doubt_since: Option<Timestamp>,
+    pub(in crate::memory) conflict: Option<ConflictRecord>,
 }
 
 /// A task as it was logged, shared by its deliveries.
@@ -77,6 +79,7 @@ impl Row {
             interventions: VecDeque::new(),
             doubt: Doubt::None,
             doubt_since: None,
+            conflict: None,
         }
     }
 

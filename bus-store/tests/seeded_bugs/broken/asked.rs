@@ -130,6 +130,10 @@ impl Objects for Broken {
         Box::pin(async move { Ok(sites) })
     }
 
+    fn changed_at(&self, key: &ObjectKey) -> StoreFuture<'_, Option<Timestamp>> {
+        self.inner.changed_at(key)
+    }
+
     fn live_elsewhere(&self, object_type: &ObjectType) -> StoreFuture<'_, ()> {
         if self.bug == Bug::ForgetsWhatLivesElsewhere {
             return Box::pin(async { Ok(()) });

@@ -173,6 +173,7 @@ impl Model {
                 None if is_ready => return Verdict::Ready,
                 None => {}
             },
+            Verb::Resolve => return Verdict::NoConflict,
             Verb::Skip | Verb::Cancel | Verb::Discard => {}
         }
         let (counted, state) = match verb {
