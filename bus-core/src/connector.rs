@@ -12,7 +12,7 @@ use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
 use crate::name::{ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
-use crate::operation::{DataType, ObjectOperation};
+use crate::operation::{DataType, Operation, Subject};
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::poll::Poll;
@@ -203,10 +203,14 @@ pub trait Incoming<E>: Connector + Accepts<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to the host",
     label = "not an object of the host",
-    note = "`type Object` must be a struct with `#[derive(BusObject)]`, or `AnyObject`"
+    note = "`type Object` must be a struct with `#[derive(BusObject)]` or `#[derive(Page)]`, or `AnyObject`"
 )]
 pub trait Applicable: Sized + Send + 'static {
-    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    /// Whether it is an object or a page.
+    #[doc(hidden)]
+    const SUBJECT_APPLIED: Subject = Subject::Objects;
+
+    /// The one type, or class, that the Rust type stands for; `None` for `AnyObject`.
     #[doc(hidden)]
     const TYPE_APPLIED: Option<&'static str>;
 
@@ -261,8 +265,8 @@ pub struct Received<E, T> {
     pub object: E,
     /// The host's object that is bound to it, if any.
     pub existing: Option<T>,
-    /// What happened to it.
-    pub operation: ObjectOperation,
+    /// What happened to it: to an object, or to a page, as the line is about one or the other.
+    pub operation: Operation,
     /// How much is to be taken over.
     pub data_type: DataType,
     /// The site that whoever logged it named: the one that the object belongs to. Where it is to be added to the site, or
@@ -286,7 +290,7 @@ impl<E, T> Received<E, T> {
 #[doc(hidden)]
 #[derive(Debug, Clone)]
 pub struct ReceivedFacts {
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     pub data_type: DataType,
     pub site: Option<SiteName>,
     pub key: Option<String>,
@@ -318,6 +322,11 @@ impl<T> Prepared<T> {
         Self::Existing
     }
 
+    /// This object, or page.
+    pub fn object(object: T) -> Self {
+        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+    }
+
     /// Binds the object to this external id instead of the task's key: text of 1 to 1,024 bytes without control
     /// characters; whatever else parks the task.
     #[must_use]
@@ -344,13 +353,13 @@ impl<T> Prepared<T> {
 
 impl From<AnyObject> for Prepared<AnyObject> {
     fn from(object: AnyObject) -> Self {
-        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+        Self::object(object)
     }
 }
 
 impl<T: BusObject> From<T> for Prepared<T> {
     fn from(object: T) -> Self {
-        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+        Self::object(object)
     }
 }
 

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
 use crate::cursors::Cursor;
+use crate::pages::PAGE;
 use crate::queue::QueueId;
 use crate::wake::Doorbell;
 use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};
@@ -103,7 +104,10 @@ impl MemoryStore {
 impl State {
     /// Whether what is bound to an object counts: the store has it, or it lives elsewhere.
     fn may_be_there(&self, object: &ObjectKey) -> bool {
-        self.elsewhere.contains(&object.object_type) || self.objects.get(object).is_some()
+        // Bindings of pages end with the page.
+        object.object_type.as_str() == PAGE
+            || self.elsewhere.contains(&object.object_type)
+            || self.objects.get(object).is_some()
     }
 }
 

@@ -38,7 +38,7 @@ fn written(read: &Read<'_>, page: &Page<'_>) -> TokenStream {
         }
     });
     let place = place(core);
-    let subscribable = fallback::subscribable(core, &quote!(impl), &name.to_token_stream());
+    let on_lines = fallback::page_on_lines(core, &quote!(impl), &name.to_token_stream(), &quote!());
     // At the type, so that another type of the same name is missed there.
     let (by_ref, by_mut) =
         (quote_spanned!(node_type.span()=> &self.#node), quote_spanned!(node_type.span()=> &mut self.#node));
@@ -56,7 +56,7 @@ fn written(read: &Read<'_>, page: &Page<'_>) -> TokenStream {
                 #by_mut
             }
         }
-        #subscribable
+        #on_lines
         #[automatically_derived]
         impl #core::descriptor::DescribedPage for #name {
             const DESCRIPTOR: &'static #core::descriptor::PageDescriptor =

@@ -1,5 +1,8 @@
 //! Pages on their way: as a change tells of them, and by what the identity map knows them.
 
+pub(crate) mod plan;
+pub(crate) mod wanted;
+
 use bus_core::payload::Payload;
 use bus_core::{
     ChangeSummary, ConnectorName, Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation,
@@ -16,6 +19,13 @@ use crate::shared::Shared;
 pub(crate) fn identity(node: Uuid, culture: &str) -> Option<ObjectKey> {
     let id = ObjectId::Text(format!("{node}/{}", culture.to_ascii_lowercase()));
     Some(ObjectKey { object_type: ObjectType::parse(PAGE).ok()?, id })
+}
+
+/// The node and the culture that the identity map knows by this.
+pub(crate) fn of_identity(id: &ObjectId) -> Option<(Uuid, Culture)> {
+    let ObjectId::Text(id) = id else { return None };
+    let (node, culture) = id.split_once('/')?;
+    Some((node.parse().ok()?, culture.parse().ok()?))
 }
 
 /// What an outgoing delivery is about, to the identity map: an object, or a page in one culture; and, where a page is

@@ -2,30 +2,29 @@
 
 use std::sync::Arc;
 
-use bus_core::AnyObject;
 use bus_core::connector::ReceivedFacts;
 use bus_core::descriptor::{IncomingCall, IncomingRoute, PreparedObject};
 use bus_core::parts::ObjectParts;
 use bus_core::payload::Payload;
+use bus_core::{AnyObject, ObjectKey};
 use bus_store::Claimed;
 
 use super::{Application, NotApplied, ended};
 use crate::flow::call::{self, CallEnd};
-use crate::flow::change::Stored;
 
 impl Application<'_> {
     pub(super) async fn prepare(
         &self,
         route: &'static IncomingRoute,
         claimed: &Claimed,
-        bound: Option<&Stored>,
+        existing: Option<(ObjectKey, Payload)>,
         external_id: Option<String>,
     ) -> Result<PreparedObject, NotApplied> {
         let call = IncomingCall {
             bytes: claimed.data.clone(),
-            existing: bound.map(|stored| (stored.record.key.clone(), stored.payload.clone())),
+            existing,
             facts: ReceivedFacts {
-                operation: claimed.operation.into(),
+                operation: claimed.operation,
                 data_type: claimed.data_type,
                 site: claimed.site.clone(),
                 key: external_id,
