@@ -13,6 +13,7 @@ use crate::failure::{Failure, FailureKind, classify_by_source};
 use crate::name::{ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, Operation, Subject};
+use crate::page_reference::{DocumentParams, ReferencedPage};
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::poll::Poll;
@@ -59,6 +60,29 @@ pub trait Connector: Sized + Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<Option<ObjectParams>, Failure>> + Send {
         let _ = (external_id, object_type, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// What the external system calls one of the host's pages, for a [`PageRef`](crate::PageRef) that the identity map cannot
+    /// translate. As for `external_object_id`.
+    fn external_document_id(
+        &self,
+        page: &ReferencedPage,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = (page, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// Which of the host's pages the external system calls `external_id`, for a [`PageRef`](crate::PageRef) that the identity map
+    /// cannot translate. As for `internal_object_params`; a page that is not there is waited for, one on another site parks the
+    /// task.
+    fn internal_document_params(
+        &self,
+        external_id: &str,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<DocumentParams>, Failure>> + Send {
+        let _ = (external_id, cx);
         ready(Err(Failure::not_answered()))
     }
 

@@ -45,6 +45,7 @@ pub mod name;
 pub mod object;
 pub mod operation;
 pub mod page;
+mod page_reference;
 #[doc(hidden)]
 pub mod parts;
 pub mod payload;
@@ -81,6 +82,7 @@ pub use operation::{
     DataType, Direction, Echo, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject,
 };
 pub use page::{AnyPage, Page, PageNode, PageState};
+pub use page_reference::{DocumentParams, PageRef, ReferencedPage};
 pub use poll::Poll;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::name::{ObjectType, SiteName};
+use crate::name::{Culture, ObjectType, SiteName};
 use crate::object::{BusObject, HostId, ObjectId};
 use crate::payload::unescape;
 
@@ -160,6 +160,9 @@ pub struct TranslationRecord {
     /// The host's id of its group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<ObjectId>,
+    /// Of a page, its culture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub culture: Option<Culture>,
 }
 
 /// A reference as a type declares it, for whoever has rows and no struct.

@@ -101,7 +101,7 @@ impl PageStore {
     async fn carry_out(&self, plan: Plan) -> Result<Done> {
         let planned = match plan {
             Plan::Change(planned) => *planned,
-            Plan::AsItIs(page) => return Ok(Done { saved: None, page }),
+            Plan::AsItIs(page) => return Ok(Done { saved: None, page: *page }),
         };
         let Planned { what, write, change, page } = planned;
         let commit = Commit { pages: vec![write], ..Commit::at(self.shared.now()) };

@@ -16,10 +16,9 @@ mod whole;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject, PreparedParts};
+use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject};
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
-use bus_core::task::GONE;
 use bus_core::{ObjectKey, ObjectType, Subject, Timestamp};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, ConflictRecord, Expected, ObjectWrite, Outcome, Ownership, Settlement,
@@ -143,14 +142,8 @@ impl Application<'_> {
         let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         for _ in 0..PREPARED_MAX {
             // Nothing but its key has come: there is nothing to prepare.
-            let prepared = match claimed.content_type.as_str() {
-                GONE => PreparedObject::Existing,
-                _ => {
-                    let there = existing.as_ref();
-                    let there = there.map(|stored| (stored.record.key.clone(), stored.payload.clone()));
-                    self.prepare(route, claimed, there, key.clone()).await?
-                }
-            };
+            let there = existing.as_ref().map(Stored::called_with);
+            let prepared = self.prepare(route, claimed, there, key.clone()).await?;
             let (mut parts, named, changed_at) = match prepared {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {
@@ -160,14 +153,7 @@ impl Application<'_> {
                     };
                 }
                 PreparedObject::Object { object, external_id, changed_at } => {
-                    let parts = match object {
-                        PreparedParts::Typed(parts) => *parts,
-                        PreparedParts::Any(object) => self.parts_of_any(claimed, &object)?,
-                        PreparedParts::Page(_) => {
-                            let error = format!("`{}` becomes a page; mend `type Object`", claimed.subject);
-                            return Err(ended(claimed, error));
-                        }
-                    };
+                    let parts = self.parts(claimed, object)?;
                     (parts, external_id, changed_at)
                 }
             };

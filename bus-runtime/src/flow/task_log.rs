@@ -8,11 +8,12 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
     PageOperation, ReferenceTarget, TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
+use bus_store::{NewDelivery, NewTask, ObjectRecord, PageRecord, Travel};
 
 use super::change::HostChange;
-use super::keys::{outgoing_key, page_key};
+use super::keys::{PAGE, outgoing_key, page_key};
 use super::listening::{self, Announcement};
+use super::page;
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
 use crate::host::HostError;
@@ -203,8 +204,11 @@ pub(crate) async fn add_translation_records(shared: &Shared, payload: &mut Paylo
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let found = shared.host().object(&key).await?;
-            records.insert(key.clone(), found.map(translation_record));
+            let record = match page::of_identity(&key.id).filter(|_| key.object_type.as_str() == PAGE) {
+                Some((node, culture)) => shared.store.page(node, &culture).await?.map(record_of_page),
+                None => shared.host().object(&key).await?.map(translation_record),
+            };
+            records.insert(key.clone(), record);
         }
         reference.record = records.get(&key).cloned().flatten();
     }
@@ -218,7 +222,14 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
         site: object.site,
         parent: object.parent,
         group: object.group,
+        culture: None,
     }
+}
+
+fn record_of_page(page: PageRecord) -> TranslationRecord {
+    let PageRecord { node, content } = page;
+    let (guid, site, culture) = (Some(node.guid), Some(node.site), Some(content.culture));
+    TranslationRecord { guid, site, culture, ..TranslationRecord::default() }
 }
 
 /// What people call objects of a type, or pages of a class, as it is declared; empty where it is not.

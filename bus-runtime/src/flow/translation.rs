@@ -5,6 +5,7 @@ mod incoming;
 mod known;
 mod missing;
 mod outgoing;
+mod pages;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
 use bus_core::payload::Payload;
-use bus_core::task::GONE;
 use bus_core::{Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, SiteName};
 use bus_store::pages::path_beneath;
 use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, PageRecord};
@@ -30,13 +29,8 @@ impl Application<'_> {
         let mut existing = self.bound_page(&page_type, key.as_deref()).await?;
         let mut is_matched = false;
         for _ in 0..PREPARED_MAX {
-            let prepared = match claimed.content_type.as_str() {
-                GONE => PreparedObject::Existing,
-                _ => {
-                    self.prepare(route, claimed, existing.as_ref().map(called_with).transpose()?, key.clone())
-                        .await?
-                }
-            };
+            let there = existing.as_ref().map(called_with).transpose()?;
+            let prepared = self.prepare(route, claimed, there, key.clone()).await?;
             let (PreparedPage { class_name, payload }, named) = match prepared {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => return self.page_as_it_is(claimed, existing).await,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bus_core::connector::ReceivedFacts;
-use bus_core::descriptor::{IncomingCall, IncomingRoute, PreparedObject};
+use bus_core::descriptor::{IncomingCall, IncomingRoute, PreparedObject, PreparedParts};
 use bus_core::parts::ObjectParts;
 use bus_core::payload::Payload;
+use bus_core::task::GONE;
 use bus_core::{AnyObject, ObjectKey};
 use bus_store::Claimed;
 
@@ -20,6 +21,10 @@ impl Application<'_> {
         existing: Option<(ObjectKey, Payload)>,
         external_id: Option<String>,
     ) -> Result<PreparedObject, NotApplied> {
+        if claimed.content_type == GONE {
+            // Nothing but its key has come: there is nothing to prepare.
+            return Ok(PreparedObject::Existing);
+        }
         let call = IncomingCall {
             bytes: claimed.data.clone(),
             existing,
@@ -41,12 +46,19 @@ impl Application<'_> {
         }
     }
 
+    /// A prepared object, taken apart.
+    pub(super) fn parts(&self, claimed: &Claimed, object: PreparedParts) -> Result<ObjectParts, NotApplied> {
+        match object {
+            PreparedParts::Typed(parts) => Ok(*parts),
+            PreparedParts::Any(object) => self.parts_of_any(claimed, &object),
+            PreparedParts::Page(_) => {
+                Err(ended(claimed, format!("`{}` becomes a page; mend `type Object`", claimed.subject)))
+            }
+        }
+    }
+
     /// Takes an object without a Rust type apart, with the help of whoever declares its type.
-    pub(super) fn parts_of_any(
-        &self,
-        claimed: &Claimed,
-        object: &AnyObject,
-    ) -> Result<ObjectParts, NotApplied> {
+    fn parts_of_any(&self, claimed: &Claimed, object: &AnyObject) -> Result<ObjectParts, NotApplied> {
         let object_type = &object.object_type;
         let Some(declared) = self.shared.registry.object_type(object_type.as_str()) else {
             let error = format!(

@@ -35,7 +35,7 @@ pub(crate) struct Planned {
 pub(crate) enum Plan {
     Change(Box<Planned>),
     /// It is so already.
-    AsItIs(PageRecord),
+    AsItIs(Box<PageRecord>),
 }
 
 impl Trees<'_> {
@@ -93,7 +93,7 @@ impl Trees<'_> {
         // As the culture is written already.
         let content = PageContent { culture: stored.content.culture.clone(), ..content(state) };
         if content == stored.content {
-            return Ok(Plan::AsItIs(stored));
+            return Ok(Plan::AsItIs(Box::new(stored)));
         }
         let operation = if state == was { PageOperation::Update } else { brings_to(state) };
         let version = stored.node.version;
@@ -105,7 +105,7 @@ impl Trees<'_> {
     /// The page is to have come so far.
     pub(crate) fn brought(&self, page: PageRecord, state: PageState) -> Result<Plan, BusError> {
         if page.content.state == state {
-            return Ok(Plan::AsItIs(page));
+            return Ok(Plan::AsItIs(Box::new(page)));
         }
         let operation = brings_to(state);
         let what = format!("{operation} page {} ({})", page.node.path, page.content.culture);
@@ -138,7 +138,7 @@ impl Trees<'_> {
         let before = &page.node;
         let what = format!("move page {} to `{alias}`", before.guid);
         if before.parent == parent && before.alias == *alias {
-            return Ok(Plan::AsItIs(page));
+            return Ok(Plan::AsItIs(Box::new(page)));
         }
         let parent = self.parent(&what, parent).await?;
         let path = path_beneath(parent.as_ref().map(|parent| &*parent.path), alias);

@@ -12,6 +12,7 @@ use super::missing::Missing;
 use super::{ExternalIds, Translated, Translator, Untranslated};
 use crate::flow::call::{self, CallEnd};
 use crate::flow::children::is_to_owner;
+use crate::flow::keys::PAGE;
 use crate::flow::subscription::matches_pattern;
 use crate::identity::check_external_id;
 
@@ -105,18 +106,25 @@ impl Translator<'_> {
     }
 
     async fn ask_external_id(&mut self, object: ReferencedObject) -> Result<Answer, Untranslated> {
-        let instance = Arc::clone(self.instance);
-        let cx = self.shared.cx(self.connector());
         let key = object.key.clone();
-        let call = async move { instance.external_object_id(&object, &cx).await };
-        let answer = match call::run(self.shared, self.enlisted, call).await {
+        let is_page = key.object_type.as_str() == PAGE;
+        let word = if is_page { "external_document_id" } else { "external_object_id" };
+        let ended = if is_page {
+            self.ask_external_document_id(&key.id, object.record).await?
+        } else {
+            let instance = Arc::clone(self.instance);
+            let cx = self.shared.cx(self.connector());
+            let call = async move { instance.external_object_id(&object, &cx).await };
+            call::run(self.shared, self.enlisted, call).await
+        };
+        let answer = match ended {
             CallEnd::Aborted => return Err(Untranslated::Aborted),
             CallEnd::Answered(answer) => answer,
         };
         match answer {
             Ok(Some(external_id)) => {
                 check_external_id(&external_id).map_err(|(_, fault)| {
-                    let answered = format!("`external_object_id` was asked for {key}, but {fault}");
+                    let answered = format!("`{word}` was asked for {key}, but {fault}");
                     Untranslated::Unanswerable(answered)
                 })?;
                 self.learned.push(Binding {
@@ -128,12 +136,14 @@ impl Translator<'_> {
             }
             Ok(None) => Ok(Answer::Unknown),
             Err(failure) if failure.kind() == FailureKind::NotAnswered => {
-                if self.could_learn_of(&key.object_type) {
+                let could_learn =
+                    if is_page { self.could_learn_of_pages() } else { self.could_learn_of(&key.object_type) };
+                if could_learn {
                     return Ok(Answer::Unknown);
                 }
                 Ok(Answer::Never(format!(
                     "it refers to {key}, whose external id connector {0} can never learn: it neither subscribes to {1} \
-                     nor accepts it, and has no `external_object_id`; add one of these",
+                     nor accepts it, and has no `{word}`; add one of these",
                     self.connector(),
                     key.object_type
                 )))
