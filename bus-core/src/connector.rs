@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::future::{Future, ready};
 
+use uuid::Uuid;
+
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::context::Cx;
@@ -10,7 +12,7 @@ use crate::create_once::Sought;
 use crate::declared::{Accepts, SubscribesTo};
 use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
-use crate::name::{ObjectType, SiteName};
+use crate::name::{Culture, ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, ObjectOperation};
 use crate::parts::ObjectParts;
@@ -59,6 +61,28 @@ pub trait Connector: Sized + Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<Option<ObjectParams>, Failure>> + Send {
         let _ = (external_id, object_type, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// What the external system calls one of the host's pages, for a reference that the identity map cannot translate: as
+    /// [`Connector::external_object_id`] for objects.
+    fn external_document_id(
+        &self,
+        page: &ReferencedPage,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = (page, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// How to find the host's page that the external system calls `external_id`, for a reference that the identity map cannot
+    /// translate, and for what an incoming page stands beneath: as [`Connector::internal_object_params`] for objects.
+    fn internal_document_params(
+        &self,
+        external_id: &str,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<DocumentParams>, Failure>> + Send {
+        let _ = (external_id, cx);
         ready(Err(Failure::not_answered()))
     }
 
@@ -361,6 +385,35 @@ pub struct ReferencedObject {
     pub key: ObjectKey,
     /// What identifies it apart from its id, taken when the task was logged.
     pub record: TranslationRecord,
+}
+
+/// One of the host's pages that something refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferencedPage {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: Culture,
+    /// The site on which it stood when the task was logged; none where it was not there.
+    pub site: Option<SiteName>,
+}
+
+/// How to find one of the host's pages: all three, because a page is only known by all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentParams {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: String,
+    /// The site on which it stands.
+    pub site: String,
+}
+
+impl DocumentParams {
+    /// The page of this node, in this culture, on this site.
+    pub fn new(node: Uuid, culture: impl Into<String>, site: impl Into<String>) -> Self {
+        Self { node, culture: culture.into(), site: site.into() }
+    }
 }
 
 /// How to find one of the host's objects.

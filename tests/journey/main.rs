@@ -46,6 +46,7 @@ mod other_processes;
 mod outage;
 mod outgoing_references;
 mod overtaken;
+mod page_references;
 mod pages;
 mod payload_versions;
 mod polled;
