@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::future::{Future, ready};
 
+use uuid::Uuid;
+
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::context::Cx;
@@ -10,10 +12,9 @@ use crate::create_once::Sought;
 use crate::declared::{Accepts, SubscribesTo};
 use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
-use crate::name::{ObjectType, SiteName};
+use crate::name::{Culture, ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
 use crate::operation::{DataType, Operation, Subject};
-use crate::page_reference::{DocumentParams, ReferencedPage};
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::poll::Poll;
@@ -63,8 +64,8 @@ pub trait Connector: Sized + Send + Sync + 'static {
         ready(Err(Failure::not_answered()))
     }
 
-    /// What the external system calls one of the host's pages, for a [`PageRef`](crate::PageRef) that the identity map cannot
-    /// translate. As for `external_object_id`.
+    /// What the external system calls one of the host's pages, for a reference that the identity map cannot translate: as
+    /// [`Connector::external_object_id`] for objects.
     fn external_document_id(
         &self,
         page: &ReferencedPage,
@@ -74,9 +75,8 @@ pub trait Connector: Sized + Send + Sync + 'static {
         ready(Err(Failure::not_answered()))
     }
 
-    /// Which of the host's pages the external system calls `external_id`, for a [`PageRef`](crate::PageRef) that the identity map
-    /// cannot translate. As for `internal_object_params`; a page that is not there is waited for, one on another site parks the
-    /// task.
+    /// How to find the host's page that the external system calls `external_id`, for a reference that the identity map cannot
+    /// translate, and for what an incoming page stands beneath: as [`Connector::internal_object_params`] for objects.
     fn internal_document_params(
         &self,
         external_id: &str,
@@ -394,6 +394,35 @@ pub struct ReferencedObject {
     pub key: ObjectKey,
     /// What identifies it apart from its id, taken when the task was logged.
     pub record: TranslationRecord,
+}
+
+/// One of the host's pages that something refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferencedPage {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: Culture,
+    /// The site on which it stood when the task was logged; none where it was not there.
+    pub site: Option<SiteName>,
+}
+
+/// How to find one of the host's pages: all three, because a page is only known by all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentParams {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: String,
+    /// The site on which it stands.
+    pub site: String,
+}
+
+impl DocumentParams {
+    /// The page of this node, in this culture, on this site.
+    pub fn new(node: Uuid, culture: impl Into<String>, site: impl Into<String>) -> Self {
+        Self { node, culture: culture.into(), site: site.into() }
+    }
 }
 
 /// How to find one of the host's objects.

@@ -4,12 +4,11 @@ use std::any::{Any, type_name};
 use std::fmt;
 
 use crate::clock::BoxFuture;
-use crate::connector::{Connector, ObjectParams, ReferencedObject};
+use crate::connector::{Connector, DocumentParams, ObjectParams, ReferencedObject, ReferencedPage};
 use crate::context::Cx;
 use crate::create_once::Sought;
 use crate::failure::Failure;
 use crate::name::ObjectType;
-use crate::page_reference::{DocumentParams, ReferencedPage};
 use crate::poll::Poll;
 
 /// A connected connector, whatever its Rust type.

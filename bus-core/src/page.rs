@@ -1,5 +1,7 @@
 //! Pages: nodes of a site's content tree, each in one or several cultures.
 
+mod reference;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -11,6 +13,10 @@ use crate::descriptor::{PreparedPage, PreparedParts};
 use crate::name::ObjectType;
 use crate::payload::{Payload, PayloadError};
 use crate::reference::{Reference, ReferenceField};
+
+pub use reference::PageRef;
+#[doc(hidden)]
+pub use reference::{PAGE, page_id, page_of_id};
 
 /// The longest alias path, in characters.
 pub const PATH_CHARS_MAX: usize = 1_000;

@@ -154,15 +154,15 @@ pub struct TranslationRecord {
     /// Its site; none for a global object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
+    /// The culture of a page, whose GUID is that of its node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub culture: Option<Culture>,
     /// The host's id of its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ObjectId>,
     /// The host's id of its group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<ObjectId>,
-    /// Of a page, its culture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub culture: Option<Culture>,
 }
 
 /// A reference as a type declares it, for whoever has rows and no struct.

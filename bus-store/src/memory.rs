@@ -22,12 +22,12 @@ mod wake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bus_core::page::PAGE;
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectKey, ObjectType, Site, SiteName, Timestamp};
 use tokio::sync::watch;
 
 use crate::connectors::{Circuit, ConnectorRecord, Switches};
 use crate::cursors::Cursor;
-use crate::pages::PAGE;
 use crate::queue::QueueId;
 use crate::wake::Doorbell;
 use crate::{Capabilities, Durability, Store, StoreError, StoreErrorKind, StoreFuture};

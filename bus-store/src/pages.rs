@@ -6,10 +6,6 @@ use uuid::Uuid;
 
 use crate::StoreFuture;
 
-/// What the identity map calls the type of pages: an object's id is there `<GUID>/<culture>`, the culture in lower case. Such a
-/// binding ends with the page.
-pub const PAGE: &str = "page";
-
 /// Where the bus itself keeps pages. Written by [`TaskLog::commit`](crate::TaskLog::commit).
 ///
 /// A node stands on one site, beneath a parent or on the first level, and is a page in each of its cultures: at least in

@@ -33,6 +33,7 @@ mod idempotency;
 mod identity;
 mod in_queue_order;
 mod incoming_objects;
+mod incoming_page_references;
 mod incoming_pages;
 mod incoming_references;
 mod incoming_sites;

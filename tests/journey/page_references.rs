@@ -1,297 +1,275 @@
-//! References to pages, from pages and from objects, both ways.
+//! References to pages: of pages and of objects, translated as those to objects are.
 
 use bus_core::{
-    BusObject, Change, Connector, Cx, DeliveryState, Direction, DocumentParams, ExternalTask, Failure,
-    Incoming, NoSettings, Outgoing, Page, PageNode, PageRef, Prepared, Received, ReferencedPage, connector,
+    BusObject, Change, Connector, Cx, DeliveryState, Direction, Failure, NoSettings, Outgoing, Page,
+    PageNode, PageRef, ReferencedPage, connector,
 };
-use bus_runtime::BusErrorKind;
-use bus_testkit::{RunningTestBus, TestBus};
+use bus_runtime::{BusErrorKind, Question};
+use bus_testkit::{FakePeer, RunningTestBus, Script, TestBus};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::gates::Gates;
-use crate::pages::{Article, Reader, article, with_sites};
-
 stories!(
-    a_page_that_is_referred_to_is_told_first,
-    who_takes_no_pages_is_asked_what_they_are_called,
-    who_can_never_know_a_page_says_so,
-    a_page_that_comes_in_refers_to_another,
-    which_page_is_meant_is_said_by_the_connector,
-    a_page_of_another_site_than_said_is_named,
-    an_external_id_is_no_page_of_the_hosts,
+    references_to_pages_are_the_external_systems_ids_when_the_connector_sees_them,
+    a_page_waits_for_a_page_that_is_not_there_yet,
+    a_page_never_waits_for_itself,
+    a_connector_is_asked_for_a_page_that_it_was_never_told_of,
+    a_reference_to_a_page_that_can_never_be_answered_is_parked_at_once,
+    what_went_without_a_late_reference_is_told_again,
+    bad_references_to_pages_are_refused,
 );
 
-/// A few words about a page.
-#[derive(Debug, Clone, Serialize, Deserialize, Page)]
-#[page(class = "app.teaser")]
-struct Teaser {
+/// A page that refers to others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Page)]
+#[page(class = "app.chapter", display = "Chapter")]
+struct Chapter {
     #[page(node)]
     node: PageNode,
-    about: Option<PageRef>,
+    next: Option<PageRef>,
+    see_also: Vec<PageRef>,
+    #[page(reference = late)]
+    answer: Option<PageRef>,
 }
 
-/// What a reader wants to find again.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
-#[object(type = "app.bookmark", display = "Bookmark")]
+/// An object that refers to a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, BusObject)]
+#[object(type = "app.bookmark")]
 struct Bookmark {
     #[object(id)]
     id: i64,
-    #[object(code_name)]
-    name: String,
-    pages: Vec<PageRef>,
+    page: Option<PageRef>,
 }
 
-/// Keeps articles and teasers.
-#[connector(name = "kiosk", needs(Gates))]
-#[outgoing(Article)]
-#[outgoing(Teaser)]
+fn chapter(alias: &str) -> Chapter {
+    Chapter { node: PageNode::new("corp", "en-US", alias), next: None, see_also: Vec::new(), answer: None }
+}
+
+fn said(reference: Option<&PageRef>) -> String {
+    match reference {
+        None => "nothing".to_owned(),
+        Some(reference) if reference.is_unresolved() => "unresolved".to_owned(),
+        Some(reference) => reference.external_id().unwrap_or("a page of the host").to_owned(),
+    }
+}
+
+/// Calls chapters by their aliases.
+#[connector(name = "library", needs(FakePeer))]
+#[outgoing(Chapter)]
 #[outgoing(Bookmark)]
-struct Kiosk;
+struct Library;
 
-/// Keeps bookmarks, and calls pages by their GUIDs.
-#[connector(name = "shelf", needs(Gates))]
-#[outgoing(Bookmark)]
-#[incoming(Clipping, key = name)]
-struct Shelf;
-
-/// Keeps bookmarks, and knows nothing of pages.
-#[connector(name = "drawer", needs(Gates))]
-#[outgoing(Bookmark)]
-struct Drawer;
-
-/// Writes articles, and clips some.
-#[connector(name = "desk")]
-#[incoming(Sheet, key = uid)]
-#[incoming(Clipping, key = name)]
-struct Desk;
-
-/// A bookmark as others know it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Clipping {
-    name: String,
-    pages: Vec<String>,
-}
-
-/// An article as the desk knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Sheet {
-    uid: String,
-    title: String,
-}
-
-macro_rules! connects {
-    ($($Connector:ident),+) => {$(
-        impl Connector for $Connector {
-            type Settings = NoSettings;
-            async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
-                Ok(Self)
-            }
-        }
-    )+};
-}
-
-connects!(Kiosk, Drawer, Desk);
-
-impl Connector for Shelf {
+impl Connector for Library {
     type Settings = NoSettings;
-
     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
         Ok(Self)
     }
-
-    async fn external_document_id(&self, page: &ReferencedPage, _: &Cx) -> Result<Option<String>, Failure> {
-        let site = page.record.site.as_ref().map(ToString::to_string).unwrap_or_default();
-        Ok(Some(format!("{site}:{}:{}", page.node, page.culture)))
-    }
-
-    async fn internal_document_params(
-        &self,
-        external_id: &str,
-        _: &Cx,
-    ) -> Result<Option<DocumentParams>, Failure> {
-        let mut parts = external_id.split(':');
-        let mut part = || parts.next().unwrap_or_default().to_owned();
-        let (site, node, culture) = (part(), part(), part());
-        let (Ok(site), Ok(node), Ok(culture)) = (site.parse(), node.parse(), culture.parse()) else {
-            return Ok(None);
-        };
-        Ok(Some(DocumentParams { node, culture, site }))
-    }
 }
 
-impl Outgoing<Article> for Kiosk {
-    async fn deliver(&self, change: Change<Article>, cx: &Cx) -> Result<(), Failure> {
-        let Article { node, .. } = &change.object;
-        let id = format!("{} in {}", node.alias, node.culture);
-        cx.handle::<Gates>()?.call(&node.alias, format!("article {id}")).await?;
-        change.bind(id);
+impl Outgoing<Chapter> for Library {
+    async fn deliver(&self, change: Change<Chapter>, cx: &Cx) -> Result<(), Failure> {
+        let Chapter { node, next, see_also, answer } = &change.object;
+        let see_also: Vec<_> = see_also.iter().map(|page| said(Some(page))).collect();
+        let (next, answer) = (said(next.as_ref()), said(answer.as_ref()));
+        cx.handle::<FakePeer>()?
+            .say(format!("{} next {next} see {see_also:?} answer {answer}", node.alias))?;
+        change.bind(format!("{} {}", node.alias, node.culture));
         Ok(())
     }
 }
 
-impl Outgoing<Teaser> for Kiosk {
-    async fn deliver(&self, change: Change<Teaser>, cx: &Cx) -> Result<(), Failure> {
-        let about = change.object.about.as_ref().and_then(PageRef::external_id).unwrap_or("nothing");
-        cx.handle::<Gates>()?.call("teaser", format!("teaser about {about}")).await
+impl Outgoing<Bookmark> for Library {
+    async fn deliver(&self, change: Change<Bookmark>, cx: &Cx) -> Result<(), Failure> {
+        cx.handle::<FakePeer>()?.say(format!("bookmark at {}", said(change.object.page.as_ref())))
     }
 }
 
-macro_rules! keeps_bookmarks {
-    ($($Connector:ident),+) => {$(
-        impl Outgoing<Bookmark> for $Connector {
-            async fn deliver(&self, change: Change<Bookmark>, cx: &Cx) -> Result<(), Failure> {
-                let pages: Vec<_> = change.object.pages.iter().filter_map(PageRef::external_id).collect();
-                cx.handle::<Gates>()?.call("bookmark", format!("bookmark of {}", pages.join(", "))).await
-            }
-        }
-    )+};
-}
+/// Is told of bookmarks alone, and asked for pages.
+#[connector(name = "shelf", needs(FakePeer))]
+#[outgoing(Bookmark)]
+struct Shelf;
 
-keeps_bookmarks!(Kiosk, Shelf, Drawer);
+impl Connector for Shelf {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
 
-macro_rules! clips {
-    ($($Connector:ident),+) => {$(
-        impl Incoming<Clipping> for $Connector {
-            type Object = Bookmark;
-
-            async fn prepare_internal_object(
-                &self,
-                received: Received<Clipping, Bookmark>,
-                _: &Cx,
-            ) -> Result<Prepared<Bookmark>, Failure> {
-                let Clipping { name, pages } = received.object;
-                let pages = pages.into_iter().map(PageRef::external).collect();
-                Ok(Bookmark { name, pages, ..received.existing.unwrap_or_default() }.into())
-            }
-        }
-    )+};
-}
-
-clips!(Shelf, Desk);
-
-impl Incoming<Sheet> for Desk {
-    type Object = Article;
-
-    async fn prepare_internal_object(
-        &self,
-        received: Received<Sheet, Article>,
-        _: &Cx,
-    ) -> Result<Prepared<Article>, Failure> {
-        let Sheet { uid, title } = received.object;
-        Ok(article("en-US", &uid, &title).into())
+    async fn external_document_id(&self, page: &ReferencedPage, cx: &Cx) -> Result<Option<String>, Failure> {
+        let site = page.site.as_ref().map_or("no site", |site| site.as_str());
+        cx.handle::<FakePeer>()?.say(format!("asked for {} on {site}", page.culture))?;
+        Ok(Some(format!("shelf of {}", page.culture)))
     }
 }
 
-fn with_all(bus: TestBus) -> (TestBus, Gates) {
-    let gates = Gates::new();
-    (with_sites(bus).page::<Teaser>().object::<Bookmark>().provide(gates.clone()), gates)
+impl Outgoing<Bookmark> for Shelf {
+    async fn deliver(&self, change: Change<Bookmark>, cx: &Cx) -> Result<(), Failure> {
+        cx.handle::<FakePeer>()?.say(format!("bookmark at {}", said(change.object.page.as_ref())))
+    }
 }
 
-fn bookmark(pages: impl IntoIterator<Item = PageRef>) -> Bookmark {
-    Bookmark { name: "later".to_owned(), pages: pages.into_iter().collect(), ..Bookmark::default() }
+/// Is told of bookmarks alone, and knows no pages.
+#[connector(name = "pile", needs(FakePeer))]
+#[outgoing(Bookmark)]
+struct Pile;
+
+impl Connector for Pile {
+    type Settings = NoSettings;
+    async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
+        Ok(Self)
+    }
 }
 
-async fn an_article(bus: &RunningTestBus) -> (Uuid, PageRef) {
-    let mut launch = article("en-US", "Launch", "1");
-    bus.pages().save(&mut launch).await.unwrap();
-    (launch.node.guid, PageRef::host(launch.node.guid, &"en-US".parse().unwrap()))
+impl Outgoing<Bookmark> for Pile {
+    async fn deliver(&self, _: Change<Bookmark>, cx: &Cx) -> Result<(), Failure> {
+        cx.handle::<FakePeer>()?.say("bookmark")
+    }
 }
 
-async fn a_page_that_is_referred_to_is_told_first(bus: TestBus) {
-    let (bus, gates) = with_all(bus);
-    let bus = bus.connector::<Kiosk>("kiosk").start().await;
-    let (node, english) = an_article(&bus).await;
-    let mut teaser = Teaser { node: PageNode::new("corp", "en-US", "Teaser"), about: Some(english) };
-    bus.pages().save(&mut teaser).await.unwrap();
+fn with_chapters(bus: TestBus) -> (TestBus, FakePeer) {
+    let peer = FakePeer::new("library");
+    let bus = bus.site_with("corp", ["en-US", "de-DE"]).page::<Chapter>().object::<Bookmark>();
+    (bus.provide(peer.clone()), peer)
+}
+
+async fn with_library(bus: TestBus) -> (RunningTestBus, FakePeer) {
+    let (bus, peer) = with_chapters(bus);
+    (bus.connector::<Library>("library").start().await, peer)
+}
+
+async fn references_to_pages_are_the_external_systems_ids_when_the_connector_sees_them(bus: TestBus) {
+    let (bus, peer) = with_library(bus).await;
+    let mut last = chapter("Last");
+    bus.pages().save(&mut last).await.unwrap();
+    let mut german = Chapter { node: last.node.clone().in_culture("de-DE"), ..last.clone() };
+    bus.pages().save(&mut german).await.unwrap();
+    let mut first = chapter("First");
+    first.next = Some(PageRef::to(&last.node));
+    first.see_also = vec![PageRef::host(last.node.guid, "DE-de"), PageRef::to(&last.node)];
+    bus.pages().save(&mut first).await.unwrap();
+    bus.objects().save(&mut Bookmark { id: 0, page: Some(PageRef::to(&german.node)) }).await.unwrap();
     bus.until_idle().await;
-    assert_eq!(gates.take_calls(), ["article Launch in en-US", "teaser about Launch in en-US"]);
-    let german = PageRef::host(node, &"de-DE".parse().unwrap());
-    bus.objects().save(&mut bookmark([german.clone()])).await.unwrap();
-    bus.until_idle().await;
-    let open = bus.open("kiosk", Direction::Outgoing).await;
-    assert_eq!(open[0].state, DeliveryState::Waiting, "it is no page in that culture yet");
-    let mut launch = bus.pages().load::<Article>(node, "en-US").await.unwrap().unwrap();
-    launch.node = launch.node.in_culture("de-DE");
-    bus.pages().save(&mut launch).await.unwrap();
-    bus.until_idle().await;
-    assert_eq!(gates.calls(), ["article Launch in de-DE", "bookmark of Launch in de-DE"]);
-    let kept = bus.objects().find::<Bookmark>("later").await.unwrap().unwrap();
-    assert_eq!(kept.pages, [german]);
+    assert_eq!(
+        peer.calls(),
+        [
+            "Last next nothing see [] answer nothing",
+            "Last next nothing see [] answer nothing",
+            "First next Last en-US see [\"Last de-DE\", \"Last en-US\"] answer nothing",
+            "bookmark at Last de-DE",
+        ]
+    );
+    let loaded: Chapter = bus.pages().load(first.node.guid, "en-US").await.unwrap().unwrap();
+    assert_eq!(loaded, first, "the host's page refers to the host's pages");
 }
 
-async fn who_takes_no_pages_is_asked_what_they_are_called(bus: TestBus) {
-    let (bus, gates) = with_all(bus);
+async fn a_page_waits_for_a_page_that_is_not_there_yet(bus: TestBus) {
+    let (bus, peer) = with_library(bus).await;
+    peer.script([Script::Retry("not now".to_owned())]);
+    let mut last = chapter("Last");
+    bus.pages().save(&mut last).await.unwrap();
+    bus.until_idle().await;
+    let mut first = chapter("First");
+    first.next = Some(PageRef::to(&last.node));
+    bus.pages().save(&mut first).await.unwrap();
+    bus.until_idle().await;
+    let open = bus.open("library", Direction::Outgoing).await;
+    assert_eq!((open[0].state, open[1].state), (DeliveryState::Retryable, DeliveryState::Waiting));
+    assert_eq!(
+        open[1].reason.as_deref(),
+        Some(&*format!(
+            "waits for page {}/en-us (/next), which connector library does not know yet",
+            last.node.guid
+        ))
+    );
+    let explained = bus.explain(Question::Delivery(open[1].delivery)).await.unwrap().to_string();
+    assert!(explained.contains(&format!("to be brought by delivery {}", open[0].delivery)), "{explained}");
+    bus.clock().advance(std::time::Duration::from_secs(10));
+    bus.until_idle().await;
+    assert_eq!(
+        peer.calls()[1..],
+        ["Last next nothing see [] answer nothing", "First next Last en-US see [] answer nothing"]
+    );
+}
+
+async fn a_page_never_waits_for_itself(bus: TestBus) {
+    let (bus, peer) = with_library(bus).await;
+    let mut first = chapter("First");
+    first.node.guid = Uuid::from_u128(7);
+    first.next = Some(PageRef::to(&first.node));
+    first.see_also = vec![PageRef::host(first.node.guid, "de-DE")];
+    bus.pages().save(&mut first).await.unwrap();
+    bus.until_idle().await;
+    assert_eq!(
+        peer.calls(),
+        ["First next a page of the host see [\"a page of the host\"] answer nothing"],
+        "what it is called there is only known once it was told"
+    );
+}
+
+async fn a_connector_is_asked_for_a_page_that_it_was_never_told_of(bus: TestBus) {
+    let (bus, peer) = with_chapters(bus);
     let bus = bus.connector::<Shelf>("shelf").start().await;
-    let (node, page) = an_article(&bus).await;
-    bus.objects().save(&mut bookmark([page])).await.unwrap();
-    bus.until_idle().await;
-    assert_eq!(gates.calls(), [format!("bookmark of corp:{node}:en-us")]);
+    let mut first = chapter("First");
+    bus.pages().save(&mut first).await.unwrap();
+    for _ in 0..2 {
+        bus.objects().save(&mut Bookmark { id: 0, page: Some(PageRef::to(&first.node)) }).await.unwrap();
+        bus.until_idle().await;
+    }
+    let told = "bookmark at shelf of en-us";
+    assert_eq!(peer.calls(), ["asked for en-us on corp", told, told], "the answer is kept");
 }
 
-async fn who_can_never_know_a_page_says_so(bus: TestBus) {
-    let (bus, _) = with_all(bus);
-    let bus = bus.connector::<Drawer>("drawer").start().await;
-    let (_, page) = an_article(&bus).await;
-    bus.objects().save(&mut bookmark([page])).await.unwrap();
+async fn a_reference_to_a_page_that_can_never_be_answered_is_parked_at_once(bus: TestBus) {
+    let (bus, peer) = with_chapters(bus);
+    let bus = bus.connector::<Pile>("pile").start().await;
+    let mut first = chapter("First");
+    bus.pages().save(&mut first).await.unwrap();
+    bus.objects().save(&mut Bookmark { id: 0, page: Some(PageRef::to(&first.node)) }).await.unwrap();
     bus.until_idle().await;
-    let open = bus.open("drawer", Direction::Outgoing).await;
+    let open = bus.open("pile", Direction::Outgoing).await;
     assert_eq!(open[0].state, DeliveryState::Parked);
-    let reason = open[0].reason.clone().unwrap();
-    assert!(reason.contains("and has no `external_document_id`; add one of these"), "{reason}");
+    let reason = open[0].reason.as_deref().unwrap();
+    let said = "neither subscribes to pages nor accepts them, and has no `external_document_id`";
+    assert!(reason.contains(said), "{reason}");
+    assert_eq!(peer.calls(), [""; 0]);
 }
 
-async fn clip<C: Connector + bus_core::Accepts<Clipping>>(
-    bus: &RunningTestBus,
-    connector: &str,
-    pages: &[&str],
-) {
-    let pages = pages.iter().map(|page| (*page).to_owned()).collect();
-    let clipping = Clipping { name: "later".to_owned(), pages };
-    bus.process_external_task(ExternalTask::update::<C, _>(connector, &clipping)).await.unwrap();
+async fn what_went_without_a_late_reference_is_told_again(bus: TestBus) {
+    let (bus, peer) = with_library(bus).await;
+    peer.script([Script::Retry("not now".to_owned())]);
+    let mut last = chapter("Last");
+    bus.pages().save(&mut last).await.unwrap();
     bus.until_idle().await;
-}
-
-async fn a_page_that_comes_in_refers_to_another(bus: TestBus) {
-    let (bus, _) = with_all(bus);
-    let bus = bus.connector::<Desk>("desk").start().await;
-    clip::<Desk>(&bus, "desk", &["Launch"]).await;
-    let open = bus.open("desk", Direction::Incoming).await;
-    assert_eq!(open[0].state, DeliveryState::Waiting, "{open:?}");
-    let sheet = Sheet { uid: "Launch".to_owned(), title: "1".to_owned() };
-    bus.process_external_task(ExternalTask::create::<Desk, _>("desk", &sheet)).await.unwrap();
+    let mut first = chapter("First");
+    first.answer = Some(PageRef::to(&last.node));
+    bus.pages().save(&mut first).await.unwrap();
     bus.until_idle().await;
-    let launch = bus.pages().find_at::<Article>("corp", "/Launch", "en-US").await.unwrap().unwrap();
-    let kept = bus.objects().find::<Bookmark>("later").await.unwrap().unwrap();
-    assert_eq!(kept.pages, [PageRef::host(launch.node.guid, &"en-US".parse().unwrap())]);
+    assert_eq!(peer.calls()[1..], ["First next nothing see [] answer unresolved"]);
+    bus.clock().advance(std::time::Duration::from_secs(10));
+    bus.until_idle().await;
+    assert_eq!(
+        peer.calls()[2..],
+        ["Last next nothing see [] answer nothing", "First next nothing see [] answer Last en-US"]
+    );
 }
 
-async fn which_page_is_meant_is_said_by_the_connector(bus: TestBus) {
-    let (bus, _) = with_all(bus);
-    let bus = bus.connector::<Shelf>("shelf").start().await;
-    let (node, page) = an_article(&bus).await;
-    clip::<Shelf>(&bus, "shelf", &[&format!("corp:{node}:en-US")]).await;
-    let kept = bus.objects().find::<Bookmark>("later").await.unwrap().unwrap();
-    assert_eq!(kept.pages, [page]);
-}
-
-async fn a_page_of_another_site_than_said_is_named(bus: TestBus) {
-    let (bus, _) = with_all(bus);
-    let bus = bus.connector::<Shelf>("shelf").connector::<Reader>("reader").start().await;
-    let (node, _) = an_article(&bus).await;
-    clip::<Shelf>(&bus, "shelf", &[&format!("branch:{node}:en-US")]).await;
-    let open = bus.open("shelf", Direction::Incoming).await;
-    assert_eq!(open[0].state, DeliveryState::Parked);
-    let reason = open[0].reason.clone().unwrap();
-    assert!(reason.contains("stands on site branch, and it stands on corp"), "{reason}");
-}
-
-async fn an_external_id_is_no_page_of_the_hosts(bus: TestBus) {
-    let (bus, _) = with_all(bus);
-    let bus = bus.start().await;
-    let about = Some(PageRef::external("theirs"));
-    let mut teaser = Teaser { node: PageNode::new("corp", "en-US", "Teaser"), about };
-    let error = bus.pages().save(&mut teaser).await.unwrap_err();
-    assert_eq!(error.kind(), BusErrorKind::Malformed);
-    assert!(error.to_string().contains("/about"), "{error}");
+async fn bad_references_to_pages_are_refused(bus: TestBus) {
+    let (bus, peer) = with_library(bus).await;
+    for (next, said) in [
+        (PageRef::to(&chapter("New").node), "was not saved yet"),
+        (PageRef::host(Uuid::max(), "not a culture"), "in no culture"),
+        (PageRef::external("Last en-US"), "/next"),
+    ] {
+        let mut first = Chapter { next: Some(next.clone()), ..chapter("First") };
+        let error = bus.pages().save(&mut first).await.unwrap_err();
+        assert_eq!(error.kind(), BusErrorKind::Malformed, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        let error = bus.objects().save(&mut Bookmark { id: 0, page: Some(next) }).await.unwrap_err();
+        assert_eq!(error.kind(), BusErrorKind::Malformed, "{error}");
+    }
+    for text in ["7", "\"7\"", "\"00000000-0000-0000-0000-000000000007\"", "{\"$bus:1\": \"x\"}"] {
+        let error = serde_json::from_str::<PageRef>(text).unwrap_err().to_string();
+        assert!(error.contains("page"), "{text}: {error}");
+    }
+    bus.until_idle().await;
+    assert_eq!(peer.calls(), [""; 0]);
 }

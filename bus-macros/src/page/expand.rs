@@ -27,13 +27,14 @@ fn written(read: &Read<'_>, page: &Page<'_>) -> TokenStream {
     let core = &read.core;
     let Page { class_name, display, node: (node, node_type, node_in_json), references } = page;
     let name = &read.input.ident;
-    let references = references.iter().map(|(field, target)| {
+    let references = references.iter().map(|(field, target, is_late)| {
+        let object_type = target.object_type(core);
         quote! {
             #core::reference::ReferenceField {
                 field: #field,
-                object_type: <#target as #core::BusObject>::TYPE,
+                object_type: #object_type,
                 role: #core::reference::ReferenceRole::Plain,
-                is_late: false,
+                is_late: #is_late,
             }
         }
     });

@@ -1,7 +1,7 @@
 //! What order is kept for: a key tells the object, and where a connector keeps no order, each delivery has its own.
 
+pub(crate) use bus_core::page::PAGE;
 use bus_core::{ObjectId, ObjectKey};
-pub(crate) use bus_store::pages::PAGE;
 use uuid::Uuid;
 
 /// The length of a UUID in a key.

@@ -8,12 +8,12 @@ use bus_core::{
     ChangeSummary, ConnectorName, DataType, Direction, Echo, ErrorPolicy, ObjectKey, Operation,
     PageOperation, ReferenceTarget, TranslationRecord,
 };
-use bus_store::{NewDelivery, NewTask, ObjectRecord, PageRecord, Travel};
+use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
 
 use super::change::HostChange;
-use super::keys::{PAGE, outgoing_key, page_key};
+use super::keys::{outgoing_key, page_key};
 use super::listening::{self, Announcement};
-use super::page;
+use super::page::{page_of, record_of_page};
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
 use crate::host::HostError;
@@ -204,8 +204,8 @@ pub(crate) async fn add_translation_records(shared: &Shared, payload: &mut Paylo
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let record = match page::of_identity(&key.id).filter(|_| key.object_type.as_str() == PAGE) {
-                Some((node, culture)) => shared.store.page(node, &culture).await?.map(record_of_page),
+            let record = match page_of(&key) {
+                Some((node, culture)) => record_of_page(shared, node, culture).await?,
                 None => shared.host().object(&key).await?.map(translation_record),
             };
             records.insert(key.clone(), record);
@@ -220,16 +220,10 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
         guid: object.guid,
         code_name: object.code_name,
         site: object.site,
+        culture: None,
         parent: object.parent,
         group: object.group,
-        culture: None,
     }
-}
-
-fn record_of_page(page: PageRecord) -> TranslationRecord {
-    let PageRecord { node, content } = page;
-    let (guid, site, culture) = (Some(node.guid), Some(node.site), Some(content.culture));
-    TranslationRecord { guid, site, culture, ..TranslationRecord::default() }
 }
 
 /// What people call objects of a type, or pages of a class, as it is declared; empty where it is not.

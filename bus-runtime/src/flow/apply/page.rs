@@ -1,6 +1,7 @@
 //! What an incoming task becomes in the trees of the sites' pages.
 
 use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
+use bus_core::page::page_of_id;
 use bus_core::payload::Payload;
 use bus_core::{Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, SiteName};
 use bus_store::pages::path_beneath;
@@ -191,7 +192,19 @@ impl Application<'_> {
     ) -> Result<Option<(Uuid, Culture)>, NotApplied> {
         let asked = [(page_type.clone(), external_id.to_owned())];
         let known = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
-        Ok(known.as_ref().and_then(page::of_identity))
+        Ok(known.as_ref().and_then(page_of_id))
+    }
+
+    /// Which page the connector says that is.
+    async fn asked_page(
+        &self,
+        claimed: &Claimed,
+        external_id: &str,
+    ) -> Result<Option<(Uuid, Culture)>, NotApplied> {
+        let translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
+        let found = translator.find_page(external_id).await;
+        let found = found.map_err(|reason| self.untranslated(claimed, reason))?;
+        Ok(found.as_ref().and_then(page_of_id))
     }
 
     async fn page_bindings(&self, node: Uuid, cultures: &[Culture]) -> Result<Vec<Binding>, NotApplied> {
@@ -218,7 +231,11 @@ impl Application<'_> {
         }
         let connector = &self.enlisted.record.name;
         if let Some(external_id) = node.external_parent().map(str::to_owned) {
-            let Some((parent, _)) = self.known_page(page_type, &external_id).await? else {
+            let known = match self.known_page(page_type, &external_id).await? {
+                Some(known) => Some(known),
+                None => self.asked_page(claimed, &external_id).await?,
+            };
+            let Some((parent, _)) = known else {
                 let reason = format!(
                     "waits for the page `{external_id}` of {connector}, beneath which it is to stand"
                 );
