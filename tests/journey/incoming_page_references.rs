@@ -50,10 +50,10 @@ struct Sheet {
 struct Desk;
 
 /// Calls the host's pages by their sites, GUIDs and cultures.
-#[connector(name = "shelf")]
+#[connector(name = "bookrack")]
 #[incoming(Sheet, key = uid)]
 #[incoming(Clipping, key = name)]
-struct Shelf;
+struct Bookrack;
 
 impl Connector for Desk {
     type Settings = NoSettings;
@@ -62,7 +62,7 @@ impl Connector for Desk {
     }
 }
 
-impl Connector for Shelf {
+impl Connector for Bookrack {
     type Settings = NoSettings;
 
     async fn connect(_: NoSettings, _: &Cx) -> Result<Self, Failure> {
@@ -117,7 +117,7 @@ macro_rules! reads_clippings_and_sheets {
     )+};
 }
 
-reads_clippings_and_sheets!(Desk, Shelf);
+reads_clippings_and_sheets!(Desk, Bookrack);
 
 async fn start<C: bus_core::descriptor::DescribedConnector>(bus: TestBus, name: &str) -> RunningTestBus {
     with_sites(bus).object::<Clippings>().connector::<C>(name).start().await
@@ -158,21 +158,21 @@ async fn a_reference_waits_for_a_page_that_comes_in(bus: TestBus) {
 }
 
 async fn which_page_is_meant_is_said_by_the_connector(bus: TestBus) {
-    let bus = start::<Shelf>(bus, "shelf").await;
+    let bus = start::<Bookrack>(bus, "bookrack").await;
     let node = an_article(&bus).await;
-    clip(&bus, "shelf", &format!("corp:{node}:en-US")).await;
+    clip(&bus, "bookrack", &format!("corp:{node}:en-US")).await;
     assert_eq!(clipped(&bus).await, [PageRef::host(node, "en-US")]);
 }
 
 async fn a_page_of_another_site_than_said_is_named(bus: TestBus) {
-    let bus = start::<Shelf>(bus, "shelf").await;
+    let bus = start::<Bookrack>(bus, "bookrack").await;
     let node = an_article(&bus).await;
     for (page, said) in [
         (format!("branch:{node}:en-US"), "stands on site branch, and page"),
         (format!("corp:{node}:no culture"), "a bad culture"),
     ] {
-        clip(&bus, "shelf", &page).await;
-        let open = bus.open("shelf", Direction::Incoming).await;
+        clip(&bus, "bookrack", &page).await;
+        let open = bus.open("bookrack", Direction::Incoming).await;
         assert_eq!(open[0].state, DeliveryState::Parked);
         let reason = open[0].reason.clone().unwrap();
         assert!(reason.contains(said), "{reason}");
@@ -182,9 +182,9 @@ async fn a_page_of_another_site_than_said_is_named(bus: TestBus) {
 }
 
 async fn a_page_stands_beneath_the_one_that_the_connector_says(bus: TestBus) {
-    let bus = start::<Shelf>(bus, "shelf").await;
+    let bus = start::<Bookrack>(bus, "bookrack").await;
     let node = an_article(&bus).await;
-    bring(&bus, "shelf", "Details", Some(&format!("corp:{node}:en-US"))).await;
+    bring(&bus, "bookrack", "Details", Some(&format!("corp:{node}:en-US"))).await;
     let details = bus.pages().find_at::<Article>("corp", "/Launch/Details", "en-US").await.unwrap();
     assert_eq!(details.expect("it is there").node.parent, Some(node));
 }
