@@ -6,7 +6,7 @@ use bus_store::{NewNode, NodeRecord, PageContent, PageRecord, PageWrite, ParentN
 use uuid::Uuid;
 
 use super::wanted::Wanted;
-use super::{change, places};
+use super::{change, payload, places};
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::change::HostChange;
 use crate::shared::Shared;
@@ -36,6 +36,17 @@ pub(crate) enum Plan {
     Change(Box<Planned>),
     /// It is so already.
     AsItIs(Box<PageRecord>),
+}
+
+impl Plan {
+    /// For whoever listens: what it was before.
+    fn from(mut self, before: &PageRecord) -> Result<Self, BusError> {
+        if let Self::Change(planned) = &mut self {
+            let was = payload(before).map_err(|error| BusError::store(&planned.what, error))?;
+            planned.change.was = Some(was);
+        }
+        Ok(self)
+    }
 }
 
 impl Trees<'_> {
@@ -96,10 +107,10 @@ impl Trees<'_> {
             return Ok(Plan::AsItIs(Box::new(stored)));
         }
         let operation = if state == was { PageOperation::Update } else { brings_to(state) };
-        let version = stored.node.version;
-        let page = PageRecord { node: stored.node, content };
-        let write = PageWrite::Save { node: wanted.guid, page: page.content.clone(), version };
-        self.planned(what, write, page, operation)
+        let write =
+            PageWrite::Save { node: wanted.guid, page: content.clone(), version: stored.node.version };
+        let page = PageRecord { node: stored.node.clone(), content };
+        self.planned(what, write, page, operation)?.from(&stored)
     }
 
     /// The page is to have come so far.
@@ -109,10 +120,11 @@ impl Trees<'_> {
         }
         let operation = brings_to(state);
         let what = format!("{operation} page {} ({})", page.node.path, page.content.culture);
-        let version = page.node.version;
-        let page = PageRecord { content: PageContent { state, ..page.content }, ..page };
-        let write = PageWrite::Save { node: page.node.guid, page: page.content.clone(), version };
-        self.planned(what, write, page, operation)
+        let content = PageContent { state, ..page.content.clone() };
+        let write =
+            PageWrite::Save { node: page.node.guid, page: content.clone(), version: page.node.version };
+        let after = PageRecord { node: page.node.clone(), content };
+        self.planned(what, write, after, operation)?.from(&page)
     }
 
     /// The page, or, with `DeleteAll`, its node is to be gone.
