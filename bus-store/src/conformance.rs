@@ -551,6 +551,7 @@ macro_rules! for_every_law {
             pages::pages_stand_on_registered_sites
             pages::a_page_goes_with_the_rest_of_its_commit
             pages::pages_survive_reopening
+            pages::nodes_are_walked_in_the_order_in_which_they_were_made
             objects::objects_are_walked_across_types_in_their_order
             objects::a_walk_sees_what_stays_once_whatever_is_written
             objects::a_check_refuses_what_has_changed_and_writes_nothing

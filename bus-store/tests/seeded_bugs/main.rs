@@ -165,6 +165,8 @@ enum Bug {
     ForgetsDoubts,
     /// Has it tried again, and does not keep what was decided.
     ForgetsDecisions,
+    /// Goes through the nodes from the first one each time.
+    WalksPagesInCircles,
     /// Lists the first page again and again.
     ListsConflictsFromTheStart,
     /// What is in doubt and not claimed is taken for settled.
@@ -310,6 +312,7 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::WalksPagesInCircles, "nodes_are_walked_in_the_order_in_which_they_were_made"),
     (Bug::ForgetsDecisions, "what_was_decided_is_kept_and_tried"),
     (Bug::ListsConflictsFromTheStart, "conflicts_are_listed_oldest_first"),
     (Bug::ForgetsDoubts, "a_doubt_lasts_until_a_settlement_without_one"),
