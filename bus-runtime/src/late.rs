@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use bus_core::{ConnectorName, ErrorPolicy, ObjectKey, ObjectOperation};
-use bus_store::{Commit, NewDelivery, NewTask, ObjectWrite};
+use bus_core::{ConnectorName, ObjectKey};
+use bus_store::{Commit, NewTask, ObjectWrite};
 
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::again;
-use crate::flow::change::{HostChange, Stored};
-use crate::flow::task_log::{Told, is_unordered, subscribers};
-use crate::registry::Roster;
+use crate::flow::change::Stored;
 
 /// How many objects are looked up at once.
 const BATCH: usize = 100;
@@ -22,9 +20,6 @@ const CONFLICTS_MAX: usize = 10;
 
 /// How long it waits after an error of the store before it tries again.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
-
-/// What an update is told as to whoever is not told of updates, but was told of the object.
-const TOLD_AS: [ObjectOperation; 2] = [ObjectOperation::Update, ObjectOperation::Create];
 
 /// Starts it for a bus; it ends with the bus.
 pub(crate) fn start(bus: &Bus) {
@@ -142,29 +137,10 @@ impl Bus {
         connector: &ConnectorName,
         object: &ObjectKey,
     ) -> Result<Option<(Option<ObjectWrite>, NewTask)>> {
-        let shared = &self.shared;
-        let found = shared.host().object(object).await;
+        let found = self.shared.host().object(object).await;
         let found = found.map_err(|error| BusError::host(&format!("look for {object}"), error))?;
         let Some(record) = found else { return Ok(None) };
-        let live = Stored::read(&shared.registry, record)?;
-        let roster = shared.roster();
-        let Some(enlisted) = roster.get(connector) else { return Ok(None) };
-        let Some(Told { data_type, .. }) = told_of(&roster, connector, &live) else { return Ok(None) };
-        let change = live.summary(ObjectOperation::Update, None);
-        let own = is_unordered(enlisted).then(|| shared.new_uuid());
-        let delivery = NewDelivery {
-            connector: connector.clone(),
-            data_type,
-            policy: ErrorPolicy::Default,
-            idempotency_key: shared.new_uuid(),
-        };
-        again::as_it_is(shared, live, &change, data_type, own, vec![delivery]).await.map(Some)
+        let live = Stored::read(&self.shared.registry, record)?;
+        again::told_now(&self.shared, connector, live).await
     }
-}
-
-/// How a connector is told of this object as it is now, if it is.
-fn told_of(roster: &Roster, connector: &ConnectorName, live: &Stored) -> Option<Told> {
-    TOLD_AS.into_iter().find_map(|operation| {
-        subscribers(roster, &HostChange::again(live, operation)).get(connector).copied()
-    })
 }

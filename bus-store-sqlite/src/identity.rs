@@ -53,6 +53,24 @@ impl Identity for SqliteStore {
         })
     }
 
+    fn gone_host_id(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        external_id: &str,
+    ) -> StoreFuture<'_, Option<ObjectId>> {
+        let (connector, object_type, external_id) =
+            (connector.clone(), object_type.clone(), external_id.to_owned());
+        self.read("gone host id", move |db| {
+            let sql = "SELECT object_id FROM bus_binding
+                       WHERE connector = ?1 AND object_type = ?2 AND external_id = ?3 AND ended IS NOT NULL";
+            let parameters = params![connector.as_str(), object_type.as_str(), external_id];
+            let found: Option<String> =
+                db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+            Ok(found.map(id_from_text))
+        })
+    }
+
     fn bindings(
         &self,
         connector: &ConnectorName,

@@ -499,6 +499,7 @@ macro_rules! for_every_law {
             kept::what_is_passed_over_takes_no_place_in_a_claim
             kept::what_is_due_beside_its_key_takes_one_turn
             identity::what_lives_elsewhere_is_bound_all_the_same
+            identity::an_external_id_says_whose_it_was
             outbox::what_a_foreign_transaction_rolled_back_is_never_relayed
             outbox::an_empty_text_leaves_no_entry
             outbox::entries_are_relayed_in_order_and_once

@@ -26,6 +26,15 @@ pub trait Identity {
         external: &[(ObjectType, String)],
     ) -> StoreFuture<'_, Vec<Option<ObjectId>>>;
 
+    /// Which object that is gone this external id belonged to, as long as its delete is still to be delivered; `None` where
+    /// it belongs to another one by now.
+    fn gone_host_id(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        external_id: &str,
+    ) -> StoreFuture<'_, Option<ObjectId>>;
+
     /// The bindings of a connector, ordered by type and external id, beginning after the given one.
     fn bindings(
         &self,

@@ -9,7 +9,7 @@ use crate::StoreFuture;
 use crate::operate::Verdict;
 use crate::queue::QueueId;
 
-/// The field that stands for the object as a whole, where one side has deleted it.
+/// The field that stands for the object as a whole, where the external system has deleted it.
 pub const WHOLE_OBJECT: &str = "";
 
 /// Conflicts of which a person decides. They are written by [`TaskLog::commit`](crate::TaskLog::commit) with the outcome
@@ -45,7 +45,7 @@ pub struct ConflictRecord {
     pub host: Vec<u8>,
     /// What the external system has sent: a JSON object; `None` where it was deleted there.
     pub external: Option<Vec<u8>>,
-    /// The fields in which somebody has to decide, by their names in JSON; [`WHOLE_OBJECT`] where one side has deleted it.
+    /// The fields in which somebody has to decide, by their names in JSON; [`WHOLE_OBJECT`] where the external system has deleted it.
     pub fields: Vec<String>,
     /// What was decided so far, also of fields that were in conflict earlier.
     pub resolved: BTreeMap<String, Side>,

@@ -19,15 +19,20 @@ The server is started again.
 The application is stopped. There, Eve gets another number.
 The application is started again.
   9 writes at the server so far, then silence: only what has changed meanwhile is asked for
+While nothing is delivered, Ada gets a number here, and another one there.
+  to be decided of app.person 2: phone
+Somebody asks her: theirs is right.
+  1 resolved
+  12 writes at the server so far, then silence: what was on its way, and what was decided
 There, something is put among the cards that is none, and Carl is added.
   parked: update person_card /two_way/people/broken.vcf: what begins with `BEGIN:VLIST` is no vCard; put one in its place, or remove it
 There, it makes way for the card of Dora. Here, its task is ended.
   1 skipped
-  13 writes at the server so far, then silence: what cannot be read is not answered
+  16 writes at the server so far, then silence: what cannot be read is not answered
 There, Bob is removed. Here, Eve is.
-  15 writes at the server so far, then silence: two deletes, each once
+  18 writes at the server so far, then silence: two deletes, each once
 Everything is polled once more, from the start.
-  15 writes at the server so far, then silence: all there is says nothing new
+  18 writes at the server so far, then silence: all there is says nothing new
 Both sides agree, and nothing goes round.
 ";
 

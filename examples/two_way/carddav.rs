@@ -44,7 +44,7 @@ pub(crate) struct CardDavSettings {
 #[outgoing(Company)]
 #[outgoing(Person)]
 #[incoming(CompanyCard, key = href, owns(name))]
-#[incoming(PersonCard, key = href, owns(name, email, phone, company))]
+#[incoming(PersonCard, key = href, owns(name, email, phone, company), conflict = merge_fields)]
 pub(crate) struct CardDav {
     client: Client,
     people: String,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bus_core::{Clock, ConnectorName, DeliveryState, Direction};
 use bus_runtime::{
-    Bus, Config, ConnectorConfig, DeliveryFilter, DeliverySummary, Processing, QueueId, StoreConfig,
-    Synchronous, SystemClock,
+    Bus, Config, ConflictRecord, ConnectorConfig, DeliveryFilter, DeliverySummary, Processing, QueueId,
+    StoreConfig, Synchronous, SystemClock,
 };
 
 use crate::client::{Client, If};
@@ -134,6 +134,11 @@ impl Scene {
         let queue = QueueId::new(self.carddav.clone(), Direction::Incoming);
         let filter = DeliveryFilter { state: Some(DeliveryState::Parked), ..DeliveryFilter::default() };
         Ok(self.bus.deliveries(&queue, &filter).await?)
+    }
+
+    /// What somebody has to decide.
+    pub(crate) async fn conflicts(&self) -> Failing<Vec<ConflictRecord>> {
+        Ok(self.bus.conflicts(&self.carddav, None).await?)
     }
 
     /// What somebody else reads on a card; `None` where there is none.

@@ -1,7 +1,7 @@
 //! What happens, step by step.
 
 use bus_core::{Direction, Ref};
-use bus_runtime::Operator;
+use bus_runtime::{Operator, Resolution, Switches};
 
 use crate::objects::{Company, Person};
 use crate::scene::{Failing, Scene, check, company_card, person_card};
@@ -12,6 +12,7 @@ pub(crate) async fn tell(scene: &mut Scene) -> Failing<()> {
     both_sides_change(scene).await?;
     the_server_is_away(scene).await?;
     the_application_is_away(scene).await?;
+    both_sides_change_the_same(scene).await?;
     what_is_no_card_waits_for_a_person(scene).await?;
     both_sides_delete(scene).await?;
     all_there_is_says_nothing_new(scene).await
@@ -104,6 +105,32 @@ async fn the_application_is_away(scene: &mut Scene) -> Failing<()> {
     scene.expect_silence(9, "only what has changed meanwhile is asked for").await
 }
 
+async fn both_sides_change_the_same(scene: &Scene) -> Failing<()> {
+    println!("While nothing is delivered, Ada gets a number here, and another one there.");
+    scene.bus.set_switches(Switches { process_outgoing: false, ..Switches::default() }).await?;
+    let mut ada = scene.person("Ada King").await?;
+    (ada.phone, ada.note) = (Some("+44 6".to_owned()), Some("changed here alone".to_owned()));
+    scene.bus.objects().save(&mut ada).await?;
+    scene.edit(&person_card(ada.guid), "TEL:+44 4", "TEL:+44 7")?;
+    scene.settle().await?;
+    let [conflict] =
+        scene.conflicts().await?.try_into().map_err(|all| format!("one conflict, but: {all:?}"))?;
+    println!("  to be decided of {}: {}", conflict.object, conflict.fields.join(", "));
+    println!("Somebody asks her: theirs is right.");
+    let operator = Operator::named("jane").because("she was asked");
+    println!("  {}", scene.bus.resolve(conflict.delivery, Resolution::External, &operator).await?);
+    scene.bus.until_idle().await;
+    scene.bus.set_switches(Switches::default()).await?;
+    scene.settle().await?;
+    scene.expect_on_card(&person_card(ada.guid), &["FN:Ada King", "TEL:+44 7"])?;
+    let again = scene.person("Ada King").await?;
+    check(
+        again == Person { phone: Some("+44 7".to_owned()), ..ada },
+        "all else about Ada is as it was here",
+    )?;
+    scene.expect_silence(12, "what was on its way, and what was decided").await
+}
+
 async fn what_is_no_card_waits_for_a_person(scene: &Scene) -> Failing<()> {
     println!("There, something is put among the cards that is none, and Carl is added.");
     let broken = person_card("broken");
@@ -122,7 +149,7 @@ async fn what_is_no_card_waits_for_a_person(scene: &Scene) -> Failing<()> {
     println!("  {}", scene.bus.skip(parked.delivery, &operator).await?);
     scene.settle().await?;
     scene.expect_people(&["Ada King", "Bob", "Carl", "Dora", "Eve"], "it goes on").await?;
-    scene.expect_silence(13, "what cannot be read is not answered").await
+    scene.expect_silence(16, "what cannot be read is not answered").await
 }
 
 async fn both_sides_delete(scene: &Scene) -> Failing<()> {
@@ -133,13 +160,13 @@ async fn both_sides_delete(scene: &Scene) -> Failing<()> {
     scene.settle().await?;
     scene.expect_people(&["Ada King", "Carl", "Dora"], "both are gone here").await?;
     check(scene.card(&person_card(eve.guid))?.is_none(), "Eve's card is gone")?;
-    scene.expect_silence(15, "two deletes, each once").await
+    scene.expect_silence(18, "two deletes, each once").await
 }
 
 async fn all_there_is_says_nothing_new(scene: &Scene) -> Failing<()> {
     println!("Everything is polled once more, from the start.");
     scene.bus.poll_from_start(&scene.carddav, &Operator::named("jane")).await?;
-    scene.expect_silence(15, "all there is says nothing new").await?;
+    scene.expect_silence(18, "all there is says nothing new").await?;
     scene.expect_people(&["Ada King", "Carl", "Dora"], "everybody is there").await?;
     for (queue, counters) in scene.bus.counters().await? {
         check(counters.open == 0, &format!("nothing is left to do in {queue}"))?;

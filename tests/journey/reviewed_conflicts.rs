@@ -8,7 +8,9 @@ use bus_core::{
     BusObject, Change, Clock, Connector, ConnectorName, Cx, DeliveryId, DeliveryState, Direction, Failure,
     Incoming, NoSettings, ObjectOperation, Outgoing, Prepared, Received, Side, Timestamp, connector,
 };
-use bus_runtime::{BusErrorKind, ConflictRecord, Operator, Resolution, Verb, Verdict};
+use bus_runtime::{
+    BusErrorKind, ConflictRecord, DeliveryFilter, Operator, QueueId, Resolution, Verb, Verdict,
+};
 use bus_testkit::{Mirror, RunningTestBus, Script, TestBus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,6 +27,13 @@ stories!(
     a_change_in_between_is_a_conflict_anew,
     only_one_side_having_changed_nothing_is_reviewed,
     what_nobody_has_to_decide_cannot_be_resolved,
+    where_the_external_system_wins_its_delete_counts,
+    where_the_host_wins_what_was_deleted_there_is_there_again,
+    what_was_deleted_there_and_changed_here_is_parked_for_review,
+    what_was_deleted_there_and_is_as_it_was_here_goes,
+    deleted_here_and_changed_there_it_is_there_again,
+    deleted_here_and_changed_there_it_goes_where_the_host_wins,
+    deleted_here_and_changed_there_it_comes_again_if_an_operator_says_so,
 );
 
 /// A guest of a house.
@@ -86,6 +95,8 @@ macro_rules! house {
     };
 }
 
+house!(Theirs, "their-house", conflict = external_wins);
+house!(Ours, "our-house", conflict = host_wins);
 house!(Newest, "newest-house", conflict = newest_wins);
 house!(Merging, "merging-house", conflict = merge_fields, conflicts(note = host_wins));
 house!(Reviewed, "reviewed-house", conflict = review);
@@ -143,12 +154,39 @@ impl House {
         .await;
     }
 
+    /// The host deletes her, and the other side does not hear of it yet.
+    async fn deleted_here(&self) {
+        self.there.peer().script([Script::Retry("busy".to_owned())]);
+        self.bus.objects().delete::<Guest>(&self.ada.id).await.unwrap();
+        until(async || {
+            let open = self.bus.open(self.connector.as_str(), Direction::Outgoing).await;
+            open.first().is_some_and(|delivery| delivery.state == DeliveryState::Retryable)
+        })
+        .await;
+    }
+
     /// The other side changes something, and says so.
     async fn theirs(&self, change: impl FnOnce(&mut Value)) {
-        let counted = || self.bus.counters(self.connector.as_str(), Direction::Incoming);
-        let before = counted().await.completed;
+        let ended = async || self.bus.counters(self.connector.as_str(), Direction::Incoming).await.ended();
+        let before = ended().await;
         self.there.edit("ada", change).await.unwrap();
-        until(async || counted().await.completed > before || self.parked().await.is_some()).await;
+        until(async || ended().await > before || self.parked().await.is_some()).await;
+    }
+
+    async fn deleted_there(&self) {
+        let ended = async || self.bus.counters(self.connector.as_str(), Direction::Incoming).await.ended();
+        let before = ended().await;
+        self.there.remove(Some("ada")).await.unwrap();
+        until(async || ended().await > before || self.parked().await.is_some()).await;
+    }
+
+    async fn is_nowhere(&self) {
+        self.bus.clock().advance(Duration::from_mins(1));
+        self.bus.until_idle().await;
+        assert_eq!(self.bus.objects().find::<Guest>("ada").await.unwrap(), None);
+        assert_eq!(self.there.peer().get("ada"), None, "{:?}", self.there.peer().calls());
+        assert_eq!(self.bus.open(self.connector.as_str(), Direction::Incoming).await, []);
+        assert_eq!(self.bus.open(self.connector.as_str(), Direction::Outgoing).await, []);
     }
 
     async fn parked(&self) -> Option<DeliveryId> {
@@ -322,4 +360,74 @@ async fn what_nobody_has_to_decide_cannot_be_resolved(bus: TestBus) {
     assert_eq!(error.kind(), BusErrorKind::NotFound, "{error}");
     let retried = house.bus.retry(delivery, &jane).await.unwrap();
     assert_eq!(retried.items[0].verdict, Verdict::Ended(DeliveryState::Completed));
+}
+
+async fn where_the_external_system_wins_its_delete_counts(bus: TestBus) {
+    let mut house = House::open::<Theirs>(bus, "their-house").await;
+    house.ours(|ada| ada.name = "Ours".to_owned()).await;
+    house.deleted_there().await;
+    house.is_nowhere().await;
+}
+
+async fn where_the_host_wins_what_was_deleted_there_is_there_again(bus: TestBus) {
+    let mut house = House::open::<Ours>(bus, "our-house").await;
+    house.ours(|ada| ada.name = "Ours".to_owned()).await;
+    house.deleted_there().await;
+    assert_eq!(house.agreed().await, ["Ours", "1", "-"]);
+}
+
+async fn what_was_deleted_there_and_changed_here_is_parked_for_review(bus: TestBus) {
+    let mut house = House::open::<Reviewed>(bus, "reviewed-house").await;
+    house.ours(|ada| ada.name = "Ours".to_owned()).await;
+    house.deleted_there().await;
+    let conflict = house.conflict().await;
+    assert_eq!((conflict.external, &conflict.fields[..]), (None, &[String::new()][..]));
+    assert_eq!(object(&conflict.host)["name"], "Ours");
+    let reason = house.bus.delivery(conflict.delivery).await.unwrap().summary.reason.unwrap();
+    assert!(reason.contains("was deleted at reviewed-house, and changed here since"), "{reason}");
+    house.resolve(Resolution::Host).await;
+    assert_eq!(house.agreed().await, ["Ours", "1", "-"]);
+    house.ours(|ada| ada.name = "Ours again".to_owned()).await;
+    house.deleted_there().await;
+    house.resolve(Resolution::External).await;
+    house.is_nowhere().await;
+}
+
+async fn what_was_deleted_there_and_is_as_it_was_here_goes(bus: TestBus) {
+    let house = House::open::<Ours>(bus, "our-house").await;
+    house.deleted_there().await;
+    house.is_nowhere().await;
+}
+
+async fn deleted_here_and_changed_there_it_is_there_again(bus: TestBus) {
+    let house = House::open::<Theirs>(bus, "their-house").await;
+    house.deleted_here().await;
+    house.theirs(|card| card["name"] = "Theirs".into()).await;
+    assert_eq!(house.agreed().await, ["Theirs", "1", "-"]);
+}
+
+async fn deleted_here_and_changed_there_it_goes_where_the_host_wins(bus: TestBus) {
+    let house = House::open::<Ours>(bus, "our-house").await;
+    house.deleted_here().await;
+    house.theirs(|card| card["name"] = "Theirs".into()).await;
+    house.is_nowhere().await;
+}
+
+async fn deleted_here_and_changed_there_it_comes_again_if_an_operator_says_so(bus: TestBus) {
+    let house = House::open::<Reviewed>(bus, "reviewed-house").await;
+    house.deleted_here().await;
+    let open = house.bus.open("reviewed-house", Direction::Outgoing).await;
+    let before = house.bus.counters("reviewed-house", Direction::Incoming).await.discarded;
+    house.there.edit("ada", |card| card["name"] = "Theirs".into()).await.unwrap();
+    until(async || house.bus.counters("reviewed-house", Direction::Incoming).await.discarded > before).await;
+    let queue = QueueId::new(house.connector.clone(), Direction::Incoming);
+    let filter = DeliveryFilter { state: Some(DeliveryState::Discarded), ..DeliveryFilter::default() };
+    let discarded = house.bus.deliveries(&queue, &filter).await.unwrap().remove(0);
+    let reason = discarded.reason.unwrap();
+    assert!(reason.contains(&format!("is told so by delivery {}", open[0].delivery)), "{reason}");
+    house.is_nowhere().await;
+    house.bus.redeliver(discarded.delivery, &Operator::named("jane")).await.unwrap();
+    house.bus.until_idle().await;
+    let found = house.bus.objects().find::<Guest>("ada").await.unwrap();
+    assert_eq!(found.map(|ada| ada.name).as_deref(), Some("Theirs"));
 }

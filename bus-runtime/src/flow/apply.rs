@@ -3,6 +3,7 @@
 
 mod assigned;
 mod decided;
+mod deleted;
 mod exchange;
 mod hosted;
 mod identified;
@@ -20,8 +21,8 @@ use bus_core::parts::ObjectParts;
 use bus_core::task::GONE;
 use bus_core::{ObjectKey, ObjectType, Timestamp};
 use bus_store::{
-    Awaited, Binding, Claimed, Commit, ConflictRecord, Expected, ExternalId, ObjectWrite, Outcome, Ownership,
-    Settlement, StoreError, Travel,
+    Awaited, Binding, Claimed, Commit, ConflictRecord, Expected, ObjectWrite, Outcome, Ownership, Settlement,
+    StoreError, Travel,
 };
 
 use super::change::{ChangeSet, HostChange, Stored};
@@ -39,6 +40,7 @@ use crate::identity::check_external_id;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 use assigned::takes_away;
+use deleted::Left;
 use exchange::{Coming, Judged};
 pub(crate) use hosted::Hosted;
 use hosted::HostedChange;
@@ -145,7 +147,7 @@ impl Application<'_> {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {
                     return match existing {
-                        Some(stored) => self.as_it_is(claimed, &stored).await,
+                        Some(stored) => self.as_it_is(claimed, &stored, &route.conflicts).await,
                         None => Ok(self.completed(claimed)),
                     };
                 }
@@ -171,7 +173,7 @@ impl Application<'_> {
                 && let Some(stored) = &existing
             {
                 // What is deleted, or leaves a site, need not have its references in order.
-                return self.as_it_is(claimed, stored).await;
+                return self.as_it_is(claimed, stored, &route.conflicts).await;
             }
             if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
                 return Err(ended(claimed, format!("it cannot be bound: {fault}")));
@@ -194,6 +196,10 @@ impl Application<'_> {
                 return Ok(self.completed(claimed));
             }
             if existing.is_none() {
+                let otherwise = route.conflicts.otherwise;
+                if let Some(deleted) = self.stays_deleted(claimed, own.as_ref(), otherwise).await? {
+                    return Ok(deleted);
+                }
                 self.wait_for_creates(claimed, &created).await?;
             }
             let said = (changed_at, translator.learned);
@@ -290,31 +296,21 @@ impl Application<'_> {
         self.logged(claimed, applied, set, travel).await
     }
 
-    async fn delete(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
-        let connector = &self.enlisted.record.name;
-        let mut applied = self.completed(claimed);
-        let write = ObjectWrite::Delete {
-            key: stored.record.key.clone(),
-            expected: Expected::Version(stored.record.version),
-        };
-        // Its own side is gone already; for the others the binding ends when their delete is delivered.
+    async fn delete(&self, claimed: &Claimed, stored: &Stored, left: Left) -> Result<Applied, NotApplied> {
+        let (change, unbound) = self.goes(claimed, stored, left);
         let object = &stored.record.key;
-        let known = self.shared.store.external_ids(connector, std::slice::from_ref(object)).await?;
-        let living = known.into_iter().flatten().filter_map(ExternalId::of_living);
-        applied.commit.unbound.extend(living.map(|external_id| Binding {
-            connector: connector.clone(),
-            object: object.clone(),
-            external_id,
-        }));
-        let mut change = HostChange::deleted(stored, Some(connector));
         if let Some(repository) = self.repository(&object.object_type) {
-            change.travel = travel_of(claimed);
-            let (learned, exchanged, unbound) = (Vec::new(), Vec::new(), applied.commit.unbound);
+            let (learned, exchanged) = (Vec::new(), Vec::new());
             let before = Some(stored);
             let hosted = HostedChange { change, before, external_id: None, learned, exchanged, unbound };
             return self.hosted(claimed, repository, hosted, None).await;
         }
-        self.logged(claimed, applied, ChangeSet::of(write, change), travel_of(claimed)).await
+        let mut applied = self.completed(claimed);
+        applied.commit.unbound = unbound;
+        let write =
+            ObjectWrite::Delete { key: object.clone(), expected: Expected::Version(stored.record.version) };
+        let travel = change.travel;
+        self.logged(claimed, applied, ChangeSet::of(write, change), travel).await
     }
 
     async fn logged(

@@ -5,6 +5,7 @@ mod backlog;
 mod batch;
 mod calling;
 mod creating;
+mod gone;
 mod hosted;
 mod incoming;
 mod outgoing;

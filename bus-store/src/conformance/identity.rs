@@ -311,3 +311,26 @@ pub async fn what_a_whole_list_lacks_was_bound_before_it(rig: &dyn Rig) {
     assert_eq!(lacks(&[], 9).await, found(1, &["b"]), "b is as old as it was");
     assert_eq!(lacks(&[], 10).await, found(4, &["A", "b", "c", "d"]));
 }
+
+/// Of an object that is gone it is known what it was called, until its delete is delivered or the external id is another's.
+pub async fn an_external_id_says_whose_it_was(rig: &dyn Rig) {
+    let bench = Bench::open(rig).await;
+    let whose = async || {
+        let known = bench.store.gone_host_id(&connector("crm"), &user_type(), "003a").await;
+        known.unwrap()
+    };
+    for end in ["delivered", "another's"] {
+        bench.save([user(1)]).await;
+        bench.bind(binding(1, "003a")).await;
+        assert_eq!(whose().await, None, "it is there");
+        bench.delete(&user_key(1), 1).await;
+        assert_eq!(whose().await, Some(user_key(1).id), "{end}");
+        if end == "delivered" {
+            bench.unbind(binding(1, "003a")).await;
+        } else {
+            bench.save([user(2)]).await;
+            bench.bind(binding(2, "003a")).await;
+        }
+        assert_eq!(whose().await, None, "{end}");
+    }
+}

@@ -31,8 +31,7 @@ pub async fn a_conflict_is_kept_with_its_delivery_and_ends_with_it(rig: &dyn Rig
         assert_eq!(bench.store.conflict(other).await.unwrap(), None);
         bench.intervene(Verb::Retry, [id]).await;
         assert_eq!(bench.claim(1, at(0)).await, [id]);
-        let second =
-            ConflictRecord { base: None, external: None, fields: vec![String::new()], ..conflict(id) };
+        let second = ConflictRecord { base: None, fields: vec![String::new()], ..conflict(id) };
         park(&bench, second.clone()).await;
         assert_eq!(bench.store.conflict(id).await.unwrap(), Some(second));
         match end {

@@ -37,6 +37,21 @@ impl Identity for MemoryStore {
         })
     }
 
+    fn gone_host_id(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        external_id: &str,
+    ) -> StoreFuture<'_, Option<ObjectId>> {
+        let (connector, external) = (connector.clone(), (object_type.clone(), external_id.to_owned()));
+        self.with("gone host id", move |state| {
+            let object = state.bindings.object(&connector, &external);
+            let known = |object: &ObjectKey| state.bindings.external_id(&connector, object);
+            let gone = object.filter(|object| known(object).is_some_and(|known| known.ended.is_some()));
+            Ok(gone.map(|object| object.id))
+        })
+    }
+
     fn bindings(
         &self,
         connector: &ConnectorName,

@@ -67,6 +67,15 @@ impl<I: Intercept> Identity for Intercepted<I> {
         self.intercept.host_ids(&*self.inner, connector, external)
     }
 
+    fn gone_host_id(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        external_id: &str,
+    ) -> StoreFuture<'_, Option<ObjectId>> {
+        self.inner.gone_host_id(connector, object_type, external_id)
+    }
+
     fn bindings(
         &self,
         connector: &ConnectorName,

@@ -1,6 +1,6 @@
 //! External objects that stand on a site, or do not any more.
 
-use bus_core::{ObjectOperation, Operation, SiteName};
+use bus_core::{Conflicts, ObjectOperation, Operation, SiteName};
 use bus_store::Claimed;
 
 use super::{Application, Applied, NotApplied, ended, travel_of};
@@ -10,9 +10,20 @@ use crate::flow::change::{ChangeSet, Stored};
 impl Application<'_> {
     /// What a task does to an object that is there, where what it carries does not matter: the connector says so, or
     /// the operation takes something away.
-    pub(super) async fn as_it_is(&self, claimed: &Claimed, stored: &Stored) -> Result<Applied, NotApplied> {
+    pub(super) async fn as_it_is(
+        &self,
+        claimed: &Claimed,
+        stored: &Stored,
+        conflicts: &Conflicts,
+    ) -> Result<Applied, NotApplied> {
         match ObjectOperation::from(claimed.operation) {
-            ObjectOperation::Delete => self.delete(claimed, stored).await,
+            ObjectOperation::Delete => {
+                let left = self.left(claimed, stored).await?;
+                match self.spared(claimed, stored, &left, conflicts.otherwise).await? {
+                    Some(spared) => Ok(spared),
+                    None => self.delete(claimed, stored, left).await,
+                }
+            }
             ObjectOperation::AddToSite | ObjectOperation::RemoveFromSite => {
                 let applied = self.completed(claimed);
                 match self.assigned(claimed, stored, stored.record.version, true).await? {

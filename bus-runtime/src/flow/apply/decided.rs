@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use bus_core::payload::Payload;
 use bus_core::{Conflicts, ObjectKey, Side, Timestamp};
-use bus_store::reviews::WHOLE_OBJECT;
 use bus_store::{Claimed, ConflictRecord, Exchanged, Outcome};
 use serde_json::{Map, Value};
 
@@ -75,20 +74,16 @@ impl Application<'_> {
 
     /// It holds its object until somebody has decided.
     pub(crate) fn parked_for_review(&self, claimed: &Claimed, conflict: ConflictRecord) -> Applied {
-        let ConflictRecord { delivery, object, fields, .. } = &conflict;
+        let ConflictRecord { delivery, object, external, fields, .. } = &conflict;
         let connector = &self.enlisted.record.name;
-        let remedy = format!("look at `bus.conflict({delivery})`, then `bus.resolve` it");
-        let error = if fields.iter().any(|field| field == WHOLE_OBJECT) {
-            format!(
-                "{object} was deleted at {connector}, and changed here since both were last equal; {remedy}"
-            )
-        } else {
-            let fields = fields.join(", ");
-            format!(
-                "{object} was changed here and at {connector} since both were last equal, in {fields}, and nothing says who \
-                 wins; {remedy}"
-            )
+        let fields = fields.join(", ");
+        let what = match external {
+            Some(_) => format!("changed here and at {connector} since both were last equal, in {fields}"),
+            None => format!("deleted at {connector}, and changed here since both were last equal"),
         };
+        let error = format!(
+            "{object} was {what}, and nothing says who wins; look at `bus.conflict({delivery})`, then `bus.resolve` it"
+        );
         let mut commit = self.settled(claimed, Outcome::Parked { error, aside: false });
         commit.conflicts.push(conflict);
         Applied::settled(commit)
@@ -96,7 +91,7 @@ impl Application<'_> {
 }
 
 /// Whether something was sent there, and arrived, after this came in.
-fn is_overtaken(exchanged: &Exchanged, came_at: Timestamp) -> bool {
+pub(super) fn is_overtaken(exchanged: &Exchanged, came_at: Timestamp) -> bool {
     exchanged.agreed.as_ref().is_some_and(|agreed| agreed.is_given)
         && exchanged.sent.last().is_some_and(|latest| came_at < latest.at)
 }
@@ -106,6 +101,6 @@ pub(super) fn read(fields: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(fields).ok()
 }
 
-fn written(fields: &Map<String, Value>) -> Vec<u8> {
+pub(super) fn written(fields: &Map<String, Value>) -> Vec<u8> {
     Value::Object(fields.clone()).to_string().into_bytes()
 }

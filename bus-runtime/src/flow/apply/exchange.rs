@@ -63,10 +63,20 @@ impl Application<'_> {
             return Ok(None);
         }
         let object = existing.record.key.clone();
-        let key = outgoing_key(&object, None);
         let connector = self.enlisted.record.name.clone();
         let binding = Binding { connector, object, external_id: external_id.clone() };
-        let exchanged = self.shared.store.exchanged(&binding, &key).await?;
+        let exchanged = self.exchanged(claimed, &binding).await?;
+        Ok(Some(Conversation { binding, exchanged }))
+    }
+
+    /// What was exchanged about an object, once no call that tells of it is on its way there.
+    pub(super) async fn exchanged(
+        &self,
+        claimed: &Claimed,
+        binding: &Binding,
+    ) -> Result<Exchanged, NotApplied> {
+        let key = outgoing_key(&binding.object, None);
+        let exchanged = self.shared.store.exchanged(binding, &key).await?;
         let patience = Duration::from_millis(self.enlisted.processing.call_timeout_ms) * CALLS_AWAITED;
         let has_patience = claimed.waiting_since.is_none_or(|since| self.rules.now.since(since) < patience);
         if let Some(first) = exchanged.claimed.first().filter(|_| has_patience) {
@@ -77,7 +87,7 @@ impl Application<'_> {
             let awaited = exchanged.claimed.iter().map(|delivery| Awaited::Settled { delivery: *delivery });
             return Err(NotApplied::Missing { awaited: awaited.collect(), reason });
         }
-        Ok(Some(Conversation { binding, exchanged }))
+        Ok(exchanged)
     }
 
     /// What a task comes to: an echo changes nothing, and of what both sides have changed each field is of one of them.

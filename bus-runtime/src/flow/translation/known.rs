@@ -54,6 +54,12 @@ impl ExternalIds {
         known.filter(|known| known.is_of(task)).map(|known| known.id)
     }
 
+    /// What the object that this task is about was called, if that is gone.
+    pub(crate) fn of_gone(&self, object: &ObjectKey, task: TaskId) -> Option<String> {
+        let known = self.known().get(object)?.clone();
+        known.filter(|known| known.ended.is_some() && known.is_of(task)).map(|known| known.id)
+    }
+
     /// Whether this task is about an object that is gone, and that was called so.
     pub(crate) fn was(&self, object: &ObjectKey, task: TaskId, external_id: &str) -> bool {
         let known = self.known().get(object).cloned().flatten();

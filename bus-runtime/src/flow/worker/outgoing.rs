@@ -114,6 +114,10 @@ impl Worker {
         let Some(key) = about.first().cloned() else {
             return Ok((parked(format!("`{}` is not the key of an object or a page", claimed.key)), None));
         };
+        if let Some((outcome, effects)) = self.told_to_nobody(claimed, &key, &known).await? {
+            delivered.effects.extend(effects);
+            return Ok((outcome, None));
+        }
         if let Some(by) = claimed.superseded_by {
             match self.taken_again(claimed, &key, payload, &known).await {
                 Ok(Some(again)) => payload = again,

@@ -51,6 +51,15 @@ impl Identity for Broken {
         })
     }
 
+    fn gone_host_id(
+        &self,
+        connector: &ConnectorName,
+        object_type: &ObjectType,
+        external_id: &str,
+    ) -> StoreFuture<'_, Option<ObjectId>> {
+        self.inner.gone_host_id(connector, object_type, external_id)
+    }
+
     fn bindings(
         &self,
         connector: &ConnectorName,
