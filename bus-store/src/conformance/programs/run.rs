@@ -246,7 +246,7 @@ impl Run {
         let settlements = all.iter().map(|(id, outcome)| settlement(*id, outcome.clone())).collect();
         let doubts = all.iter().map(|(id, _)| (*id, doubt)).filter(|_| doubt != Doubt::None).collect();
         let ownership = self.owner.clone().or_else(|| self.former.clone());
-        let commit = Commit { settlements, doubts, ownership, ..Commit::at(self.time()) };
+        let commit = Commit { settlements, ownership, doubts, ..Commit::at(self.time()) };
         let answer = self.store.commit(commit).await;
         let expected = self.owner.as_ref().and_then(|_| self.model.displaced_by_all(&all));
         let Some(expected) = expected else {
