@@ -259,7 +259,7 @@ mod tests {
             bytes: bytes.to_vec(),
             existing: None,
             facts: ReceivedFacts {
-                operation: ObjectOperation::Update,
+                operation: ObjectOperation::Update.into(),
                 data_type: DataType::SimpleSnapshot,
                 site: None,
                 key: None,

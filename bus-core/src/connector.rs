@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::future::{Future, ready};
 
+use uuid::Uuid;
+
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::context::Cx;
@@ -10,9 +12,9 @@ use crate::create_once::Sought;
 use crate::declared::{Accepts, SubscribesTo};
 use crate::descriptor::PreparedParts;
 use crate::failure::{Failure, FailureKind, classify_by_source};
-use crate::name::{ObjectType, SiteName};
+use crate::name::{Culture, ObjectType, SiteName};
 use crate::object::{AnyObject, BusObject, ObjectKey};
-use crate::operation::{DataType, ObjectOperation};
+use crate::operation::{DataType, Operation, Subject};
 use crate::parts::ObjectParts;
 use crate::payload::{Payload, PayloadError};
 use crate::poll::Poll;
@@ -59,6 +61,28 @@ pub trait Connector: Sized + Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<Option<ObjectParams>, Failure>> + Send {
         let _ = (external_id, object_type, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// What the external system calls one of the host's pages, for a reference that the identity map cannot translate: as
+    /// [`Connector::external_object_id`] for objects.
+    fn external_document_id(
+        &self,
+        page: &ReferencedPage,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = (page, cx);
+        ready(Err(Failure::not_answered()))
+    }
+
+    /// How to find the host's page that the external system calls `external_id`, for a reference that the identity map cannot
+    /// translate, and for what an incoming page stands beneath: as [`Connector::internal_object_params`] for objects.
+    fn internal_document_params(
+        &self,
+        external_id: &str,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Option<DocumentParams>, Failure>> + Send {
+        let _ = (external_id, cx);
         ready(Err(Failure::not_answered()))
     }
 
@@ -203,10 +227,14 @@ pub trait Incoming<E>: Connector + Accepts<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to the host",
     label = "not an object of the host",
-    note = "`type Object` must be a struct with `#[derive(BusObject)]`, or `AnyObject`"
+    note = "`type Object` must be a struct with `#[derive(BusObject)]` or `#[derive(Page)]`, or `AnyObject`"
 )]
 pub trait Applicable: Sized + Send + 'static {
-    /// The one type that the Rust type stands for; `None` for `AnyObject`.
+    /// Whether it is an object or a page.
+    #[doc(hidden)]
+    const SUBJECT_APPLIED: Subject = Subject::Objects;
+
+    /// The one type, or class, that the Rust type stands for; `None` for `AnyObject`.
     #[doc(hidden)]
     const TYPE_APPLIED: Option<&'static str>;
 
@@ -261,8 +289,8 @@ pub struct Received<E, T> {
     pub object: E,
     /// The host's object that is bound to it, if any.
     pub existing: Option<T>,
-    /// What happened to it.
-    pub operation: ObjectOperation,
+    /// What happened to it: to an object, or to a page, as the line is about one or the other.
+    pub operation: Operation,
     /// How much is to be taken over.
     pub data_type: DataType,
     /// The site that whoever logged it named: the one that the object belongs to. Where it is to be added to the site, or
@@ -286,7 +314,7 @@ impl<E, T> Received<E, T> {
 #[doc(hidden)]
 #[derive(Debug, Clone)]
 pub struct ReceivedFacts {
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     pub data_type: DataType,
     pub site: Option<SiteName>,
     pub key: Option<String>,
@@ -318,6 +346,11 @@ impl<T> Prepared<T> {
         Self::Existing
     }
 
+    /// This object, or page.
+    pub fn object(object: T) -> Self {
+        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+    }
+
     /// Binds the object to this external id instead of the task's key: text of 1 to 1,024 bytes without control
     /// characters; whatever else parks the task.
     #[must_use]
@@ -344,13 +377,13 @@ impl<T> Prepared<T> {
 
 impl From<AnyObject> for Prepared<AnyObject> {
     fn from(object: AnyObject) -> Self {
-        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+        Self::object(object)
     }
 }
 
 impl<T: BusObject> From<T> for Prepared<T> {
     fn from(object: T) -> Self {
-        Self::Object { object: Box::new(object), external_id: None, changed_at: None }
+        Self::object(object)
     }
 }
 
@@ -361,6 +394,35 @@ pub struct ReferencedObject {
     pub key: ObjectKey,
     /// What identifies it apart from its id, taken when the task was logged.
     pub record: TranslationRecord,
+}
+
+/// One of the host's pages that something refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferencedPage {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: Culture,
+    /// The site on which it stood when the task was logged; none where it was not there.
+    pub site: Option<SiteName>,
+}
+
+/// How to find one of the host's pages: all three, because a page is only known by all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentParams {
+    /// The GUID of its node.
+    pub node: Uuid,
+    /// Its culture.
+    pub culture: String,
+    /// The site on which it stands.
+    pub site: String,
+}
+
+impl DocumentParams {
+    /// The page of this node, in this culture, on this site.
+    pub fn new(node: Uuid, culture: impl Into<String>, site: impl Into<String>) -> Self {
+        Self { node, culture: culture.into(), site: site.into() }
+    }
 }
 
 /// How to find one of the host's objects.

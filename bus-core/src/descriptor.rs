@@ -50,8 +50,8 @@ mod route;
 
 pub use former::Former;
 pub use route::{
-    Deliver, Filter, IncomingCall, IncomingRoute, OutgoingRoute, Prepare, PreparedObject, PreparedParts,
-    Route, Subscribable,
+    Deliver, Filter, IncomingCall, IncomingRoute, OutgoingRoute, Prepare, PreparedObject, PreparedPage,
+    PreparedParts, Route, Subscribable,
 };
 
 /// The settings of a registered connector, read once for its filters.

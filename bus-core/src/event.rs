@@ -7,7 +7,7 @@ use std::fmt;
 use crate::change::ChangeSummary;
 use crate::delivery::TaskId;
 use crate::name::{ConnectorName, SiteName};
-use crate::operation::ObjectOperation;
+use crate::operation::Operation;
 
 pub use typed::{Event, ListenerOf};
 
@@ -68,7 +68,7 @@ pub struct ExternalSummary {
     /// Its kind.
     pub kind: String,
     /// What happened to it in the external system.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// Its key there; `None` where it has none that can be read.
     pub key: Option<String>,
     /// The site that it names.
@@ -79,7 +79,7 @@ pub struct ExternalSummary {
 
 impl ExternalSummary {
     /// Of an object of this kind, for this connector, in JSON.
-    pub fn new(connector: ConnectorName, kind: impl Into<String>, operation: ObjectOperation) -> Self {
+    pub fn new(connector: ConnectorName, kind: impl Into<String>, operation: Operation) -> Self {
         let content_type = "application/json".to_owned();
         Self { connector, kind: kind.into(), operation, key: None, site: None, content_type }
     }

@@ -4,7 +4,7 @@ use std::any::{Any, type_name};
 use std::fmt;
 
 use crate::clock::BoxFuture;
-use crate::connector::{Connector, ObjectParams, ReferencedObject};
+use crate::connector::{Connector, DocumentParams, ObjectParams, ReferencedObject, ReferencedPage};
 use crate::context::Cx;
 use crate::create_once::Sought;
 use crate::failure::Failure;
@@ -42,6 +42,22 @@ impl Instance {
         self.0.internal_object_params(external_id, object_type, cx).await
     }
 
+    pub async fn external_document_id(
+        &self,
+        page: &ReferencedPage,
+        cx: &Cx,
+    ) -> Result<Option<String>, Failure> {
+        self.0.external_document_id(page, cx).await
+    }
+
+    pub async fn internal_document_params(
+        &self,
+        external_id: &str,
+        cx: &Cx,
+    ) -> Result<Option<DocumentParams>, Failure> {
+        self.0.internal_document_params(external_id, cx).await
+    }
+
     pub async fn find_external(&self, sought: &Sought<'_>, cx: &Cx) -> Result<Option<String>, Failure> {
         self.0.find_external(sought, cx).await
     }
@@ -75,6 +91,16 @@ trait AnyConnector: Send + Sync {
         object_type: &'a ObjectType,
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>>;
+    fn external_document_id<'a>(
+        &'a self,
+        page: &'a ReferencedPage,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>>;
+    fn internal_document_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<DocumentParams>, Failure>>;
     fn find_external<'a>(
         &'a self,
         sought: &'a Sought<'a>,
@@ -107,6 +133,28 @@ impl<C: Connector> AnyConnector for C {
     ) -> BoxFuture<'a, Result<Option<ObjectParams>, Failure>> {
         Box::pin(async move {
             Connector::internal_object_params(self, external_id, object_type, cx)
+                .await
+                .map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn external_document_id<'a>(
+        &'a self,
+        page: &'a ReferencedPage,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            Connector::external_document_id(self, page, cx).await.map_err(|f| f.classified(C::classify))
+        })
+    }
+
+    fn internal_document_params<'a>(
+        &'a self,
+        external_id: &'a str,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Option<DocumentParams>, Failure>> {
+        Box::pin(async move {
+            Connector::internal_document_params(self, external_id, cx)
                 .await
                 .map_err(|f| f.classified(C::classify))
         })

@@ -67,7 +67,8 @@ pub use children::{Bindings, Children, ListField, ListRule};
 pub use clock::{BoxFuture, Clock, Dice, Timestamp};
 pub use conflict::{Conflict, Conflicts, Side};
 pub use connector::{
-    Applicable, Connector, Incoming, ObjectParams, Outgoing, Prepared, Received, ReferencedObject,
+    Applicable, Connector, DocumentParams, Incoming, ObjectParams, Outgoing, Prepared, Received,
+    ReferencedObject, ReferencedPage,
 };
 pub use context::{Cancellation, Cx, Handles};
 pub use create_once::{CreateOnce, Sought};
@@ -80,7 +81,7 @@ pub use object::{AnyObject, BusObject, HostId, ObjectId, ObjectKey};
 pub use operation::{
     DataType, Direction, Echo, ErrorPolicy, ObjectOperation, Operation, PageOperation, Subject,
 };
-pub use page::{AnyPage, Page, PageNode, PageState};
+pub use page::{AnyPage, Page, PageNode, PageRef, PageState};
 pub use poll::Poll;
 pub use reference::{Ref, Reference, ReferenceTarget, TranslationRecord};
 pub use settings::{NoSettings, Secret, Settings};

@@ -1,5 +1,7 @@
 //! Pages: nodes of a site's content tree, each in one or several cultures.
 
+mod reference;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -7,9 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::descriptor::{PreparedPage, PreparedParts};
 use crate::name::ObjectType;
 use crate::payload::{Payload, PayloadError};
 use crate::reference::{Reference, ReferenceField};
+
+pub use reference::PageRef;
+#[doc(hidden)]
+pub use reference::{PAGE, page_id, page_of_id};
 
 /// The longest alias path, in characters.
 pub const PATH_CHARS_MAX: usize = 1_000;
@@ -120,6 +127,8 @@ pub struct PageNode {
     cultures: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moved_from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external_parent: Option<String>,
 }
 
 impl PageNode {
@@ -138,6 +147,7 @@ impl PageNode {
             state: PageState::Draft,
             cultures: Vec::new(),
             moved_from: None,
+            external_parent: None,
         }
     }
 
@@ -145,6 +155,14 @@ impl PageNode {
     #[must_use]
     pub fn beneath(mut self, parent: Uuid) -> Self {
         self.parent = Some(parent);
+        self
+    }
+
+    /// Beneath the page that the external system calls this: for pages that come in. The bus puts the node in its place, and waits
+    /// for it where it is not known yet.
+    #[must_use]
+    pub fn beneath_external(mut self, external_id: impl Into<String>) -> Self {
+        self.external_parent = Some(external_id.into());
         self
     }
 
@@ -185,6 +203,11 @@ impl PageNode {
     /// Where it stood before, in a change that says that it was moved.
     pub fn moved_from(&self) -> Option<&str> {
         self.moved_from.as_deref()
+    }
+
+    #[doc(hidden)]
+    pub fn external_parent(&self) -> Option<&str> {
+        self.external_parent.as_deref()
     }
 
     #[doc(hidden)]
@@ -237,6 +260,12 @@ pub fn payload<T: Page>(page: &T) -> Result<Payload, PayloadError> {
     payload.object.remove(T::NODE);
     payload.page = Some(Box::new(page.node().clone()));
     Ok(payload)
+}
+
+/// What comes in and becomes a page.
+#[doc(hidden)]
+pub fn prepared<T: Page>(page: &T) -> Result<PreparedParts, PayloadError> {
+    Ok(PreparedParts::Page(Box::new(PreparedPage { class_name: T::CLASS, payload: payload(page)? })))
 }
 
 /// Puts a page together again.

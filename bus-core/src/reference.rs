@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::name::{ObjectType, SiteName};
+use crate::name::{Culture, ObjectType, SiteName};
 use crate::object::{BusObject, HostId, ObjectId};
 use crate::payload::unescape;
 
@@ -154,6 +154,9 @@ pub struct TranslationRecord {
     /// Its site; none for a global object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
+    /// The culture of a page, whose GUID is that of its node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub culture: Option<Culture>,
     /// The host's id of its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ObjectId>,

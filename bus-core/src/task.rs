@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::connector::Connector;
 use crate::declared::Accepts;
-use crate::operation::{DataType, Echo, ErrorPolicy, ObjectOperation};
+use crate::operation::{DataType, Echo, ErrorPolicy, ObjectOperation, Operation};
 
 /// What the bytes of an external object are of which nothing is known but that it is gone: none.
 pub const GONE: &str = "application/vnd.bus.gone";
@@ -28,7 +28,7 @@ pub struct ExternalTask {
     /// What the external object is, as declared by the connector: `contact`.
     pub kind: String,
     /// What happened to it.
-    pub operation: ObjectOperation,
+    pub operation: Operation,
     /// The object as received.
     pub body: Result<Vec<u8>, String>,
     /// What the bytes are, `application/json` unless said otherwise.
@@ -86,7 +86,7 @@ impl ExternalTask {
         Self {
             connector: connector.into(),
             kind: kind.into(),
-            operation: ObjectOperation::Create,
+            operation: Operation::Object(ObjectOperation::Create),
             body: Ok(body.into()),
             content_type: "application/json".to_owned(),
             key: None,
@@ -111,15 +111,16 @@ impl ExternalTask {
         operation: ObjectOperation,
     ) -> Self {
         let mut task = Self::received(connector, C::KIND, Vec::new());
-        task.operation = operation;
+        task.operation = operation.into();
         task.body = serde_json::to_vec(object).map_err(|error| error.to_string());
         task.key = C::key(object);
         task
     }
 
-    /// What happened to the object (the task type).
-    pub fn operation(mut self, operation: ObjectOperation) -> Self {
-        self.operation = operation;
+    /// What happened to the object, or to the page (the task type): an operation on objects, or one on pages. For a page, to create
+    /// and to update it is the same as for an object, and to delete it concerns its culture.
+    pub fn operation(mut self, operation: impl Into<Operation>) -> Self {
+        self.operation = operation.into();
         self
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn page(core: &CorePath, input: &DeriveInput) -> TokenStream {
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     let bounds = bounds_on_self(core, input, bounds, &quote!(#core::__private::serde::Serialize));
-    let subscribable = subscribable(core, &quote!(impl #generics), &quote!(#name #arguments #bounds));
+    let on_lines = page_on_lines(core, &quote!(impl #generics), &quote!(#name #arguments), &quote!(#bounds));
     quote! {
         #[automatically_derived]
         impl #generics #core::Page for #name #arguments #bounds {
@@ -53,15 +53,46 @@ pub(crate) fn page(core: &CorePath, input: &DeriveInput) -> TokenStream {
                 ::core::unreachable!()
             }
         }
-        #subscribable
+        #on_lines
     }
 }
 
-/// That outgoing lines can name a page. It is no blanket impl, because there is one for objects already.
-pub(crate) fn subscribable(core: &CorePath, begin: &TokenStream, named: &TokenStream) -> TokenStream {
+/// That outgoing lines can name a page, and incoming ones become it. These are no blanket impls, because there are some for
+/// objects already.
+pub(crate) fn page_on_lines(
+    core: &CorePath,
+    begin: &TokenStream,
+    name: &TokenStream,
+    bounds: &TokenStream,
+) -> TokenStream {
     quote! {
         #[automatically_derived]
-        #begin #core::descriptor::Subscribable for #named {
+        #begin #core::connector::Applicable for #name #bounds {
+            const SUBJECT_APPLIED: #core::Subject = #core::Subject::Pages;
+            const TYPE_APPLIED: ::core::option::Option<&'static ::core::primitive::str> =
+                ::core::option::Option::Some(<Self as #core::Page>::CLASS);
+            const IS_VIEW_APPLIED: ::core::primitive::bool = false;
+            const FIELDS_APPLIED: &'static [(&'static ::core::primitive::str, &'static ::core::primitive::str)] = &[];
+            fn of_stored(
+                payload: #core::payload::Payload,
+                _key: &#core::ObjectKey,
+            ) -> ::core::result::Result<Self, #core::payload::PayloadError> {
+                #core::page::read(payload)
+            }
+            fn prepared(
+                self,
+            ) -> ::core::result::Result<#core::descriptor::PreparedParts, #core::payload::PayloadError> {
+                #core::page::prepared(&self)
+            }
+        }
+        #[automatically_derived]
+        #begin ::core::convert::From<#name> for #core::Prepared<#name> #bounds {
+            fn from(page: #name) -> Self {
+                Self::object(page)
+            }
+        }
+        #[automatically_derived]
+        #begin #core::descriptor::Subscribable for #name #bounds {
             type Operation = #core::PageOperation;
             const OF: #core::Subject = #core::Subject::Pages;
             const EXACT_TYPE: ::core::option::Option<&'static ::core::primitive::str> =

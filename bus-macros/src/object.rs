@@ -7,6 +7,7 @@ use crate::errors::Errors;
 
 mod check;
 mod expand;
+pub(crate) mod late;
 mod model;
 pub(crate) mod parse;
 

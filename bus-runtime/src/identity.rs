@@ -11,6 +11,7 @@ use bus_store::{Binding, Commit, ExternalId, StoreError, StoreErrorKind};
 use crate::Result;
 use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
+use crate::flow::page::page_of;
 use crate::operate::Operator;
 use crate::shared::Shared;
 
@@ -145,9 +146,18 @@ impl IdentityMap {
             let message = format!("{object} cannot be linked at connector {}: {fault}", self.connector);
             BusError::new(kind, message)
         })?;
-        let found = self.shared.host().object(object).await;
-        let found = found.map_err(|error| BusError::host(&format!("load {object}"), error))?;
-        if found.is_none() {
+        let doing = || format!("load {object}");
+        let is_there = match page_of(object) {
+            Some((node, culture)) => {
+                let page = self.shared.store.page(node, &culture).await;
+                page.map_err(|error| BusError::store(&doing(), error))?.is_some()
+            }
+            None => {
+                let found = self.shared.host().object(object).await;
+                found.map_err(|error| BusError::host(&doing(), error))?.is_some()
+            }
+        };
+        if !is_there {
             let message =
                 format!("{object} is not there, so that nothing can be linked to it; mend type or id");
             return Err(BusError::new(BusErrorKind::NotFound, message));

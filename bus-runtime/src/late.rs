@@ -1,6 +1,8 @@
 //! What connectors were told of without all that it refers to is told again once they know the rest: an update of the
 //! object as it is then, for that connector alone. Every process on the store does so; who comes second finds it done.
 
+mod page;
+
 use std::time::Duration;
 
 use bus_core::{ConnectorName, ObjectKey};
@@ -11,6 +13,7 @@ use crate::bus::Bus;
 use crate::error::{BusError, BusErrorKind};
 use crate::flow::again;
 use crate::flow::change::Stored;
+use crate::flow::page::page_of;
 
 /// How many objects are looked up at once.
 const BATCH: usize = 100;
@@ -121,9 +124,19 @@ impl Bus {
     /// Logs the update. An object that is gone, or that the connector is told of no more, is not told.
     async fn tell_again(&self, connector: ConnectorName, object: ObjectKey) -> Result<()> {
         let mut commit = Commit::at(self.shared.now());
-        if let Some((write, task)) = self.as_told_now(&connector, &object).await? {
-            commit.objects.extend(write);
-            commit.tasks.push(task);
+        match page_of(&object) {
+            Some((node, culture)) => {
+                if let Some((write, task)) = self.page_as_told_now(&connector, node, &culture).await? {
+                    commit.pages.push(write);
+                    commit.tasks.push(task);
+                }
+            }
+            None => {
+                if let Some((write, task)) = self.as_told_now(&connector, &object).await? {
+                    commit.objects.extend(write);
+                    commit.tasks.push(task);
+                }
+            }
         }
         let doing = format!("tell {connector} of {object} again");
         commit.told_again.push((connector, object));

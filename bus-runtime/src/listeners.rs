@@ -1,11 +1,10 @@
-//! The application's listeners: to all changes and external objects, and to the changes of one type of objects.
+//! The application's listeners: to all changes and external objects, and to the changes of one type of objects, or one class of pages.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bus_core::payload::{Payload, PayloadError};
-use bus_core::{BusObject, ChangeSummary, Event, Listener, ListenerOf, TaskId, Veto};
+use bus_core::{BusObject, ChangeSummary, Event, Listener, ListenerOf, Page, TaskId, Veto, page};
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
@@ -17,6 +16,7 @@ use crate::registry::Registry;
 pub(crate) struct Listeners {
     to_all: Vec<Arc<dyn Listener>>,
     by_type: BTreeMap<&'static str, Vec<ToType>>,
+    by_class: BTreeMap<&'static str, Vec<Arc<dyn AnyListenerOf>>>,
 }
 
 /// A listener to the changes of one type.
@@ -45,23 +45,25 @@ pub(crate) struct Forms {
 
 struct Erased<L, T> {
     listener: L,
-    of: PhantomData<fn() -> T>,
+    read: fn(Payload) -> Result<T, PayloadError>,
 }
 
-impl<T: BusObject, L: ListenerOf<T>> AnyListenerOf for Erased<L, T> {
+impl<T: 'static, L: ListenerOf<T>> AnyListenerOf for Erased<L, T> {
     fn before(&self, change: &ChangeSummary, forms: &Forms) -> Result<Result<(), Veto>, PayloadError> {
-        Ok(self.listener.before(&event(change, forms)?))
+        Ok(self.listener.before(&self.event(change, forms)?))
     }
 
     fn after(&self, change: &ChangeSummary, forms: &Forms, task: TaskId) -> Result<(), PayloadError> {
-        self.listener.after(&event(change, forms)?, task);
+        self.listener.after(&self.event(change, forms)?, task);
         Ok(())
     }
 }
 
-fn event<T: BusObject>(change: &ChangeSummary, forms: &Forms) -> Result<Event<T>, PayloadError> {
-    let before = forms.before.clone().map(Payload::read).transpose()?;
-    Ok(Event::new(change.clone(), before, forms.object.clone().read()?))
+impl<L, T> Erased<L, T> {
+    fn event(&self, change: &ChangeSummary, forms: &Forms) -> Result<Event<T>, PayloadError> {
+        let before = forms.before.clone().map(self.read).transpose()?;
+        Ok(Event::new(change.clone(), before, (self.read)(forms.object.clone())?))
+    }
 }
 
 impl Listeners {
@@ -70,9 +72,14 @@ impl Listeners {
     }
 
     pub(crate) fn add_to<T: BusObject>(&mut self, listener: impl ListenerOf<T>) {
-        let listener = Arc::new(Erased { listener, of: PhantomData });
+        let listener = Arc::new(Erased { listener, read: Payload::read::<T> });
         let version = (!T::IS_VIEW).then_some(T::VERSION);
         self.by_type.entry(T::TYPE).or_default().push(ToType { listener, version });
+    }
+
+    pub(crate) fn add_to_pages<T: Page>(&mut self, listener: impl ListenerOf<T>) {
+        let listener = Arc::new(Erased { listener, read: page::read::<T> });
+        self.by_class.entry(T::CLASS).or_default().push(listener);
     }
 
     /// Those who listen to everything.
@@ -80,13 +87,24 @@ impl Listeners {
         self.to_all.iter().map(|listener| &**listener)
     }
 
-    /// Those who listen to this type.
-    pub(crate) fn to(&self, object_type: &str) -> impl Iterator<Item = &dyn AnyListenerOf> {
-        self.by_type.get(object_type).into_iter().flatten().map(|to_type| &*to_type.listener)
+    /// Those who listen to the type, or the class, that a change is about.
+    pub(crate) fn to(&self, change: &ChangeSummary) -> impl Iterator<Item = &dyn AnyListenerOf> {
+        let name = change.object_type.as_str();
+        let of_type = self.by_type.get(name).filter(|_| change.page.is_none());
+        let of_class = self.by_class.get(name).filter(|_| change.page.is_some());
+        let of_type = of_type.into_iter().flatten().map(|to_type| &*to_type.listener);
+        of_type.chain(of_class.into_iter().flatten().map(|listener| &**listener))
     }
 
     /// Refuses those who would never hear anything.
     pub(crate) fn check(&self, registry: &Registry) -> Result<()> {
+        if let Some(class) = self.by_class.keys().find(|class| registry.page_class(class).is_none()) {
+            let message = format!(
+                "nobody can listen to pages of class {class}: nobody in this program declares it; derive `Page` for it, or add it \
+                 to the `Registry`"
+            );
+            return Err(BusError::new(BusErrorKind::Config, message));
+        }
         for (name, listeners) in &self.by_type {
             let refuse = |reason: &str| {
                 let message = format!("nobody can listen to {name}: {reason}");

@@ -2,23 +2,23 @@
 
 mod life;
 mod moving;
-mod wanted;
 
 use std::sync::Arc;
 
-use bus_core::{Culture, ObjectKey, ObjectType, Page, PageOperation, PageState, SiteName, page};
-use bus_store::{Commit, NewNode, NodeRecord, PageContent, PageRecord, PageWrite, ParentNode, StoreError};
+use bus_core::{Culture, ObjectKey, ObjectType, Page, page};
+use bus_store::{Commit, NodeRecord, PageRecord};
 use uuid::Uuid;
 
 use crate::Result;
 use crate::error::{BusError, BusErrorKind};
-use crate::flow::change::{HostChange, has_external_reference};
-use crate::flow::page::{change, identity, payload, standing};
+use crate::flow::change::has_external_reference;
+use crate::flow::page::plan::{Plan, Planned, Trees};
+use crate::flow::page::wanted::{self, Wanted};
+use crate::flow::page::{identity, payload, standing};
 use crate::flow::saving;
 use crate::objects::Saved;
 use crate::shared::Shared;
 use crate::sites;
-use wanted::Wanted;
 
 /// How often a write starts over when somebody else changed the same node, or what it stands beneath, in between.
 const CONFLICTS_MAX: usize = 10;
@@ -86,90 +86,33 @@ impl PageStore {
             )));
         }
         let data = serde_json::to_vec(&data).map_err(|error| wanted.malformed(&error.to_string()))?;
-        let (saved, record) = self
-            .again_after_conflicts(async || self.try_save(&wanted, &class_name, data.clone()).await)
+        let done = self
+            .again_after_conflicts(async || {
+                let plan = self.trees().saved(&wanted, &class_name, data.clone(), None).await?;
+                self.carry_out(plan).await
+            })
             .await?;
-        *page.node_mut() = standing(&record.node, &record.content);
-        Ok(saved)
+        let Done { saved: told, page: PageRecord { node, content } } = done;
+        *page.node_mut() = standing(&node, &content);
+        told.map_or_else(|| saved(node.guid, &content.culture, Vec::new()), Ok)
     }
 
-    async fn try_save(
-        &self,
-        wanted: &Wanted,
-        class_name: &ObjectType,
-        data: Vec<u8>,
-    ) -> Result<(Saved, PageRecord)> {
-        let what = format!("save page {wanted}");
-        let failed = |error| BusError::store(&what, error);
-        let content = |state| PageContent {
-            culture: wanted.culture.clone(),
-            name: wanted.name.clone(),
-            state,
-            data: data.clone(),
+    /// Writes what is to be written, and logs it.
+    async fn carry_out(&self, plan: Plan) -> Result<Done> {
+        let planned = match plan {
+            Plan::Change(planned) => *planned,
+            Plan::AsItIs(page) => return Ok(Done { saved: None, page: *page }),
         };
-        let Some(node) = self.shared.store.node(wanted.guid).await.map_err(failed)? else {
-            self.check_culture(&what, &wanted.site, &wanted.culture).await?;
-            let parent = self.parent(&what, wanted.parent).await?;
-            let path =
-                bus_store::pages::path_beneath(parent.as_ref().map(|parent| &*parent.path), &wanted.alias);
-            let new = NewNode {
-                guid: wanted.guid,
-                site: wanted.site.clone(),
-                parent: parent.map(|parent| ParentNode { guid: parent.guid, version: parent.version }),
-                alias: wanted.alias.clone(),
-                class_name: class_name.clone(),
-            };
-            let node = wanted.new_node(path, class_name.clone());
-            let record = PageRecord { node, content: content(PageState::Draft) };
-            let write = PageWrite::Create { node: new, page: record.content.clone() };
-            return self.write(&what, write, record, PageOperation::Create).await;
-        };
-        wanted.check_place(&node, class_name)?;
-        let stored = self.shared.store.page(wanted.guid, &wanted.culture).await.map_err(failed)?;
-        let Some(stored) = stored else {
-            self.check_culture(&what, &wanted.site, &wanted.culture).await?;
-            let version = node.version;
-            let mut record = PageRecord { node, content: content(PageState::Draft) };
-            record.node.cultures.push(wanted.culture.clone());
-            record.node.cultures.sort();
-            let write = PageWrite::Save { node: wanted.guid, page: record.content.clone(), version };
-            return self.write(&what, write, record, PageOperation::Create).await;
-        };
-        // As the culture is written already.
-        let content =
-            PageContent { culture: stored.content.culture.clone(), ..content(stored.content.state) };
-        if content == stored.content {
-            return Ok((saved(wanted.guid, &wanted.culture, Vec::new())?, stored));
-        }
-        let version = stored.node.version;
-        let record = PageRecord { node: stored.node, content };
-        let write = PageWrite::Save { node: wanted.guid, page: record.content.clone(), version };
-        self.write(&what, write, record, PageOperation::Update).await
+        let Planned { what, write, change, page } = planned;
+        let commit = Commit { pages: vec![write], ..Commit::at(self.shared.now()) };
+        let site = Some(&page.node.site);
+        let synchronous = saving::commit(&self.shared, &what, site, commit, &[change]).await?;
+        let saved = saved(page.node.guid, &page.content.culture, synchronous)?;
+        Ok(Done { saved: Some(saved), page })
     }
 
-    /// Writes what makes this of a page, and logs it.
-    async fn write(
-        &self,
-        what: &str,
-        write: PageWrite,
-        record: PageRecord,
-        operation: PageOperation,
-    ) -> Result<(Saved, PageRecord)> {
-        let failed = |error: StoreError| BusError::store(what, error);
-        let change = change(&record, operation, None).map_err(failed)?;
-        let synchronous = self.commit(what, &record.node.site, vec![write], &[change]).await?;
-        Ok((saved(record.node.guid, &record.content.culture, synchronous)?, record))
-    }
-
-    async fn commit(
-        &self,
-        what: &str,
-        site: &SiteName,
-        pages: Vec<PageWrite>,
-        changes: &[HostChange],
-    ) -> Result<Vec<(bus_core::ConnectorName, crate::SyncEnd)>> {
-        let commit = Commit { pages, ..Commit::at(self.shared.now()) };
-        saving::commit(&self.shared, what, Some(site), commit, changes).await
+    fn trees(&self) -> Trees<'_> {
+        Trees { shared: &self.shared, origin: None }
     }
 
     /// The page of this node in this culture.
@@ -233,36 +176,6 @@ impl PageStore {
         ObjectType::parse(T::CLASS).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
     }
 
-    /// What a page is to stand beneath.
-    async fn parent(&self, what: &str, parent: Option<Uuid>) -> Result<Option<NodeRecord>> {
-        let Some(guid) = parent else { return Ok(None) };
-        let found = self.shared.store.node(guid).await.map_err(|error| BusError::store(what, error))?;
-        found.map(Some).ok_or_else(|| {
-            let message = format!(
-                "{what}: there is no page {guid} to stand beneath; save that first, or mend the parent"
-            );
-            BusError::new(BusErrorKind::NotFound, message)
-        })
-    }
-
-    /// Refuses a culture that the site does not speak; of a site that is not registered the store says so.
-    async fn check_culture(&self, what: &str, site: &SiteName, culture: &Culture) -> Result<()> {
-        let known = self.shared.store.sites().await.map_err(|error| BusError::store(what, error))?;
-        let Some(known) = known.into_iter().find(|known| known.name == *site) else {
-            return Err(sites::unknown(&self.shared, what, site).await);
-        };
-        if known.speaks(culture) {
-            return Ok(());
-        }
-        let cultures: Vec<&str> = known.cultures.iter().map(Culture::as_str).collect();
-        let others = match cultures.as_slice() {
-            [] => "it has none yet".to_owned(),
-            cultures => format!("or write one of {}", cultures.join(", ")),
-        };
-        let message = format!("{what}: site {site} has no culture `{culture}`; add it to the site, {others}");
-        Err(BusError::new(BusErrorKind::NoSuchCulture, message))
-    }
-
     async fn again_after_conflicts<A>(&self, attempt: impl AsyncFn() -> Result<A>) -> Result<A> {
         let mut answer = attempt().await;
         for _ in 1..CONFLICTS_MAX {
@@ -291,6 +204,12 @@ fn read<T: Page>(record: &PageRecord, class_name: &ObjectType) -> Result<T> {
             format!("the stored page {path} does not fit `{}`: {error}", std::any::type_name::<T>());
         BusError::new(BusErrorKind::Malformed, message)
     })
+}
+
+/// What a wish came to: what was logged, if anything was, and the page.
+struct Done {
+    saved: Option<Saved>,
+    page: PageRecord,
 }
 
 fn saved(

@@ -127,7 +127,7 @@ impl Identity for SqliteStore {
 pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
     WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL
       AND (EXISTS (SELECT 1 FROM bus_object o WHERE o.object_type = b.object_type AND o.object_id = b.object_id)
-        OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type))";
+        OR b.object_type = 'page' OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type))";
 
 /// What was known of an object before it is bound anew.
 struct Former {
@@ -185,6 +185,7 @@ pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding, now: Timest
                WHERE ended IS NULL
                  AND (object_id = ?3 OR EXISTS (SELECT 1 FROM bus_object o
                                                 WHERE o.object_type = b.object_type AND o.object_id = b.object_id)
+                      OR b.object_type = 'page'
                       OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type))
                AND connector = ?1 AND object_type = ?2
                  AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4))

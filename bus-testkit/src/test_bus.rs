@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus_core::descriptor::{
     ConnectorDescriptor, DescribedConnector, DescribedObject, DescribedPage, ObjectDescriptor, PageDescriptor,
 };
-use bus_core::{BusObject, ConnectorName, Direction, Listener, ListenerOf, Site};
+use bus_core::{BusObject, ConnectorName, Direction, Listener, ListenerOf, Page, Site};
 use bus_runtime::{
     AuditReport, Builder, Bus, BusError, Config, ConnectorConfig, Processing, Registry, Repository,
     ShutdownReport, StoreConfig, SystemDice,
@@ -153,6 +153,12 @@ impl TestBus {
     /// Lets this listener hear of objects of type `T`, and veto.
     pub fn listen_to<T: BusObject>(mut self, listener: impl ListenerOf<T>) -> Self {
         self.dress.push(Box::new(|builder| builder.listen_to::<T>(listener)));
+        self
+    }
+
+    /// Lets this listener hear of pages of class `T`, and veto.
+    pub fn listen_to_pages<T: Page>(mut self, listener: impl ListenerOf<T>) -> Self {
+        self.dress.push(Box::new(|builder| builder.listen_to_pages::<T>(listener)));
         self
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn article(culture: &str, alias: &str, title: &str) -> Article {
 /// Keeps articles, and says what it was told.
 #[connector(name = "reader", create_once = repeatable, needs(Gates))]
 #[outgoing(Article)]
-struct Reader;
+pub(crate) struct Reader;
 
 impl Connector for Reader {
     type Settings = NoSettings;

@@ -11,6 +11,8 @@ use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Company, Contact, Crm, EventLog, User};
 use serde::{Deserialize, Serialize};
 
+use crate::gates::Gates;
+use crate::pages::{Article, Reader, article, with_sites};
 use crate::told::with_crm;
 
 stories!(
@@ -21,7 +23,8 @@ stories!(
     a_panic_before_is_a_veto_and_one_after_undoes_nothing,
     a_view_is_enough_to_listen_with,
     what_a_listener_cannot_be_shown_is_refused,
-    whoever_would_never_hear_anything_is_refused_at_the_start
+    whoever_would_never_hear_anything_is_refused_at_the_start,
+    pages_are_listened_to_by_class,
 );
 
 /// Keeps what it is shown; says no to whoever is called Eve, and to a second name for Ada.
@@ -284,4 +287,51 @@ async fn whoever_would_never_hear_anything_is_refused_at_the_start(bus: TestBus)
     let said = refused.to_string();
     assert!(said.contains("nobody can listen to shop.good"), "{said}");
     assert!(said.contains("derive `BusObject` for it"), "{said}");
+}
+
+/// Reads what is published, and lets nobody write of the weather.
+#[derive(Clone, Default)]
+struct Proofreader(Arc<Mutex<Vec<String>>>);
+
+impl ListenerOf<Article> for Proofreader {
+    fn before(&self, event: &Event<Article>) -> Result<(), Veto> {
+        match event.after() {
+            Some(article) if article.title == "weather" => Err(Veto::because("not again")),
+            _ => Ok(()),
+        }
+    }
+
+    fn after(&self, event: &Event<Article>, _: TaskId) {
+        let [before, after] = [event.before(), event.after()].map(|page| {
+            page.map_or("nothing".to_owned(), |page| format!("{} {}", page.title, page.node.state()))
+        });
+        self.0.lock().unwrap().push(format!("{} {before} -> {after}", event.change().operation));
+    }
+}
+
+async fn pages_are_listened_to_by_class(bus: TestBus) {
+    let (heard, gates) = (Proofreader::default(), Gates::new());
+    let bus = with_sites(bus).connector::<Reader>("reader").provide(gates.clone());
+    let bus = bus.listen_to_pages::<Article>(heard.clone()).start().await;
+    let mut launch = article("en-US", "Launch", "1");
+    bus.pages().save(&mut launch).await.unwrap();
+    launch.title = "2".to_owned();
+    bus.pages().save(&mut launch).await.unwrap();
+    bus.pages().publish(launch.node.guid, "en-US").await.unwrap();
+    launch.title = "weather".to_owned();
+    let vetoed = bus.pages().save(&mut launch).await.unwrap_err();
+    assert_eq!(vetoed.kind(), BusErrorKind::Vetoed);
+    assert!(vetoed.to_string().contains("not again"), "{vetoed}");
+    bus.pages().delete(launch.node.guid, "en-US").await.unwrap();
+    assert_eq!(
+        *heard.0.lock().unwrap(),
+        [
+            "create nothing -> 1 draft",
+            "update 1 draft -> 2 draft",
+            "publish 2 draft -> 2 published",
+            "delete 2 published -> nothing"
+        ]
+    );
+    bus.until_idle().await;
+    assert_eq!(gates.calls().len(), 4);
 }

@@ -422,7 +422,7 @@ fn call(bytes: &[u8], existing: Option<Payload>) -> IncomingCall {
         bytes: bytes.to_vec(),
         existing: existing.map(|payload| (user_key(), payload)),
         facts: ReceivedFacts {
-            operation: ObjectOperation::Update,
+            operation: ObjectOperation::Update.into(),
             data_type: DataType::SimpleSnapshot,
             site: None,
             key: None,

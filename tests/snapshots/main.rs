@@ -1,5 +1,6 @@
 //! Translated objects as the external system and the host see them, in both directions, for every data type.
 
+mod pages;
 mod shapes;
 
 use std::sync::{Arc, Mutex};

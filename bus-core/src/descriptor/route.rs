@@ -266,7 +266,9 @@ impl fmt::Debug for OutgoingRoute {
 pub struct IncomingRoute {
     /// What it is called when it is logged.
     pub kind: &'static str,
-    /// The host's object type it becomes; `None` for `AnyObject`, which may become any.
+    /// Whether it becomes an object or a page.
+    pub of: Subject,
+    /// The host's object type, or class of pages, that it becomes; `None` for `AnyObject`, which may become any.
     pub object_type: Option<&'static str>,
     /// The fields that it writes on an object that is there already, by their names in JSON; `None` for all of them.
     pub owned: Option<&'static [&'static str]>,
@@ -291,6 +293,7 @@ impl IncomingRoute {
         );
         Self {
             kind: C::KIND,
+            of: O::SUBJECT_APPLIED,
             object_type: O::TYPE_APPLIED,
             owned: None,
             conflicts: Conflicts { otherwise: Conflict::ExternalWins, fields: &[] },
@@ -331,6 +334,15 @@ pub enum PreparedObject {
 pub enum PreparedParts {
     Typed(Box<ObjectParts>),
     Any(Box<AnyObject>),
+    Page(Box<PreparedPage>),
+}
+
+/// A prepared page: its class, and its fields with where it is to stand.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PreparedPage {
+    pub class_name: &'static str,
+    pub payload: Payload,
 }
 
 impl PreparedObject {

@@ -3,16 +3,15 @@
 use crate::change::ChangeSummary;
 use crate::delivery::TaskId;
 use crate::event::Veto;
-use crate::object::BusObject;
-use crate::operation::{Direction, ObjectOperation};
+use crate::operation::Direction;
 
-/// A listener to the changes of objects of type `T`: those that the host makes, and those that external objects make when
+/// A listener to the changes of objects of type `T`, or of pages of class `T`: those that the host makes, and those that external objects make when
 /// they are applied. It may veto a change before it is written, and hears of it after.
 ///
 /// A change of the host's is asked about where somebody is told of it, as with a [`Listener`](crate::Listener); one that
 /// an external object makes always, whether anybody else is told or not. It runs on the path of whoever saves, or of the
-/// worker that applies: keep it short. A view of `T` does, where a part of the object is enough. Pages have no such
-/// listeners.
+/// worker that applies: keep it short. A view of `T` does, where a part of the object is enough. Pages are listened to by
+/// their class, with the page in one culture for the object.
 ///
 /// ```
 /// use bus_core::{BusObject, Event, ListenerOf, Veto};
@@ -34,7 +33,7 @@ use crate::operation::{Direction, ObjectOperation};
 ///     }
 /// }
 /// ```
-pub trait ListenerOf<T: BusObject>: Send + Sync + 'static {
+pub trait ListenerOf<T>: Send + Sync + 'static {
     /// Before a change is written. A veto leaves nothing behind: neither the change, nor a task, nor anything that was to be
     /// written with it; an incoming task is parked with the reason. A panic is a veto, too. It may be asked again about a
     /// change that somebody else was faster than.
@@ -94,6 +93,6 @@ impl<T> Event<T> {
     }
 
     fn is_deleted(&self) -> bool {
-        self.change.operation == ObjectOperation::Delete
+        self.change.operation.is_delete()
     }
 }

@@ -1,6 +1,8 @@
 //! How a `Ref` and a `Children` make themselves known while an object is written, and how a `Ref` learns of an external
 //! id while one is read.
 
+mod page;
+
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::fmt::{self, Write};
@@ -94,27 +96,52 @@ fn is_key(text: &str) -> bool {
 
 impl<T: BusObject> Serialize for Ref<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let target = self.to_target();
-        let mark = MARKED.with_borrow_mut(|marked| {
-            let Some(Marked { key, references }) = marked else { return Err(target) };
-            // Taken apart again, it is a reference like any other: what is known of it depends on who is told.
-            let target = match target {
-                ReferenceTarget::Unresolved(id) => ReferenceTarget::Host(id),
-                known => known,
-            };
-            references.push((T::TYPE, target));
-            let mut mark = String::with_capacity(key.len() + 4);
-            mark.push_str(key);
-            let _ = write!(mark, ":{}", references.len() - 1);
-            Ok(mark)
-        });
-        match mark {
-            Ok(mark) => serializer.serialize_str(&mark),
-            Err(ReferenceTarget::Host(id)) => id.serialize(serializer),
-            Err(ReferenceTarget::External(id)) => id.serialize(serializer),
-            Err(ReferenceTarget::Unresolved(_)) => serializer.serialize_none(),
-        }
+        write_reference(T::TYPE, self.to_target(), serializer)
     }
+}
+
+/// Marks a reference to something of this type; what is not written as a part of an object is its bare id.
+fn write_reference<S: Serializer>(
+    object_type: &'static str,
+    target: ReferenceTarget,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mark = MARKED.with_borrow_mut(|marked| {
+        let Some(Marked { key, references }) = marked else { return Err(target) };
+        // Taken apart again, it is a reference like any other: what is known of it depends on who is told.
+        let target = match target {
+            ReferenceTarget::Unresolved(id) => ReferenceTarget::Host(id),
+            known => known,
+        };
+        references.push((object_type, target));
+        let mut mark = String::with_capacity(key.len() + 4);
+        mark.push_str(key);
+        let _ = write!(mark, ":{}", references.len() - 1);
+        Ok(mark)
+    });
+    match mark {
+        Ok(mark) => serializer.serialize_str(&mark),
+        Err(ReferenceTarget::Host(id)) => id.serialize(serializer),
+        Err(ReferenceTarget::External(id)) => id.serialize(serializer),
+        Err(ReferenceTarget::Unresolved(_)) => serializer.serialize_none(),
+    }
+}
+
+/// What stands in the place of a reference while it is read, unless that is the host's id.
+enum Mark {
+    External(String),
+    Unresolved(ObjectId),
+}
+
+fn read_mark<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Mark>, A::Error> {
+    let key: String = map.next_key()?.unwrap_or_default();
+    if is_key(&key) {
+        return map.next_value().map(|id| Some(Mark::External(id)));
+    }
+    if key.strip_suffix(UNRESOLVED).is_some_and(is_key) {
+        return map.next_value().map(|id| Some(Mark::Unresolved(id)));
+    }
+    Ok(None)
 }
 
 impl<T: Serialize> Serialize for Children<T> {
@@ -178,16 +205,13 @@ impl<'de, T: BusObject> Visitor<'de> for RefVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ref<T>, A::Error> {
-        let key: String = map.next_key()?.unwrap_or_default();
-        if is_key(&key) {
-            let id: String = map.next_value()?;
-            return Ok(Ref::external(id));
+        match read_mark(&mut map)? {
+            Some(Mark::External(id)) => Ok(Ref::external(id)),
+            Some(Mark::Unresolved(id)) => {
+                let id = T::Id::from_id(&id).ok_or_else(|| Self::other_kind(&id))?;
+                Ok(Ref::unresolved(id))
+            }
+            None => Err(de::Error::custom(format!("a reference to {} is an id, not an object", T::TYPE))),
         }
-        if key.strip_suffix(UNRESOLVED).is_some_and(is_key) {
-            let id: ObjectId = map.next_value()?;
-            let id = T::Id::from_id(&id).ok_or_else(|| Self::other_kind(&id))?;
-            return Ok(Ref::unresolved(id));
-        }
-        Err(de::Error::custom(format!("a reference to {} is an id, not an object", T::TYPE)))
     }
 }

@@ -5,8 +5,9 @@ mod lists;
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, Fields, Ident, LitInt, LitStr, Type};
+use syn::{Data, Fields, LitInt, LitStr, Type};
 
+use super::late::late_can_be_told;
 use super::model::{DeclaredReference, Marked, Object};
 use super::parse::{self, Field, Read};
 use crate::errors::Errors;
@@ -300,43 +301,6 @@ fn a_field_has_one_name_in_json(read: &Read<'_>, field: &Field<'_>, errors: &mut
             format!(
                 "`{}` is written as `{written}` and read as `{read}`, so the bus would lose it: give serde one name for both",
                 field.name
-            ),
-        );
-    }
-}
-
-/// A late reference may be unresolved, which stands as nothing in JSON: only an option has room for that. And it is the
-/// object's, not a view's: whoever is told of the one and whoever is told of the other are told the same.
-fn late_can_be_told(read: &Read<'_>, field: &Field<'_>, errors: &mut Errors) {
-    let Some(entry) = field.object.get("reference") else { return };
-    let (name, ty) = (field.name, field.ty);
-    let remedy = "takes one word: write `reference = late`, or take it away: a field of type `Ref<T>` is a reference already";
-    let Some(word) = entry.equals::<Ident>(remedy, errors) else { return };
-    if word != "late" {
-        let attribute = &field.object.attribute;
-        errors.refuse(
-            &word,
-            format!("`reference = {word}` in {attribute} means nothing: write `reference = late`"),
-        );
-    } else if parse::optional_reference(ty).is_none() {
-        errors.refuse(
-            ty,
-            format!(
-                "`{name}` is late, so that it may be sent without what it refers to, but there is no room for nothing in \
-                 it: make it `Option<Ref<T>>`"
-            ),
-        );
-    } else if field.serde.flatten.is_some() || field.serde.not_written {
-        errors.refuse(
-            &word,
-            format!("`{name}` is late, but serde does not write it as a field of its own: take `reference = late` away"),
-        );
-    } else if read.object.get("view").is_some() {
-        errors.refuse(
-            &word,
-            format!(
-                "`{name}` is late in a view, which says nothing of how objects are delivered: write it in the struct that \
-                 declares the type as a whole"
             ),
         );
     }

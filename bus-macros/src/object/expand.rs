@@ -37,12 +37,12 @@ fn written(core: &CorePath, input: &DeriveInput, object: &Object<'_>) -> TokenSt
     let name = &input.ident;
     let (id_name, id_type) = (id.name, id.ty);
     let references = object.references.iter().map(|reference| {
-        let (field, target) = (&reference.field, reference.target);
+        let (field, object_type) = (&reference.field, reference.target.object_type(core));
         let (role, is_late) = (format_ident!("{}", reference.role), reference.is_late);
         quote! {
             #core::reference::ReferenceField {
                 field: #field,
-                object_type: <#target as #core::BusObject>::TYPE,
+                object_type: #object_type,
                 role: #core::reference::ReferenceRole::#role,
                 is_late: #is_late,
             }

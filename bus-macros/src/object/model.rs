@@ -2,6 +2,8 @@
 
 use syn::{Ident, LitStr, Type};
 
+use super::parse::Target;
+
 /// What `#[object(...)]` and the fields say.
 pub(super) struct Object<'i> {
     /// Its object type, `app.user`.
@@ -51,7 +53,7 @@ pub(super) struct DeclaredReference<'i> {
     /// Its name in JSON.
     pub(super) field: String,
     /// What it points at.
-    pub(super) target: &'i Type,
+    pub(super) target: Target<'i>,
     /// The variant of `ReferenceRole`.
     pub(super) role: &'static str,
     /// Whether a delivery goes without it where it has to.

@@ -1,5 +1,7 @@
 //! From tokens to entries: what is written, not yet what it means.
 
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, PathArguments, Type};
 
 use crate::entries::{Entries, in_parentheses};
@@ -75,11 +77,33 @@ fn entries(named_so: &str, name: &str, attributes: &[Attribute], errors: &mut Er
     all
 }
 
-/// The `T` of `Ref<T>`, alone or within `Option`, `Vec` and `Box`.
-pub(crate) fn referenced(ty: &Type) -> Option<&Type> {
+/// What a reference points at.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'i> {
+    /// The `T` of `Ref<T>`.
+    Object(&'i Type),
+    /// It is a `PageRef`.
+    Page,
+}
+
+impl Target<'_> {
+    /// The type that references of it have.
+    pub(crate) fn object_type(self, core: &CorePath) -> TokenStream {
+        match self {
+            Self::Object(target) => quote!(<#target as #core::BusObject>::TYPE),
+            Self::Page => quote!(#core::page::PAGE),
+        }
+    }
+}
+
+/// What `Ref<T>` or `PageRef` points at, alone or within `Option`, `Vec` and `Box`.
+pub(crate) fn referenced(ty: &Type) -> Option<Target<'_>> {
+    if is_page_reference(ty) {
+        return Some(Target::Page);
+    }
     let (word, argument) = generic(ty)?;
     if word == "Ref" {
-        return Some(argument);
+        return Some(Target::Object(argument));
     }
     let is_wrapper = ["Option", "Vec", "Box"].into_iter().any(|wrapper| word == wrapper);
     is_wrapper.then(|| referenced(argument)).flatten()
@@ -95,10 +119,26 @@ pub(crate) fn single_reference(ty: &Type) -> Option<&Type> {
 }
 
 /// The `T` of `Option<Ref<T>>`.
-pub(super) fn optional_reference(ty: &Type) -> Option<&Type> {
+fn optional_reference(ty: &Type) -> Option<&Type> {
     let (word, argument) = generic(ty)?;
     let (inner, target) = generic(argument)?;
     (word == "Option" && inner == "Ref").then_some(target)
+}
+
+/// Whether it is `Option<Ref<T>>` or `Option<PageRef>`.
+pub(crate) fn is_optional_reference(ty: &Type) -> bool {
+    let is_of_page =
+        generic(ty).is_some_and(|(word, argument)| word == "Option" && is_page_reference(argument));
+    is_of_page || optional_reference(ty).is_some()
+}
+
+fn is_page_reference(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "PageRef"),
+        Type::Group(group) => is_page_reference(&group.elem),
+        Type::Paren(paren) => is_page_reference(&paren.elem),
+        _ => false,
+    }
 }
 
 /// The `T` of `Children<T>`.

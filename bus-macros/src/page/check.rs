@@ -6,11 +6,12 @@ use syn::{Data, Fields, Ident, LitStr, Type};
 
 use crate::errors::Errors;
 use crate::names;
-use crate::object::parse::{Field, Read, children, referenced};
+use crate::object::late::late_can_be_told;
+use crate::object::parse::{Field, Read, Target, children, referenced};
 use crate::serde_names::{field_read, field_written};
 
 const PAGE_KEYS: &[&str] = &["class", "display", "crate"];
-const FIELD_KEYS: &[&str] = &["node"];
+const FIELD_KEYS: &[&str] = &["node", "reference"];
 
 /// A page as its attributes describe it.
 pub(super) struct Page<'i> {
@@ -18,8 +19,8 @@ pub(super) struct Page<'i> {
     pub(super) display: String,
     /// The field of the node, and its name in JSON.
     pub(super) node: (&'i Ident, &'i Type, String),
-    /// The names in JSON of the fields that hold references, and what they point at.
-    pub(super) references: Vec<(String, &'i Type)>,
+    /// The names in JSON of the fields that hold references, what they point at, and whether they are late.
+    pub(super) references: Vec<(String, Target<'i>, bool)>,
 }
 
 /// Applies every rule. `None` where something was refused without which there is no page.
@@ -36,6 +37,7 @@ pub(super) fn check<'i>(read: &Read<'i>, errors: &mut Errors) -> Option<Page<'i>
         field.object.flag("node", errors);
         a_field_has_one_name_in_json(read, field, errors);
         it_holds_no_children(field, errors);
+        late_can_be_told(read, field, errors);
     }
     let class_name = it_has_a_class(read, errors);
     let display = it_has_a_display(read, errors);
@@ -211,11 +213,12 @@ fn it_holds_no_children(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
-fn references<'i>(read: &Read<'i>) -> Vec<(String, &'i Type)> {
+fn references<'i>(read: &Read<'i>) -> Vec<(String, Target<'i>, bool)> {
     let written =
         read.fields.iter().filter(|field| !field.serde.not_written && field.serde.flatten.is_none());
     let references = written.filter_map(|field| {
-        Some((field_written(field.name, &field.serde, &read.serde), referenced(field.ty)?))
+        let is_late = field.object.get("reference").is_some();
+        Some((field_written(field.name, &field.serde, &read.serde), referenced(field.ty)?, is_late))
     });
     references.collect()
 }
@@ -239,6 +242,7 @@ fn foreign_to_fields(word: &str, field: &Field<'_>) -> Option<String> {
         "class" | "display" | "crate" => Some(format!(
             "`{word}` in {attribute} belongs to the struct: write `#[page({word} = ...)]` above the struct"
         )),
+        "late" => Some(format!("{attribute} has no key `late`: write `#[page(reference = late)]`")),
         "id" | "guid" | "code_name" | "display_name" | "site" | "parent" | "culture" | "path" | "alias"
         | "name" => Some(format!(
             "{attribute} has no key `{word}`: the bus keeps that in the `PageNode`, take it away"

@@ -27,18 +27,19 @@ fn written(read: &Read<'_>, page: &Page<'_>) -> TokenStream {
     let core = &read.core;
     let Page { class_name, display, node: (node, node_type, node_in_json), references } = page;
     let name = &read.input.ident;
-    let references = references.iter().map(|(field, target)| {
+    let references = references.iter().map(|(field, target, is_late)| {
+        let object_type = target.object_type(core);
         quote! {
             #core::reference::ReferenceField {
                 field: #field,
-                object_type: <#target as #core::BusObject>::TYPE,
+                object_type: #object_type,
                 role: #core::reference::ReferenceRole::Plain,
-                is_late: false,
+                is_late: #is_late,
             }
         }
     });
     let place = place(core);
-    let subscribable = fallback::subscribable(core, &quote!(impl), &name.to_token_stream());
+    let on_lines = fallback::page_on_lines(core, &quote!(impl), &name.to_token_stream(), &quote!());
     // At the type, so that another type of the same name is missed there.
     let (by_ref, by_mut) =
         (quote_spanned!(node_type.span()=> &self.#node), quote_spanned!(node_type.span()=> &mut self.#node));
@@ -56,7 +57,7 @@ fn written(read: &Read<'_>, page: &Page<'_>) -> TokenStream {
                 #by_mut
             }
         }
-        #subscribable
+        #on_lines
         #[automatically_derived]
         impl #core::descriptor::DescribedPage for #name {
             const DESCRIPTOR: &'static #core::descriptor::PageDescriptor =

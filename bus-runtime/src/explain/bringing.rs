@@ -6,6 +6,7 @@ use bus_store::{Awaited, DeliveryFilter, DeliverySummary, QueueId, StoreError};
 
 use crate::bus::Bus;
 use crate::flow::keys::{external_id_of_key, incoming_key, object_of_key, outgoing_key};
+use crate::flow::page::page_of;
 use crate::flow::task_log::is_unordered;
 use crate::registry::Roster;
 
@@ -23,6 +24,15 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where deliveries about an object of the host stand, or about a page: those of all of its cultures.
+    fn of(queue: QueueId, object: &ObjectKey) -> Self {
+        let id = match page_of(object) {
+            Some((node, _)) => node.to_string(),
+            None => object.id.to_string(),
+        };
+        Self { queue, subject: object.object_type.to_string(), id }
+    }
+
     /// The key that its deliveries have, where order is kept.
     pub(super) fn key(&self) -> String {
         incoming_key(&self.subject, Some(&self.id), None)
@@ -32,11 +42,10 @@ impl Place {
 /// The places where what is awaited would come from.
 pub(super) fn places(roster: &Roster, awaited: &Awaited) -> Vec<Place> {
     match awaited {
-        Awaited::Bound { connector, object_type, object } => vec![Place {
-            queue: QueueId::new(connector.clone(), Direction::Outgoing),
-            subject: object_type.to_string(),
-            id: object.to_string(),
-        }],
+        Awaited::Bound { connector, object_type, object } => {
+            let object = ObjectKey { object_type: object_type.clone(), id: object.clone() };
+            vec![Place::of(QueueId::new(connector.clone(), Direction::Outgoing), &object)]
+        }
         Awaited::Known { connector, object_type, external_id } => {
             let linked = roster.get(connector).and_then(|enlisted| enlisted.linked);
             let routes = linked.into_iter().flat_map(bus_core::descriptor::ConnectorDescriptor::incoming);
@@ -79,12 +88,7 @@ impl Bus {
         queue: &QueueId,
         object: &ObjectKey,
     ) -> Result<Option<DeliveryId>, StoreError> {
-        let place = Place {
-            queue: queue.clone(),
-            subject: object.object_type.to_string(),
-            id: object.id.to_string(),
-        };
-        self.first_open_at(&self.shared.roster(), &place).await
+        self.first_open_at(&self.shared.roster(), &Place::of(queue.clone(), object)).await
     }
 
     async fn first_open_at(&self, roster: &Roster, place: &Place) -> Result<Option<DeliveryId>, StoreError> {

@@ -9,17 +9,17 @@ mod hosted;
 mod identified;
 mod matching;
 mod overtaken;
+mod page;
 mod prepared;
 mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject, PreparedParts};
+use bus_core::descriptor::{ConnectorDescriptor, IncomingRoute, PreparedObject};
 use bus_core::instance::Instance;
 use bus_core::parts::ObjectParts;
-use bus_core::task::GONE;
-use bus_core::{ObjectKey, ObjectType, Timestamp};
+use bus_core::{ObjectKey, ObjectType, Subject, Timestamp};
 use bus_store::{
     Awaited, Binding, Claimed, Commit, ConflictRecord, Expected, ObjectWrite, Outcome, Ownership, Settlement,
     StoreError, Travel,
@@ -130,6 +130,9 @@ impl Application<'_> {
             ));
         };
         let key = external_id_of_key(&claimed.subject, &claimed.key).map(str::to_owned);
+        if route.of == Subject::Pages {
+            return self.apply_page(claimed, route, key).await;
+        }
         let mut existing = match (route.object_type, &key) {
             (Some(object_type), Some(key)) => self.bound(&parse_type(claimed, object_type)?, key).await?,
             // Which type it becomes is known only when it is prepared.
@@ -139,10 +142,8 @@ impl Application<'_> {
         let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         for _ in 0..PREPARED_MAX {
             // Nothing but its key has come: there is nothing to prepare.
-            let prepared = match claimed.content_type.as_str() {
-                GONE => PreparedObject::Existing,
-                _ => self.prepare(route, claimed, existing.as_ref(), key.clone()).await?,
-            };
+            let there = existing.as_ref().map(Stored::called_with);
+            let prepared = self.prepare(route, claimed, there, key.clone()).await?;
             let (mut parts, named, changed_at) = match prepared {
                 PreparedObject::Ignore => return Ok(self.completed(claimed)),
                 PreparedObject::Existing => {
@@ -152,10 +153,7 @@ impl Application<'_> {
                     };
                 }
                 PreparedObject::Object { object, external_id, changed_at } => {
-                    let parts = match object {
-                        PreparedParts::Typed(parts) => *parts,
-                        PreparedParts::Any(object) => self.parts_of_any(claimed, &object)?,
-                    };
+                    let parts = self.parts(claimed, object)?;
                     (parts, external_id, changed_at)
                 }
             };
@@ -324,7 +322,17 @@ impl Application<'_> {
         let mut set = set.map_err(|error| refused(claimed, error))?;
         applied.commit.objects.extend(set.writes);
         set.changes.iter_mut().for_each(|change| change.travel = travel);
-        match task_log::record(self.shared, &set.changes).await {
+        self.recorded(claimed, applied, &set.changes).await
+    }
+
+    /// What is told of these changes goes into the same commit.
+    async fn recorded(
+        &self,
+        claimed: &Claimed,
+        mut applied: Applied,
+        changes: &[HostChange],
+    ) -> Result<Applied, NotApplied> {
+        match task_log::record(self.shared, changes).await {
             // Nothing that an external system sent is delivered before it is applied: whoever is synchronous is told
             // by the way of the queue.
             Ok(Recorded { tasks, announced, synchronous: _ }) => {

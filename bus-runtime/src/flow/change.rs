@@ -20,6 +20,11 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// What a connector is handed of an object that is there.
+    pub(crate) fn called_with(&self) -> (ObjectKey, Payload) {
+        (self.record.key.clone(), self.payload.clone())
+    }
+
     /// Reads a record of the built-in object store.
     pub(crate) fn read(registry: &Registry, record: ObjectRecord) -> Result<Self, BusError> {
         let object_type = record.key.object_type.as_str();

@@ -7,7 +7,8 @@ use bus_core::descriptor::IncomingRoute;
 use bus_core::payload::JSON_DEPTH_MAX;
 use bus_core::task::GONE;
 use bus_core::{
-    ConnectorName, Direction, ExternalSummary, ExternalTask, Failure, ObjectOperation, SiteName, TaskId,
+    ConnectorName, Direction, ExternalSummary, ExternalTask, Failure, ObjectOperation, Operation, SiteName,
+    Subject, TaskId,
 };
 use bus_store::{Commit, Committed, NewDelivery, NewTask, StoreErrorKind, Travel};
 
@@ -97,6 +98,7 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<Checked, Bu
     };
     let route = route_of(enlisted, &task.kind)?;
     let what = named(&task.kind, Some(&name));
+    check_operation(&task, route, &what)?;
     let site = site_of(task.site.as_deref(), task.operation, &what)?;
     if task.content_type == GONE {
         check_gone(&task, route, &what)?;
@@ -140,10 +142,10 @@ pub(crate) fn checked(shared: &Shared, task: ExternalTask) -> Result<Checked, Bu
     let own = (key.is_none() || is_unordered(enlisted)).then_some(delivery.idempotency_key);
     let task = NewTask {
         direction: Direction::Incoming,
-        title: shorten_title(&format!("{} {} {named}", words(task.operation.into()), task.kind)),
+        title: shorten_title(&format!("{} {} {named}", words(task.operation), task.kind)),
         key: incoming_key(&task.kind, key.as_deref(), own),
         subject: task.kind,
-        operation: task.operation.into(),
+        operation: task.operation,
         data: body,
         content_type: task.content_type,
         site: site.clone(),
@@ -172,9 +174,24 @@ pub(crate) fn kept_as_bytes(mut task: ExternalTask) -> ExternalTask {
     task
 }
 
+/// What happened to it is what happens to an object, or to a page.
+fn check_operation(task: &ExternalTask, route: &IncomingRoute, what: &str) -> Result<(), BusError> {
+    let fault = match (route.of, task.operation) {
+        (Subject::Objects, Operation::Page(operation)) => {
+            format!("becomes an object, and `{operation}` is said of a page; send an operation on objects")
+        }
+        (Subject::Pages, operation) if operation.is_of_site() => {
+            "becomes a page, which stands on one site and is not added to any; send an operation on pages"
+                .to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(BusError::new(BusErrorKind::Malformed, format!("{what} {fault}")))
+}
+
 /// What is gone needs a key by which it is found, and a type that it is found in.
 fn check_gone(task: &ExternalTask, route: &IncomingRoute, what: &str) -> Result<(), BusError> {
-    let fault = if task.operation != ObjectOperation::Delete {
+    let fault = if !task.operation.is_delete() {
         "is said to be gone, and not to be deleted; make it with `ExternalTask::gone`"
     } else if task.key.is_none() {
         "is said to be gone, without a key; say which it is"
@@ -187,14 +204,10 @@ fn check_gone(task: &ExternalTask, route: &IncomingRoute, what: &str) -> Result<
 }
 
 /// The site that it names; what is to be added to one, or removed from one, has to.
-fn site_of(
-    given: Option<&str>,
-    operation: ObjectOperation,
-    what: &str,
-) -> Result<Option<SiteName>, BusError> {
+fn site_of(given: Option<&str>, operation: Operation, what: &str) -> Result<Option<SiteName>, BusError> {
     let wish = match operation {
-        ObjectOperation::AddToSite => "added to",
-        ObjectOperation::RemoveFromSite => "removed from",
+        Operation::Object(ObjectOperation::AddToSite) => "added to",
+        Operation::Object(ObjectOperation::RemoveFromSite) => "removed from",
         _ => return given.map(sites::parse).transpose(),
     };
     let given = given.ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! What order is kept for: a key tells the object, and where a connector keeps no order, each delivery has its own.
 
+pub(crate) use bus_core::page::PAGE;
 use bus_core::{ObjectId, ObjectKey};
 use uuid::Uuid;
 
@@ -10,10 +11,6 @@ const UUID_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
 pub(crate) fn outgoing_key(object: &ObjectKey, own: Option<Uuid>) -> String {
     keyed(object.object_type.as_str(), Some(&object.id.to_string()), own)
 }
-
-/// What pages are called where objects are called by their type: in keys, and in the identity map. No object type has this
-/// name.
-pub(crate) const PAGE: &str = "page";
 
 /// The key of a change of a page: its node, whatever the class and the culture.
 pub(crate) fn page_key(node: &ObjectId, own: Option<Uuid>) -> String {

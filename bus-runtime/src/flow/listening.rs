@@ -54,9 +54,9 @@ impl Announcement {
     }
 }
 
-/// What those who listen to the type of a change are shown; `None` where nobody does, or it is not about an object.
+/// What those who listen to the type of a change are shown; `None` where nobody does.
 pub(crate) fn forms(shared: &Shared, change: &HostChange) -> Option<Forms> {
-    if change.summary.page.is_some() || !is_listened_to(shared, &change.summary) {
+    if !is_listened_to(shared, &change.summary) {
         return None;
     }
     let object = change.payload.clone();
@@ -68,7 +68,7 @@ pub(crate) fn forms(shared: &Shared, change: &HostChange) -> Option<Forms> {
 }
 
 fn is_listened_to(shared: &Shared, change: &ChangeSummary) -> bool {
-    shared.listeners.to(change.object_type.as_str()).next().is_some()
+    shared.listeners.to(change).next().is_some()
 }
 
 /// Asks each listener; the first that says no is the error. `forms` is for those who listen to the type; `is_logged` says
@@ -85,7 +85,7 @@ pub(crate) fn ask(
         }
     }
     if let Some(forms) = forms {
-        for listener in shared.listeners.to(change.object_type.as_str()) {
+        for listener in shared.listeners.to(change) {
             judged(change, || listener.before(change, forms))?;
         }
     }
@@ -139,7 +139,7 @@ pub(crate) fn tell(shared: &Shared, announced: &[Announcement], tasks: &[TaskId]
         }
         let task = if change.origin.is_some() { applied } else { logged };
         if let (Some(forms), Some(task)) = (forms, task) {
-            for listener in shared.listeners.to(change.object_type.as_str()) {
+            for listener in shared.listeners.to(change) {
                 told(change, task, || listener.after(change, forms, task));
             }
         }

@@ -1,9 +1,13 @@
 //! Pages on their way: as a change tells of them, and by what the identity map knows them.
 
+pub(crate) mod plan;
+pub(crate) mod wanted;
+
+use bus_core::page::{page_id, page_of_id};
 use bus_core::payload::Payload;
 use bus_core::{
     ChangeSummary, ConnectorName, Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation,
-    PagePlace, PageState,
+    PagePlace, PageState, TranslationRecord,
 };
 use bus_store::{Claimed, NodeRecord, PageContent, PageRecord, StoreError, StoreErrorKind};
 use uuid::Uuid;
@@ -12,10 +16,29 @@ use super::change::HostChange;
 use super::keys::{PAGE, object_of_key};
 use crate::shared::Shared;
 
-/// What the identity map knows a page by: its node and its culture. A class is not part of it, nor is a path.
+/// What the identity map knows a page by.
 pub(crate) fn identity(node: Uuid, culture: &str) -> Option<ObjectKey> {
-    let id = ObjectId::Text(format!("{node}/{}", culture.to_ascii_lowercase()));
-    Some(ObjectKey { object_type: ObjectType::parse(PAGE).ok()?, id })
+    Some(ObjectKey { object_type: ObjectType::parse(PAGE).ok()?, id: page_id(node, culture) })
+}
+
+/// The node and the culture of what the identity map knows as a page.
+pub(crate) fn page_of(key: &ObjectKey) -> Option<(Uuid, Culture)> {
+    if key.object_type.as_str() == PAGE { page_of_id(&key.id) } else { None }
+}
+
+/// What identifies a referenced page; none where it is not there.
+pub(crate) async fn record_of_page(
+    shared: &Shared,
+    node: Uuid,
+    culture: Culture,
+) -> Result<Option<TranslationRecord>, StoreError> {
+    let found = shared.store.node(node).await?.filter(|node| node.cultures.contains(&culture));
+    Ok(found.map(|node| TranslationRecord {
+        guid: Some(node.guid),
+        site: Some(node.site),
+        culture: Some(culture),
+        ..TranslationRecord::default()
+    }))
 }
 
 /// What an outgoing delivery is about, to the identity map: an object, or a page in one culture; and, where a page is
@@ -123,5 +146,15 @@ fn is_so(operation: PageOperation, state: PageState) -> bool {
         | PageOperation::Delete
         | PageOperation::DeleteAll
         | PageOperation::Move => true,
+    }
+}
+
+/// What brings a page into this state; `None` of what it is at first.
+pub(crate) fn state_operation(state: PageState) -> Option<PageOperation> {
+    match state {
+        PageState::Draft => None,
+        PageState::Published => Some(PageOperation::Publish),
+        PageState::Archived => Some(PageOperation::Archive),
+        PageState::Rejected => Some(PageOperation::Reject),
     }
 }

@@ -13,6 +13,7 @@ use bus_store::{NewDelivery, NewTask, ObjectRecord, Travel};
 use super::change::HostChange;
 use super::keys::{outgoing_key, page_key};
 use super::listening::{self, Announcement};
+use super::page::{page_of, record_of_page};
 use crate::config::Ordering;
 use crate::error::{BusError, BusErrorKind};
 use crate::host::HostError;
@@ -203,8 +204,11 @@ pub(crate) async fn add_translation_records(shared: &Shared, payload: &mut Paylo
         let ReferenceTarget::Host(id) = &reference.target else { continue };
         let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
         if !records.contains_key(&key) {
-            let found = shared.host().object(&key).await?;
-            records.insert(key.clone(), found.map(translation_record));
+            let record = match page_of(&key) {
+                Some((node, culture)) => record_of_page(shared, node, culture).await?,
+                None => shared.host().object(&key).await?.map(translation_record),
+            };
+            records.insert(key.clone(), record);
         }
         reference.record = records.get(&key).cloned().flatten();
     }
@@ -216,6 +220,7 @@ fn translation_record(object: ObjectRecord) -> TranslationRecord {
         guid: object.guid,
         code_name: object.code_name,
         site: object.site,
+        culture: None,
         parent: object.parent,
         group: object.group,
     }

@@ -5,6 +5,7 @@ mod incoming;
 mod known;
 mod missing;
 mod outgoing;
+mod pages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use bus_core::payload::Payload;
 use bus_core::{ConnectorName, Failure, ObjectId, ObjectKey, ObjectType, ReferenceTarget};
 use bus_store::{Awaited, Binding, LateReferences, StoreError};
 
+use crate::flow::keys::PAGE;
 use crate::host::HostError;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
@@ -100,6 +102,9 @@ impl<'a> Translator<'a> {
     }
 
     fn accepts(&self, object_type: &ObjectType) -> bool {
+        if object_type.as_str() == PAGE {
+            return self.accepts_pages();
+        }
         self.linked
             .incoming()
             .any(|route| route.object_type.is_none_or(|applied| applied == object_type.as_str()))

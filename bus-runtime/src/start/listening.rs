@@ -1,6 +1,6 @@
 //! Who is to be asked before something is written, and told after.
 
-use bus_core::{BusObject, Listener, ListenerOf};
+use bus_core::{BusObject, Listener, ListenerOf, Page};
 
 use super::Builder;
 
@@ -37,6 +37,13 @@ impl Builder {
     /// ```
     pub fn listen_to<T: BusObject>(mut self, listener: impl ListenerOf<T>) -> Self {
         self.listeners.add_to::<T>(listener);
+        self
+    }
+
+    /// The same for pages of one class: each event has the page as it is in one culture, and, where it was there before and
+    /// something about itself changed, what it was. The start is refused (`Config`) where the program does not declare the class.
+    pub fn listen_to_pages<T: Page>(mut self, listener: impl ListenerOf<T>) -> Self {
+        self.listeners.add_to_pages::<T>(listener);
         self
     }
 }

@@ -2,30 +2,34 @@
 
 use std::sync::Arc;
 
-use bus_core::AnyObject;
 use bus_core::connector::ReceivedFacts;
-use bus_core::descriptor::{IncomingCall, IncomingRoute, PreparedObject};
+use bus_core::descriptor::{IncomingCall, IncomingRoute, PreparedObject, PreparedParts};
 use bus_core::parts::ObjectParts;
 use bus_core::payload::Payload;
+use bus_core::task::GONE;
+use bus_core::{AnyObject, ObjectKey};
 use bus_store::Claimed;
 
 use super::{Application, NotApplied, ended};
 use crate::flow::call::{self, CallEnd};
-use crate::flow::change::Stored;
 
 impl Application<'_> {
     pub(super) async fn prepare(
         &self,
         route: &'static IncomingRoute,
         claimed: &Claimed,
-        bound: Option<&Stored>,
+        existing: Option<(ObjectKey, Payload)>,
         external_id: Option<String>,
     ) -> Result<PreparedObject, NotApplied> {
+        if claimed.content_type == GONE {
+            // Nothing but its key has come: there is nothing to prepare.
+            return Ok(PreparedObject::Existing);
+        }
         let call = IncomingCall {
             bytes: claimed.data.clone(),
-            existing: bound.map(|stored| (stored.record.key.clone(), stored.payload.clone())),
+            existing,
             facts: ReceivedFacts {
-                operation: claimed.operation.into(),
+                operation: claimed.operation,
                 data_type: claimed.data_type,
                 site: claimed.site.clone(),
                 key: external_id,
@@ -42,12 +46,19 @@ impl Application<'_> {
         }
     }
 
+    /// A prepared object, taken apart.
+    pub(super) fn parts(&self, claimed: &Claimed, object: PreparedParts) -> Result<ObjectParts, NotApplied> {
+        match object {
+            PreparedParts::Typed(parts) => Ok(*parts),
+            PreparedParts::Any(object) => self.parts_of_any(claimed, &object),
+            PreparedParts::Page(_) => {
+                Err(ended(claimed, format!("`{}` becomes a page; mend `type Object`", claimed.subject)))
+            }
+        }
+    }
+
     /// Takes an object without a Rust type apart, with the help of whoever declares its type.
-    pub(super) fn parts_of_any(
-        &self,
-        claimed: &Claimed,
-        object: &AnyObject,
-    ) -> Result<ObjectParts, NotApplied> {
+    fn parts_of_any(&self, claimed: &Claimed, object: &AnyObject) -> Result<ObjectParts, NotApplied> {
         let object_type = &object.object_type;
         let Some(declared) = self.shared.registry.object_type(object_type.as_str()) else {
             let error = format!(

@@ -1,6 +1,6 @@
 //! What a sender calls one sending of an external object, and how the same is told from something else.
 
-use bus_core::{ConnectorName, DataType, ErrorPolicy, ObjectOperation, SiteName};
+use bus_core::{ConnectorName, DataType, ErrorPolicy, Operation, SiteName};
 use bus_store::IdempotencyKey;
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ const KEY_BYTES_MAX: usize = 255;
 /// All that is logged of an external object.
 pub(super) struct Sent<'a> {
     pub(super) kind: &'a str,
-    pub(super) operation: ObjectOperation,
+    pub(super) operation: Operation,
     pub(super) content_type: &'a str,
     pub(super) site: Option<&'a SiteName>,
     pub(super) data_type: DataType,
@@ -55,9 +55,10 @@ impl Sent<'_> {
     /// Each part with its length before it, so that no two sendings run together to the same bytes.
     fn digest(&self) -> Vec<u8> {
         let mut digest = Sha256::new();
+        let operation = String::from(self.operation);
         let parts = [
             Some(self.kind.as_bytes()),
-            Some(self.operation.as_str().as_bytes()),
+            Some(operation.as_bytes()),
             Some(self.content_type.as_bytes()),
             self.site.map(|site| site.as_str().as_bytes()),
             Some(self.data_type.as_str().as_bytes()),
@@ -78,12 +79,14 @@ impl Sent<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bus_core::ObjectOperation;
+
     use super::*;
 
     fn sent() -> Sent<'static> {
         Sent {
             kind: "contact",
-            operation: ObjectOperation::Create,
+            operation: ObjectOperation::Create.into(),
             content_type: "application/json",
             site: None,
             data_type: DataType::SimpleSnapshot,
@@ -99,7 +102,7 @@ mod tests {
         let all = [
             sent(),
             Sent { kind: "account", ..sent() },
-            Sent { operation: ObjectOperation::Update, ..sent() },
+            Sent { operation: ObjectOperation::Update.into(), ..sent() },
             Sent { content_type: "text/xml", ..sent() },
             Sent { site: Some(&site), ..sent() },
             Sent { data_type: DataType::Simple, ..sent() },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bus_core::poll::{POLL_KEYS_MAX, POLL_TASKS_MAX};
-use bus_core::{Direction, ExternalTask, Failure, FailureKind, ObjectType, Poll, Timestamp};
+use bus_core::{Direction, ExternalTask, Failure, FailureKind, ObjectType, Poll, Subject, Timestamp};
 use bus_store::{Commit, Cursor, CursorMove, Ownership, StoreErrorKind};
 
 use super::{PAUSE, Poller, page};
@@ -156,6 +156,12 @@ impl Poller {
         let route = linked.and_then(|linked| linked.incoming().find(|route| route.kind == kind));
         let route =
             route.ok_or_else(|| refuse(format!("the poll answers all `{kind}`, which it does not accept; add an `#[incoming]` line, or mend the kind")))?;
+        if route.of == Subject::Pages {
+            return Err(refuse(format!(
+                "the poll answers all `{kind}`, which become pages: what is missing is not deleted with all that stands beneath \
+                 it; answer what has changed, and `ExternalTask::gone` for what is not there any more"
+            )));
+        }
         let object_type = route.object_type.ok_or_else(|| {
             refuse(format!(
                 "the poll answers all `{kind}`, which may become any object: nobody knows what is missing; name the struct \

@@ -14,6 +14,7 @@ use bus_store::{Awaited, Binding, FoundBy, ObjectQuery};
 use super::missing::Missing;
 use super::{Translator, Untranslated};
 use crate::flow::call::{self, CallEnd};
+use crate::flow::keys::PAGE;
 use crate::identity::Unfit;
 
 /// How deep the parents of a referenced object are followed.
@@ -84,6 +85,14 @@ impl Translator<'_> {
             external_id: external_id.clone(),
         };
         let name = format!("{object_type} `{external_id}` of connector {}", self.connector());
+        if object_type.as_str() == PAGE {
+            let found = self.find_page(external_id).await?;
+            match &found {
+                Some(id) => drop(self.found.insert(external.clone(), id.clone())),
+                None => missing.add(format!("{name}, which is not in the host yet"), [known]),
+            }
+            return Ok(found);
+        }
         if !self.shared.registry.knows_object_type(object_type.as_str()) {
             return Err(Untranslated::Unanswerable(format!(
                 "it refers to {name}, a type that nobody in this program declares; link the crate that does, or mend the reference"

@@ -5,13 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bus_core::payload::Payload;
-use bus_core::{FailureKind, ObjectKey, ObjectType, ReferenceTarget, ReferencedObject, Subject};
+use bus_core::{
+    FailureKind, ObjectKey, ObjectType, ReferenceTarget, ReferencedObject, ReferencedPage, Subject,
+    TranslationRecord,
+};
 use bus_store::{Awaited, Binding, Claimed, LateReferences};
 
 use super::missing::Missing;
 use super::{ExternalIds, Translated, Translator, Untranslated};
 use crate::flow::call::{self, CallEnd};
 use crate::flow::children::is_to_owner;
+use crate::flow::keys::PAGE;
+use crate::flow::page::page_of;
 use crate::flow::subscription::matches_pattern;
 use crate::identity::check_external_id;
 
@@ -39,13 +44,18 @@ impl Translator<'_> {
         let mut missing = Missing::default();
         let mut unresolved = Vec::new();
         let mut asked: HashMap<ObjectKey, Answer> = HashMap::new();
-        let declared = self.shared.registry.object_type(own.object_type.as_str());
-        let declared = declared.map_or(&[] as &[_], |object| object.references);
+        let registry = &self.shared.registry;
+        let declared = match payload.page.as_deref() {
+            Some(page) => registry.page_class(page.class_name()).map(|page| page.references),
+            None => registry.object_type(own.object_type.as_str()).map(|object| object.references),
+        };
+        let declared = declared.unwrap_or_default();
         // What is being deleted need not have its references in order, and is never told again.
         let is_late = |at: &str| {
             !operation.is_delete()
                 && declared.iter().any(|reference| reference.is_late && reference.is_at(at))
         };
+        let own_node = page_of(own).map(|(node, _)| node);
         for reference in &mut payload.references {
             let ReferenceTarget::Host(id) = &reference.target else { continue };
             let key = ObjectKey { object_type: reference.object_type.clone(), id: id.clone() };
@@ -53,8 +63,9 @@ impl Translator<'_> {
                 reference.target = ReferenceTarget::External(external_id);
                 continue;
             }
-            // A reference to itself is never waited for: what it waits for would stand behind it.
-            if key == *own {
+            // A reference to itself is never waited for: what it waits for would stand behind it. Nor is one of a page to
+            // itself in another culture.
+            if key == *own || own_node.is_some_and(|own| page_of(&key).is_some_and(|(node, _)| node == own)) {
                 if is_late(&reference.at) {
                     reference.target = ReferenceTarget::Unresolved(key.id.clone());
                     unresolved.push(key);
@@ -67,7 +78,7 @@ impl Translator<'_> {
             }
             if !asked.contains_key(&key) {
                 let record = reference.record.clone().unwrap_or_default();
-                let answer = self.ask_external_id(ReferencedObject { key: key.clone(), record }).await?;
+                let answer = self.ask_external_id(&key, record).await?;
                 if let Answer::Known(external_id) = &answer {
                     known.bind(key.clone(), external_id.clone());
                 }
@@ -104,11 +115,27 @@ impl Translator<'_> {
         missing.or(Translated(payload))
     }
 
-    async fn ask_external_id(&mut self, object: ReferencedObject) -> Result<Answer, Untranslated> {
+    async fn ask_external_id(
+        &mut self,
+        key: &ObjectKey,
+        record: TranslationRecord,
+    ) -> Result<Answer, Untranslated> {
         let instance = Arc::clone(self.instance);
         let cx = self.shared.cx(self.connector());
-        let key = object.key.clone();
-        let call = async move { instance.external_object_id(&object, &cx).await };
+        let (asked, page) = (key.clone(), page_of(key));
+        let (call_back, what) = match &page {
+            Some(_) => ("external_document_id", "pages"),
+            None => ("external_object_id", key.object_type.as_str()),
+        };
+        let call = async move {
+            match page {
+                Some((node, culture)) => {
+                    let page = ReferencedPage { node, culture, site: record.site };
+                    instance.external_document_id(&page, &cx).await
+                }
+                None => instance.external_object_id(&ReferencedObject { key: asked, record }, &cx).await,
+            }
+        };
         let answer = match call::run(self.shared, self.enlisted, call).await {
             CallEnd::Aborted => return Err(Untranslated::Aborted),
             CallEnd::Answered(answer) => answer,
@@ -116,12 +143,12 @@ impl Translator<'_> {
         match answer {
             Ok(Some(external_id)) => {
                 check_external_id(&external_id).map_err(|(_, fault)| {
-                    let answered = format!("`external_object_id` was asked for {key}, but {fault}");
+                    let answered = format!("`{call_back}` was asked for {key}, but {fault}");
                     Untranslated::Unanswerable(answered)
                 })?;
                 self.learned.push(Binding {
                     connector: self.connector().clone(),
-                    object: key,
+                    object: key.clone(),
                     external_id: external_id.clone(),
                 });
                 Ok(Answer::Known(external_id))
@@ -132,10 +159,10 @@ impl Translator<'_> {
                     return Ok(Answer::Unknown);
                 }
                 Ok(Answer::Never(format!(
-                    "it refers to {key}, whose external id connector {0} can never learn: it neither subscribes to {1} \
-                     nor accepts it, and has no `external_object_id`; add one of these",
+                    "it refers to {key}, whose external id connector {} can never learn: it neither subscribes to {what} \
+                     nor accepts {}, and has no `{call_back}`; add one of these",
                     self.connector(),
-                    key.object_type
+                    if page_of(key).is_some() { "them" } else { "it" },
                 )))
             }
             Err(failure) => Err(Untranslated::Failed(failure)),
@@ -144,6 +171,10 @@ impl Translator<'_> {
 
     /// Whether a line of the connector can ever bring a binding for this type.
     fn could_learn_of(&self, object_type: &ObjectType) -> bool {
+        if object_type.as_str() == PAGE {
+            let is_told = self.linked.outgoing().any(|route| route.subscription.of == Subject::Pages);
+            return is_told || self.accepts(object_type);
+        }
         self.linked
             .outgoing()
             .filter(|route| route.subscription.of == Subject::Objects)

@@ -11,17 +11,17 @@ use crate::error::{BusError, BusErrorKind};
 use crate::sites::{self, DISPLAY_NAME_CHARS_MAX};
 
 /// Where a page is to stand.
-pub(super) struct Wanted {
-    pub(super) guid: Uuid,
-    pub(super) site: SiteName,
-    pub(super) culture: Culture,
-    pub(super) parent: Option<Uuid>,
-    pub(super) alias: Alias,
-    pub(super) name: String,
+pub(crate) struct Wanted {
+    pub(crate) guid: Uuid,
+    pub(crate) site: SiteName,
+    pub(crate) culture: Culture,
+    pub(crate) parent: Option<Uuid>,
+    pub(crate) alias: Alias,
+    pub(crate) name: String,
 }
 
 impl Wanted {
-    pub(super) fn of(node: &PageNode) -> Result<Self> {
+    pub(crate) fn of(node: &PageNode) -> Result<Self> {
         let name = if node.name.is_empty() { &node.alias } else { &node.name };
         let chars = name.chars().count();
         if name.trim().is_empty() || chars > DISPLAY_NAME_CHARS_MAX {
@@ -42,7 +42,7 @@ impl Wanted {
     }
 
     /// The node that is made of it.
-    pub(super) fn new_node(&self, path: String, class_name: ObjectType) -> NodeRecord {
+    pub(crate) fn new_node(&self, path: String, class_name: ObjectType) -> NodeRecord {
         NodeRecord {
             guid: self.guid,
             site: self.site.clone(),
@@ -56,7 +56,7 @@ impl Wanted {
     }
 
     /// Refuses a page that says it stands somewhere else than its node does, or is something else.
-    pub(super) fn check_place(&self, node: &NodeRecord, class_name: &ObjectType) -> Result<()> {
+    pub(crate) fn check_place(&self, node: &NodeRecord, class_name: &ObjectType) -> Result<()> {
         if node.class_name != *class_name {
             return Err(self.malformed(&format!(
                 "the node is of class {}, not {class_name}, in all of its cultures; choose another GUID",
@@ -75,7 +75,7 @@ impl Wanted {
         Ok(())
     }
 
-    pub(super) fn malformed(&self, reason: &str) -> BusError {
+    pub(crate) fn malformed(&self, reason: &str) -> BusError {
         BusError::new(BusErrorKind::Malformed, format!("page {self} cannot be saved: {reason}"))
     }
 }
@@ -87,11 +87,11 @@ impl fmt::Display for Wanted {
 }
 
 /// Reads what is to be a culture.
-pub(super) fn culture(culture: &str) -> Result<Culture> {
+pub(crate) fn culture(culture: &str) -> Result<Culture> {
     Culture::parse(culture).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
 }
 
 /// Reads what is to be an alias.
-pub(super) fn alias(alias: &str) -> Result<Alias> {
+pub(crate) fn alias(alias: &str) -> Result<Alias> {
     Alias::parse(alias).map_err(|error| BusError::new(BusErrorKind::BadName, error.to_string()))
 }

@@ -1,0 +1,328 @@
+//! What an incoming task becomes in the trees of the sites' pages.
+
+use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
+use bus_core::page::page_of_id;
+use bus_core::payload::Payload;
+use bus_core::{Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, SiteName};
+use bus_store::pages::path_beneath;
+use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, PageRecord};
+use uuid::Uuid;
+
+use super::{Application, Applied, NotApplied, PREPARED_MAX, ended, parse_type, refused, travel_of};
+use crate::flow::change::has_external_reference;
+use crate::flow::keys::PAGE;
+use crate::flow::page::plan::{Plan, Planned, Trees};
+use crate::flow::page::wanted::Wanted;
+use crate::flow::page::{self, identity};
+use crate::flow::translation::Translator;
+use crate::identity::check_external_id;
+
+impl Application<'_> {
+    /// Finds out what a task becomes whose line is about pages. Matched, in this order: what is bound to its external id; the
+    /// node with its GUID; what stands at its path, if it names no GUID.
+    pub(super) async fn apply_page(
+        &self,
+        claimed: &Claimed,
+        route: &'static IncomingRoute,
+        key: Option<String>,
+    ) -> Result<Applied, NotApplied> {
+        let page_type = parse_type(claimed, PAGE)?;
+        let mut existing = self.bound_page(&page_type, key.as_deref()).await?;
+        let mut is_matched = false;
+        for _ in 0..PREPARED_MAX {
+            let there = existing.as_ref().map(called_with).transpose()?;
+            let prepared = self.prepare(route, claimed, there, key.clone()).await?;
+            let (PreparedPage { class_name, payload }, named) = match prepared {
+                PreparedObject::Ignore => return Ok(self.completed(claimed)),
+                PreparedObject::Existing => return self.page_as_it_is(claimed, existing).await,
+                PreparedObject::Object { object: PreparedParts::Page(page), external_id, .. } => {
+                    (*page, external_id.or_else(|| key.clone()))
+                }
+                PreparedObject::Object { .. } => {
+                    let error = format!("`{}` becomes no page; mend `type Object`", claimed.subject);
+                    return Err(ended(claimed, error));
+                }
+            };
+            if let Some(Err((_, fault))) = named.as_deref().map(check_external_id) {
+                return Err(ended(claimed, format!("it cannot be bound: {fault}")));
+            }
+            if named != key && !is_matched {
+                let bound = self.bound_page(&page_type, named.as_deref()).await?;
+                if place(bound.as_ref()) != place(existing.as_ref()) {
+                    existing = bound;
+                    continue;
+                }
+            }
+            if takes_away(claimed) && existing.is_some() {
+                return self.page_as_it_is(claimed, existing).await;
+            }
+            let mut node = payload.page.as_deref().cloned().unwrap_or_else(|| PageNode::new("", "", ""));
+            self.find_parent(claimed, &page_type, &mut node).await?;
+            let wanted = Wanted::of(&node).map_err(|error| refused(claimed, error))?;
+            let wanted = self.with_guid(claimed, wanted, existing.as_ref()).await?;
+            if existing.is_none() {
+                let stored = self.shared.store.page(wanted.guid, &wanted.culture).await?;
+                if stored.is_some() {
+                    (existing, is_matched) = (stored, true);
+                    continue;
+                }
+            }
+            if takes_away(claimed) {
+                return Ok(self.completed(claimed));
+            }
+            let own = named.map(|external_id| (page_type.clone(), external_id));
+            let class_name = parse_type(claimed, class_name)?;
+            return self.write_page(claimed, wanted, &class_name, payload, own).await;
+        }
+        let error = format!(
+            "each time that {} is prepared it is another page; mend `prepare_internal_object`",
+            claimed.key
+        );
+        Err(ended(claimed, error))
+    }
+
+    async fn write_page(
+        &self,
+        claimed: &Claimed,
+        wanted: Wanted,
+        class_name: &ObjectType,
+        payload: Payload,
+        own: Option<(ObjectType, String)>,
+    ) -> Result<Applied, NotApplied> {
+        let mut translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
+        let payload = payload.reduced_to(claimed.data_type);
+        let translated = translator.incoming(payload, own.as_ref(), claimed.data_type).await;
+        let mut payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
+        payload.page = None;
+        if let Some(at) = has_external_reference(&payload) {
+            let error =
+                format!("the page refers to itself at {at}, which a page cannot; leave that reference out");
+            return Err(ended(claimed, error));
+        }
+        let data = serde_json::to_vec(&payload)
+            .map_err(|error| ended(claimed, format!("the page cannot be written: {error}")))?;
+        let trees = self.trees();
+        let planned = match PageOperation::from(claimed.operation) {
+            PageOperation::Move => match self.first_page(wanted.guid).await? {
+                Some(page) => trees.moved(page, wanted.parent, &wanted.alias).await,
+                None => trees.saved(&wanted, class_name, data, None).await,
+            },
+            operation => trees.saved(&wanted, class_name, data, state_after(operation)).await,
+        };
+        let mut applied = self.completed(claimed);
+        applied.commit.bindings = translator.learned;
+        let culture = &wanted.culture;
+        if let Some((_, external_id)) = &own
+            && let Some(object) = identity(wanted.guid, culture.as_str())
+        {
+            let (connector, external_id) = (self.enlisted.record.name.clone(), external_id.clone());
+            applied.commit.bindings_if_free.push(Binding { connector, object, external_id });
+        }
+        applied.own = own;
+        match planned.map_err(|error| refused(claimed, error))? {
+            Plan::Change(planned) => self.told_of_page(claimed, applied, *planned).await,
+            Plan::AsItIs(_) => Ok(applied),
+        }
+    }
+
+    /// What a task comes to that says nothing of the page but that it goes, or stays.
+    async fn page_as_it_is(
+        &self,
+        claimed: &Claimed,
+        existing: Option<PageRecord>,
+    ) -> Result<Applied, NotApplied> {
+        let mut applied = self.completed(claimed);
+        let Some(page) = existing else { return Ok(applied) };
+        let trees = self.trees();
+        let operation = PageOperation::from(claimed.operation);
+        let planned = match operation {
+            PageOperation::Delete | PageOperation::DeleteAll => {
+                // Its own side is gone already; for the others the bindings end when their delete is delivered.
+                let culture = &page.content.culture;
+                let cultures = if operation == PageOperation::Delete {
+                    std::slice::from_ref(culture)
+                } else {
+                    &page.node.cultures
+                };
+                applied.commit.unbound = self.page_bindings(page.node.guid, cultures).await?;
+                trees.deleted(page, operation).await
+            }
+            operation => match state_after(operation) {
+                Some(state) => trees.brought(page, state),
+                None => return Ok(applied),
+            },
+        };
+        match planned.map_err(|error| refused(claimed, error))? {
+            Plan::Change(planned) => self.told_of_page(claimed, applied, *planned).await,
+            Plan::AsItIs(_) => Ok(applied),
+        }
+    }
+
+    async fn told_of_page(
+        &self,
+        claimed: &Claimed,
+        mut applied: Applied,
+        planned: Planned,
+    ) -> Result<Applied, NotApplied> {
+        let Planned { write, mut change, .. } = planned;
+        change.travel = travel_of(claimed);
+        applied.commit.pages.push(write);
+        self.recorded(claimed, applied, std::slice::from_ref(&change)).await
+    }
+
+    fn trees(&self) -> Trees<'_> {
+        Trees { shared: self.shared, origin: Some(&self.enlisted.record.name) }
+    }
+
+    /// The page that is bound to an external id.
+    async fn bound_page(
+        &self,
+        page_type: &ObjectType,
+        external_id: Option<&str>,
+    ) -> Result<Option<PageRecord>, NotApplied> {
+        let Some(external_id) = external_id else { return Ok(None) };
+        let Some((node, culture)) = self.known_page(page_type, external_id).await? else { return Ok(None) };
+        Ok(self.shared.store.page(node, &culture).await?)
+    }
+
+    async fn known_page(
+        &self,
+        page_type: &ObjectType,
+        external_id: &str,
+    ) -> Result<Option<(Uuid, Culture)>, NotApplied> {
+        let asked = [(page_type.clone(), external_id.to_owned())];
+        let known = self.shared.store.host_ids(&self.enlisted.record.name, &asked).await?.pop().flatten();
+        Ok(known.as_ref().and_then(page_of_id))
+    }
+
+    /// Which page the connector says that is.
+    async fn asked_page(
+        &self,
+        claimed: &Claimed,
+        external_id: &str,
+    ) -> Result<Option<(Uuid, Culture)>, NotApplied> {
+        let translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
+        let found = translator.find_page(external_id).await;
+        let found = found.map_err(|reason| self.untranslated(claimed, reason))?;
+        Ok(found.as_ref().and_then(page_of_id))
+    }
+
+    async fn page_bindings(&self, node: Uuid, cultures: &[Culture]) -> Result<Vec<Binding>, NotApplied> {
+        let connector = &self.enlisted.record.name;
+        let objects: Vec<ObjectKey> =
+            cultures.iter().filter_map(|culture| identity(node, culture.as_str())).collect();
+        let known = self.shared.store.external_ids(connector, &objects).await?;
+        let living = objects.into_iter().zip(known).filter_map(|(object, known)| {
+            let external_id = known.and_then(ExternalId::of_living)?;
+            Some(Binding { connector: connector.clone(), object, external_id })
+        });
+        Ok(living.collect())
+    }
+
+    /// Puts the host's parent in the place of the external system's, once that is known, and sees whether it is there.
+    async fn find_parent(
+        &self,
+        claimed: &Claimed,
+        page_type: &ObjectType,
+        node: &mut PageNode,
+    ) -> Result<(), NotApplied> {
+        if takes_away(claimed) {
+            return Ok(());
+        }
+        let connector = &self.enlisted.record.name;
+        if let Some(external_id) = node.external_parent().map(str::to_owned) {
+            let known = match self.known_page(page_type, &external_id).await? {
+                Some(known) => Some(known),
+                None => self.asked_page(claimed, &external_id).await?,
+            };
+            let Some((parent, _)) = known else {
+                let reason = format!(
+                    "waits for the page `{external_id}` of {connector}, beneath which it is to stand"
+                );
+                let object_type = page_type.clone();
+                let awaited = Awaited::Known { connector: connector.clone(), object_type, external_id };
+                return Err(NotApplied::Missing { awaited: vec![awaited], reason });
+            };
+            node.parent = Some(parent);
+        }
+        let Some(parent) = node.parent else { return Ok(()) };
+        if self.shared.store.node(parent).await?.is_some() {
+            return Ok(());
+        }
+        let reason = format!("waits for the page {parent}, beneath which it is to stand");
+        let awaited = Awaited::Exists(ObjectQuery {
+            object_type: page_type.clone(),
+            by: FoundBy::Guid(parent),
+            site: SiteName::parse(node.site.as_str()).ok(),
+            parent: None,
+            group: None,
+        });
+        Err(NotApplied::Missing { awaited: vec![awaited], reason })
+    }
+
+    /// Which node it is: that which it is bound to, or names, or which stands where it is to stand; else a new one.
+    async fn with_guid(
+        &self,
+        claimed: &Claimed,
+        wanted: Wanted,
+        existing: Option<&PageRecord>,
+    ) -> Result<Wanted, NotApplied> {
+        let bound = existing.map(|page| page.node.guid);
+        let guid = match (wanted.guid.is_nil(), bound) {
+            (true, Some(bound)) => bound,
+            (false, Some(bound)) if bound != wanted.guid => {
+                let error = format!(
+                    "it is bound to page {bound} and says that it is page {}; unlink it, or mend the GUID",
+                    wanted.guid
+                );
+                return Err(ended(claimed, error));
+            }
+            (false, _) => wanted.guid,
+            (true, None) => {
+                let parent = match wanted.parent {
+                    Some(parent) => self.shared.store.node(parent).await?,
+                    None => None,
+                };
+                let path = path_beneath(parent.as_ref().map(|parent| &*parent.path), &wanted.alias);
+                let there = self.shared.store.node_at(&wanted.site, &path).await?;
+                there.map_or_else(|| self.shared.new_uuid(), |there| there.guid)
+            }
+        };
+        Ok(Wanted { guid, ..wanted })
+    }
+
+    async fn first_page(&self, node: Uuid) -> Result<Option<PageRecord>, NotApplied> {
+        let Some(known) = self.shared.store.node(node).await? else { return Ok(None) };
+        let Some(first) = known.cultures.first() else { return Ok(None) };
+        Ok(self.shared.store.page(node, first).await?)
+    }
+}
+
+/// What a connector is handed of a page that is there.
+fn called_with(page: &PageRecord) -> Result<(ObjectKey, Payload), NotApplied> {
+    let object_type = page.node.class_name.clone();
+    let key = ObjectKey { object_type, id: ObjectId::Guid(page.node.guid) };
+    Ok((key, page::payload(page)?))
+}
+
+fn place(page: Option<&PageRecord>) -> Option<(Uuid, &Culture)> {
+    page.map(|page| (page.node.guid, &page.content.culture))
+}
+
+fn takes_away(claimed: &Claimed) -> bool {
+    claimed.operation.is_delete()
+}
+
+/// How far a page has come to which this happened, if that says so.
+fn state_after(operation: PageOperation) -> Option<PageState> {
+    match operation {
+        PageOperation::Publish => Some(PageState::Published),
+        PageOperation::Archive => Some(PageState::Archived),
+        PageOperation::Reject => Some(PageState::Rejected),
+        PageOperation::Create
+        | PageOperation::Update
+        | PageOperation::Delete
+        | PageOperation::DeleteAll
+        | PageOperation::Move => None,
+    }
+}
