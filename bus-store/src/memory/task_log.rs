@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus_core::{ConnectorName, DeliveryId, Direction, ObjectKey, TaskId, Timestamp};
+use bus_core::{ConnectorName, Culture, DeliveryId, Direction, ObjectKey, TaskId, Timestamp};
+use uuid::Uuid;
 
 use super::outbox;
 use super::queue::{LoggedTask, owned};
@@ -50,6 +51,12 @@ impl State {
             .iter()
             .filter_map(ObjectWrite::deleted)
             .map(|(key, was_gone)| (key.clone(), was_gone))
+            .collect();
+        let pages: Vec<(Uuid, Culture)> = commit
+            .pages
+            .iter()
+            .filter_map(PageWrite::saved)
+            .map(|(node, culture)| (node, culture.clone()))
             .collect();
         let pages_before = self.pages.write_all(commit.pages)?;
         let saved: Vec<ObjectKey> = commit.objects.iter().filter_map(ObjectWrite::saved).cloned().collect();
@@ -122,6 +129,9 @@ impl State {
         }
         for key in &objects {
             maybe_met.extend(self.waiters_for_object(key));
+        }
+        for (node, culture) in &pages {
+            maybe_met.extend(self.waiters_for_page(*node, culture));
         }
         let new_bindings = commit.bindings_if_free.iter().chain(&commit.bindings);
         rings.late = self.follow_late(&commit.told_again, commit.late, new_bindings);
