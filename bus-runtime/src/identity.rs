@@ -147,15 +147,12 @@ impl IdentityMap {
             BusError::new(kind, message)
         })?;
         let doing = || format!("load {object}");
-        let is_there = match page_of(object) {
-            Some((node, culture)) => {
-                let page = self.shared.store.page(node, &culture).await;
-                page.map_err(|error| BusError::store(&doing(), error))?.is_some()
-            }
-            None => {
-                let found = self.shared.host().object(object).await;
-                found.map_err(|error| BusError::host(&doing(), error))?.is_some()
-            }
+        let is_there = if let Some((node, culture)) = page_of(object) {
+            let page = self.shared.store.page(node, &culture).await;
+            page.map_err(|error| BusError::store(&doing(), error))?.is_some()
+        } else {
+            let found = self.shared.host().object(object).await;
+            found.map_err(|error| BusError::host(&doing(), error))?.is_some()
         };
         if !is_there {
             let message =

@@ -52,6 +52,11 @@ impl Registry {
         self.objects.get(object_type).copied()
     }
 
+    /// The linked classes of pages.
+    pub(crate) fn page_classes(&self) -> impl Iterator<Item = &'static PageDescriptor> {
+        self.pages.values().copied()
+    }
+
     /// The linked class of pages of this name.
     pub fn page_class(&self, class_name: &str) -> Option<&'static PageDescriptor> {
         self.pages.get(class_name).copied()

@@ -1,12 +1,13 @@
-//! Resync: one connector is told of the objects of the built-in store once more, as they are now. For a connector that is new,
+//! Resync: one connector is told of the objects and pages of the built-in stores once more, as they are now. For a connector that is new,
 //! was disabled, or whose external system was set back.
 
+mod pages;
 mod run;
 
 use std::fmt;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{BusObject, ConnectorName, ObjectType};
+use bus_core::{BusObject, ConnectorName, ObjectType, Page};
 use bus_store::{NewResync, ResyncId, ResyncRecord, StoreErrorKind};
 
 use crate::Result;
@@ -17,6 +18,7 @@ use crate::operate::Operator;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 
+use pages::classes_of;
 pub(crate) use run::start;
 
 /// Which objects a connector is told of once more.
@@ -31,7 +33,12 @@ impl Resync {
         Self::of_types(T::TYPE)
     }
 
-    /// All of these types: `app.user`, or a pattern as in a subscription, `app.%`; `%` is everything that the connector
+    /// All pages of class `T`, in all of their cultures.
+    pub fn of_pages<T: Page>() -> Self {
+        Self::of_types(T::CLASS)
+    }
+
+    /// All of these types, and classes of pages: `app.user`, or a pattern as in a subscription, `app.%`; `%` is everything that the connector
     /// subscribes to.
     pub fn of_types(pattern: impl Into<String>) -> Self {
         Self { types: pattern.into() }
@@ -57,7 +64,7 @@ impl fmt::Display for Advice {
 }
 
 impl Bus {
-    /// Has a connector told of the objects of the built-in store once more, as they are now: an update of each that the
+    /// Has a connector told of the objects, and then of the pages, of the built-in stores once more, as they are now: an update of each that the
     /// external system knows, a create of each that it does not, as far as a line of the connector asks for that. Nobody
     /// else is told. In the order in which the objects were saved first, 100 at a time, while fewer than 1,000 deliveries of
     /// the queue are open; it goes on where it was after a restart, and in any process that contains the connector.
@@ -95,7 +102,10 @@ impl Bus {
                 format!("no connector {connector} is registered; `connectors` lists those that are");
             return Err(BusError::new(BusErrorKind::UnknownConnector, message));
         };
-        if enlisted.linked.is_some() && types_of(&self.shared, enlisted, &what.types).is_empty() {
+        if enlisted.linked.is_some()
+            && types_of(&self.shared, enlisted, &what.types).is_empty()
+            && classes_of(&self.shared, enlisted, &what.types).is_empty()
+        {
             for asked in asked_for(&self.shared, enlisted, &what.types) {
                 self.shared.host().check_built_in(&asked, "list it")?;
             }

@@ -2,15 +2,16 @@
 
 mod write;
 
-use bus_core::{Culture, SiteName};
+use bus_core::{Culture, ObjectType, SiteName};
 use bus_store::pages::folded;
 use bus_store::{NodeRecord, PageContent, PageRecord, Pages, StoreFuture};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::code::{
-    Code, alias, culture, guid, key_of_delivery, limit as sql_limit, object_type, site_name_from,
+    Code, alias, count, culture, guid, key_of_delivery, limit as sql_limit, object_type, site_name_from,
 };
 use crate::error::Fault;
 
@@ -60,6 +61,29 @@ impl Pages for SqliteStore {
             let mut nodes = Vec::new();
             while let Some(row) = rows.next()? {
                 nodes.push(record(db, row)?);
+            }
+            Ok(nodes)
+        })
+    }
+
+    fn walk_nodes(
+        &self,
+        classes: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, NodeRecord)>> {
+        let classes: Vec<_> = classes.iter().map(|class| class.as_str().to_owned()).collect();
+        self.read("walk nodes", move |db| {
+            let sql = format!(
+                "SELECT {COLUMNS}, position FROM bus_page_node
+                 WHERE class_name IN (SELECT value FROM json_each(?1)) AND position > ?2 ORDER BY position LIMIT ?3"
+            );
+            let after = i64::try_from(after).unwrap_or(i64::MAX);
+            let mut walk = db.prepare_cached(&sql)?;
+            let mut rows = walk.query(params![Value::from(classes).to_string(), after, sql_limit(limit)])?;
+            let mut nodes = Vec::new();
+            while let Some(row) = rows.next()? {
+                nodes.push((count(row.get(7)?), record(db, row)?));
             }
             Ok(nodes)
         })

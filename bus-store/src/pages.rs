@@ -30,6 +30,15 @@ pub trait Pages {
         after: Option<&str>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<NodeRecord>>;
+
+    /// The nodes of these classes, on whichever site, in the order in which they were made, each with its place in that order;
+    /// beginning behind a place, 0 for all.
+    fn walk_nodes(
+        &self,
+        classes: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, NodeRecord)>>;
 }
 
 /// A node of a tree: what is the same in all of its cultures.

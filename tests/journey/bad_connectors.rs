@@ -21,7 +21,7 @@ stories!(
 );
 
 /// Loses its connection over whoever is called `poison`; panics when it is asked about whoever is called `mine`.
-#[connector(name = "fragile", needs(FakePeer))]
+#[connector(name = "fragile", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = simple, filter = Fragile::filter)]
 struct Fragile;
 

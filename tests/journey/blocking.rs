@@ -27,7 +27,7 @@ stories!(
 );
 
 /// Waits at its locks.
-#[connector(name = "drill", blocking, needs(Locks))]
+#[connector(name = "drill", create_once = repeatable, blocking, needs(Locks))]
 #[outgoing(User, data = simple)]
 #[incoming(Contact, key = uid)]
 struct Drill;

@@ -132,7 +132,7 @@ fn order(number: &str) -> Order {
 }
 
 /// Keeps orders with all that belongs to them, and knows tags by their codes.
-#[connector(name = "order-book", needs(FakePeer))]
+#[connector(name = "order-book", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Order, data = snapshot)]
 #[outgoing(Tag)]
 struct Book;
@@ -166,7 +166,7 @@ impl Outgoing<Tag> for Book {
 }
 
 /// Is told of the fields of orders, of lines and of notes.
-#[connector(name = "order-fields", needs(FakePeer))]
+#[connector(name = "order-fields", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Order, data = simple)]
 #[outgoing(Line, data = simple)]
 #[outgoing(Note, data = simple)]
@@ -671,7 +671,7 @@ async fn a_snapshot_and_its_application_are_inverse(bus: TestBus) {
 }
 
 /// Is told of orders, and tells of them.
-#[connector(name = "order-twin")]
+#[connector(name = "order-twin", create_once = repeatable)]
 #[outgoing(Order, data = snapshot)]
 #[incoming(Returned, key = number)]
 struct Twin;

@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// The club's other system; in telephone numbers the host is right.
-#[connector(name = "clubhouse")]
+#[connector(name = "clubhouse", create_once = repeatable)]
 #[outgoing(Clubmate)]
 #[incoming(Entry, key = login, conflict = external_wins, conflicts(phone = host_wins))]
 struct Club;

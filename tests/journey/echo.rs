@@ -56,7 +56,7 @@ struct Card {
 }
 
 /// Keeps an address book in step with the persons, both ways.
-#[connector(name = "book")]
+#[connector(name = "book", create_once = repeatable)]
 #[outgoing(Person)]
 #[incoming(Card, key = uid)]
 struct Book;

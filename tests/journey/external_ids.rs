@@ -57,7 +57,7 @@ fn impossible() -> [(String, &'static str); 5] {
 
 /// Calls each user what is in their name, and expects their manager to be called what is in their note. Who comes in is bound
 /// to their account, if they have one.
-#[connector(name = "binder")]
+#[connector(name = "binder", create_once = repeatable)]
 #[outgoing(User)]
 #[incoming(Contact, key = uid)]
 struct Binder;

@@ -12,7 +12,7 @@ use bus_tests::{Contact, User};
 use tokio::sync::watch;
 
 /// Does nothing but pass the gates.
-#[connector(name = "gated", needs(Gates))]
+#[connector(name = "gated", create_once = repeatable, needs(Gates))]
 #[outgoing(User, data = simple)]
 #[incoming(Contact, key = uid)]
 pub(crate) struct Gated {

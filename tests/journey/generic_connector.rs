@@ -14,7 +14,7 @@ trait Transport: Send + Sync + 'static {
 }
 
 /// Writes letters to users.
-#[connector(name = "courier", needs(FakePeer))]
+#[connector(name = "courier", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, on(create), data = simple, filter = Self::has_an_address)]
 struct Courier<T: Transport> {
     _transport: std::marker::PhantomData<T>,

@@ -157,7 +157,7 @@ async fn a_new_object_of_a_former_id_can_be_matched(bus: TestBus) {
 }
 
 /// Binds `A` each time, and fails the first.
-#[connector(name = "sticky", needs(FakePeer))]
+#[connector(name = "sticky", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = simple)]
 struct Sticky;
 

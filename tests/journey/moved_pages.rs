@@ -18,17 +18,17 @@ stories!(
 );
 
 /// Is told of all articles.
-#[connector(name = "mover", needs(FakePeer))]
+#[connector(name = "mover", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Article, on(move))]
 struct Mover;
 
 /// Is told of what stands beneath some paths.
-#[connector(name = "keeper", needs(FakePeer))]
+#[connector(name = "keeper", create_once = repeatable, needs(FakePeer))]
 #[outgoing(AnyPage, on(move), path = "/News/%")]
 struct Keeper;
 
 /// Is told of one page in German.
-#[connector(name = "german", needs(FakePeer))]
+#[connector(name = "german", create_once = repeatable, needs(FakePeer))]
 #[outgoing(AnyPage, on(move), path = "/News/Launch", culture = "de-DE")]
 struct German;
 

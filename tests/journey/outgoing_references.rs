@@ -94,7 +94,7 @@ async fn a_reference_that_can_never_be_answered_is_parked_at_once(bus: TestBus) 
 }
 
 /// Binds, and then fails as long as its peer says so.
-#[connector(name = "careful")]
+#[connector(name = "careful", create_once = repeatable)]
 #[outgoing(User)]
 struct Careful;
 

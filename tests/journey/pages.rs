@@ -63,7 +63,7 @@ pub(crate) fn article(culture: &str, alias: &str, title: &str) -> Article {
 }
 
 /// Keeps articles, and says what it was told.
-#[connector(name = "reader", needs(Gates))]
+#[connector(name = "reader", create_once = repeatable, needs(Gates))]
 #[outgoing(Article)]
 pub(crate) struct Reader;
 
@@ -86,7 +86,7 @@ impl Outgoing<Article> for Reader {
 }
 
 /// Lines with all criteria of pages.
-#[connector(name = "lines", needs(FakePeer))]
+#[connector(name = "lines", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Article, on(publish, archive, reject), path = "/News/%")]
 #[outgoing(AnyPage, class = "SHOP.%", data = simple)]
 #[outgoing(AnyPage, culture = "de-%", site = "corp", on(create, delete_all))]
@@ -120,7 +120,7 @@ impl Outgoing<AnyPage> for Lines {
 }
 
 /// Writes one line for whatever happens to any page.
-#[connector(name = "page-log", needs(FakePeer))]
+#[connector(name = "page-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(AnyPage)]
 struct PageLog;
 
@@ -139,7 +139,7 @@ impl Outgoing<AnyPage> for PageLog {
 }
 
 /// Is told of articles at once.
-#[connector(name = "prompt", needs(FakePeer))]
+#[connector(name = "prompt", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Article, sync)]
 struct Prompt;
 
@@ -373,7 +373,7 @@ async fn references_of_a_page_are_translated(bus: TestBus) {
 }
 
 /// Knows users, and who wrote what.
-#[connector(name = "authors", needs(Gates))]
+#[connector(name = "authors", create_once = repeatable, needs(Gates))]
 #[outgoing(Article)]
 #[outgoing(User)]
 struct Authors;

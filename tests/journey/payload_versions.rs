@@ -68,13 +68,13 @@ impl DescribedConnector for OldRoster {
 }
 
 /// Keeps teams and members.
-#[connector(name = "new-roster", needs(FakePeer))]
+#[connector(name = "new-roster", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Team)]
 #[outgoing(Member)]
 struct Roster;
 
 /// Knows no Rust types.
-#[connector(name = "archive", needs(FakePeer))]
+#[connector(name = "archive", create_once = repeatable, needs(FakePeer))]
 #[outgoing(AnyObject, type = "app.member", data = simple)]
 struct Archive;
 

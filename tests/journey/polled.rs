@@ -13,7 +13,7 @@ use bus_tests::{Company, Contact, User};
 use tokio::sync::watch;
 
 /// Asks its external system, and tells it of users.
-#[connector(name = "polled", needs(Script))]
+#[connector(name = "polled", create_once = repeatable, needs(Script))]
 #[outgoing(User, data = simple)]
 #[incoming(Contact, key = uid)]
 pub(crate) struct Polled(Script);

@@ -3,6 +3,7 @@
 //! `host_transaction` is.
 
 mod tables;
+mod two_owners;
 
 use std::time::Duration;
 

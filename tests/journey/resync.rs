@@ -8,6 +8,8 @@ use bus_runtime::{
 use bus_testkit::{FakePeer, RunningTestBus, TestBus};
 use bus_tests::{Company, EventLog, User};
 
+use crate::gates::Gates;
+use crate::pages::{Article, Reader, article, with_sites};
 use crate::told::{ops, until, with_crm};
 
 stories!(
@@ -17,7 +19,8 @@ stories!(
     a_resync_waits_for_its_connector_and_can_be_cancelled,
     a_resync_of_thousands_is_spread_over_time,
     what_cannot_be_logged_is_skipped_and_counted,
-    a_resync_that_makes_no_sense_is_refused
+    a_resync_that_makes_no_sense_is_refused,
+    pages_are_told_once_more_behind_the_objects,
 );
 
 async fn known(bus: &RunningTestBus, resync: ResyncId) -> ResyncRecord {
@@ -258,4 +261,34 @@ async fn a_resync_is_resumed_after_a_restart() {
     assert_eq!(calls.len(), 1_150, "once");
     let create = ObjectOperation::Create.as_str();
     assert!(calls.iter().all(|call| call.starts_with(create)), "{calls:?}");
+}
+
+async fn pages_are_told_once_more_behind_the_objects(bus: TestBus) {
+    let gates = Gates::new();
+    let bus = with_sites(bus).connector::<Reader>("reader").provide(gates.clone()).start().await;
+    let reader = "reader".parse().unwrap();
+    for number in 0..150 {
+        let mut page = article("en-US", &format!("Page-{number:03}"), "1");
+        bus.pages().save(&mut page).await.unwrap();
+        if number == 0 {
+            bus.pages().publish(page.node.guid, "en-US").await.unwrap();
+            page.node = page.node.in_culture("de-DE");
+            bus.pages().save(&mut page).await.unwrap();
+        }
+    }
+    bus.until_idle().await;
+    gates.take_calls();
+    let by = Operator::named("jane");
+    let resync = bus.resync(&reader, Resync::of_pages::<Article>(), &by).await.unwrap();
+    until(async || known(&bus, resync).await.state == ResyncState::Done).await;
+    bus.until_idle().await;
+    let told = gates.take_calls();
+    assert_eq!(told.len(), 151, "each page in each of its cultures");
+    let mut first = told[..2].to_vec();
+    first.sort();
+    assert_eq!(first, ["update /Page-000 de-DE draft 1", "update /Page-000 en-US published 1"]);
+    assert_eq!(told[150], "update /Page-149 en-US draft 1");
+    assert_eq!((known(&bus, resync).await.logged, known(&bus, resync).await.skipped), (151, 0));
+    let refused = bus.resync(&reader, Resync::of_types("shop.%"), &by).await.unwrap_err();
+    assert_eq!(refused.kind(), BusErrorKind::ConnectorUnable, "it takes no products: {refused}");
 }

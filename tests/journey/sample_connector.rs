@@ -13,7 +13,7 @@ stories!(
 );
 
 /// Writes one line for whatever happens to users, with their children, and to pages.
-#[connector(name = "sample", needs(FakePeer))]
+#[connector(name = "sample", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = snapshot)]
 #[outgoing(AnyPage, data = simple_snapshot)]
 struct Sample;

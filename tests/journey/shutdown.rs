@@ -20,7 +20,7 @@ stories!(
 );
 
 /// Delivers as many as it has permits for, and prepares likewise.
-#[connector(name = "gate", needs(Gate))]
+#[connector(name = "gate", create_once = repeatable, needs(Gate))]
 #[outgoing(User, data = simple)]
 #[incoming(Contact, key = uid)]
 struct Gatekeeper;

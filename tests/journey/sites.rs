@@ -26,17 +26,17 @@ stories!(
 );
 
 /// Told of what is about the site `corp`.
-#[connector(name = "corp-log", needs(FakePeer))]
+#[connector(name = "corp-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, site = "corp", data = simple)]
 struct CorpLog;
 
 /// Told of global objects.
-#[connector(name = "global-log", needs(FakePeer))]
+#[connector(name = "global-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, global, data = simple)]
 struct GlobalLog;
 
 /// Told of sites, and of nothing else.
-#[connector(name = "site-log", needs(FakePeer))]
+#[connector(name = "site-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, on(add_to_site, remove_from_site), data = simple)]
 struct SiteLog;
 

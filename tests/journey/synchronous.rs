@@ -28,7 +28,7 @@ stories!(
 );
 
 /// Is told of users at once.
-#[connector(name = "synced", needs(Gates))]
+#[connector(name = "synced", create_once = repeatable, needs(Gates))]
 #[outgoing(User, sync)]
 struct Synced;
 
@@ -55,7 +55,7 @@ struct Host {
 }
 
 /// Makes a user of each company, from within its delivery.
-#[connector(name = "founder", needs(Host))]
+#[connector(name = "founder", create_once = repeatable, needs(Host))]
 #[outgoing(Company, sync)]
 struct Founder;
 

@@ -123,7 +123,7 @@ struct Good {
     cart: Ref<Cart>,
 }
 
-#[connector(name = "till")]
+#[connector(name = "till", create_once = repeatable)]
 #[outgoing(Cart)]
 #[outgoing(Good)]
 struct Till;

@@ -31,7 +31,7 @@ struct Passenger {
 }
 
 /// Opens doors.
-#[connector(name = "door", needs(FakePeer))]
+#[connector(name = "door", create_once = repeatable, needs(FakePeer))]
 #[outgoing(Badge, data = simple)]
 struct Door;
 

@@ -89,7 +89,7 @@ fn code_of(uid: &str) -> String {
 }
 
 /// Keeps a copy of everything, and is told what changes there.
-#[connector(name = "copyist", needs(Copy))]
+#[connector(name = "copyist", create_once = repeatable, needs(Copy))]
 #[outgoing(Country)]
 #[outgoing(Firm)]
 #[outgoing(Person)]

@@ -76,7 +76,7 @@ macro_rules! sees_leaves {
     ($($Connector:ident),+) => {$(
         impl Outgoing<Leaf> for $Connector {
             async fn deliver(&self, change: Change<Leaf>, cx: &Cx) -> Result<(), Failure> {
-                see(cx, change.operation(), json!(change.object))?;
+                see(cx, change.operation(), &json!(change.object))?;
                 change.bind(called(&change.object.stands_at));
                 Ok(())
             }
@@ -103,13 +103,13 @@ impl Outgoing<AnyPage> for AnyReader {
     async fn deliver(&self, change: Change<AnyPage>, cx: &Cx) -> Result<(), Failure> {
         let AnyPage { class_name, node, fields, references } = &change.object;
         let seen = json!({ "class": class_name, "node": node, "fields": fields, "references": references });
-        see(cx, change.operation(), seen)?;
+        see(cx, change.operation(), &seen)?;
         change.bind(called(node));
         Ok(())
     }
 }
 
-fn see(cx: &Cx, operation: PageOperation, page: Value) -> Result<(), Failure> {
+fn see(cx: &Cx, operation: PageOperation, page: &Value) -> Result<(), Failure> {
     let seen = cx.handle::<Seen>()?;
     seen.0.lock().unwrap().push(json!({ "operation": operation.as_str(), "page": page }));
     Ok(())

@@ -151,7 +151,7 @@ impl Directory {
 }
 
 /// Keeps a CRM in step with users and companies, both ways.
-#[connector(name = "crm", needs(FakePeer, Directory))]
+#[connector(name = "crm", create_once = repeatable, needs(FakePeer, Directory))]
 #[outgoing(User, data = snapshot)]
 #[outgoing(Company)]
 #[incoming(Contact, key = uid)]
@@ -247,17 +247,17 @@ impl Incoming<Account> for Crm {
 }
 
 /// Writes one line for everything that happens to users.
-#[connector(name = "event-log", needs(FakePeer))]
+#[connector(name = "event-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = snapshot)]
 pub struct EventLog;
 
 /// Writes one line for everything that happens to users' own fields.
-#[connector(name = "field-log", needs(FakePeer))]
+#[connector(name = "field-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = simple)]
 pub struct FieldLog;
 
 /// Is told of updates twice over, once with everything.
-#[connector(name = "greedy-log", needs(FakePeer))]
+#[connector(name = "greedy-log", create_once = repeatable, needs(FakePeer))]
 #[outgoing(User, data = simple)]
 #[outgoing(User, on(update), data = snapshot)]
 pub struct GreedyLog;
@@ -294,7 +294,7 @@ pub struct WatcherSettings {
 }
 
 /// Watches objects of every kind, by type, site, code name, and its own rule.
-#[connector(name = "watcher", needs(FakePeer))]
+#[connector(name = "watcher", create_once = repeatable, needs(FakePeer))]
 #[outgoing(AnyObject, type = "app.co%", data = simple)]
 #[outgoing(User, on(create), site = "corp", data = simple)]
 #[outgoing(User, on(delete), global, data = simple)]

@@ -1,5 +1,6 @@
 //! Pages on their way: as a change tells of them, and by what the identity map knows them.
 
+pub(crate) mod again;
 pub(crate) mod plan;
 pub(crate) mod wanted;
 

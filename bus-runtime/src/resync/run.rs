@@ -10,6 +10,7 @@ use bus_store::{
     StoreErrorKind,
 };
 
+use super::pages::{PAGES_FROM, classes_of};
 use super::types_of;
 use crate::Result;
 use crate::bus::Bus;
@@ -131,33 +132,17 @@ impl Bus {
         if shared.store.counters(&queue).await.map_err(failed)?.open >= OPEN_MAX {
             return Ok(Step::Throttled);
         }
-        let types = types_of(shared, enlisted, &resync.what.types);
-        let walked = shared.store.walk_objects(&types, resync.place, limit).await.map_err(failed)?;
-        let mut chunk = Resynced {
-            resync: resync.resync,
-            from: resync.place,
-            to: walked.last().map_or(resync.place, |(place, _)| *place),
-            logged: 0,
-            skipped: 0,
-            ends: walked.len() < limit,
-        };
-        let keys: Vec<_> = walked.iter().map(|(_, record)| record.key.clone()).collect();
-        let known = shared.store.external_ids(connector, &keys).await.map_err(failed)?;
+        let classes = classes_of(shared, enlisted, &resync.what.types);
         let mut commit = Commit::at(shared.now());
-        for ((_, record), known) in walked.into_iter().zip(known) {
-            let is_known = known.and_then(ExternalId::of_living).is_some();
-            let operation = if is_known { ObjectOperation::Update } else { ObjectOperation::Create };
-            match self.resync_object(&roster, enlisted, record, operation, &mut commit).await {
-                Ok(is_logged) => chunk.logged += u64::from(is_logged),
-                Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::error!(%connector, resync = %resync.resync, %error, "an object cannot be logged, and is skipped");
-                    chunk.skipped += 1;
-                }
+        let chunk = if resync.place < PAGES_FROM {
+            let mut chunk = self.walk_objects(resync, &roster, enlisted, limit, &mut commit).await?;
+            if chunk.ends && !classes.is_empty() {
+                (chunk.to, chunk.ends) = (PAGES_FROM, false);
             }
-        }
+            chunk
+        } else {
+            self.walk_pages(resync, &classes, limit, &mut commit).await?
+        };
         commit.resynced = Some(chunk);
         match shared.store.commit(commit).await {
             Ok(_) if chunk.ends => {
@@ -174,6 +159,47 @@ impl Bus {
             Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(Step::Overtaken),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Adds the next objects to a chunk.
+    async fn walk_objects(
+        &self,
+        resync: &ResyncRecord,
+        roster: &Roster,
+        enlisted: &Enlisted,
+        limit: usize,
+        commit: &mut Commit,
+    ) -> Result<Resynced> {
+        let shared = &self.shared;
+        let connector = &resync.what.connector;
+        let failed = |error| BusError::store(&format!("resync connector {connector}"), error);
+        let types = types_of(shared, enlisted, &resync.what.types);
+        let walked = shared.store.walk_objects(&types, resync.place, limit).await.map_err(failed)?;
+        let mut chunk = Resynced {
+            resync: resync.resync,
+            from: resync.place,
+            to: walked.last().map_or(resync.place, |(place, _)| *place),
+            logged: 0,
+            skipped: 0,
+            ends: walked.len() < limit,
+        };
+        let keys: Vec<_> = walked.iter().map(|(_, record)| record.key.clone()).collect();
+        let known = shared.store.external_ids(connector, &keys).await.map_err(failed)?;
+        for ((_, record), known) in walked.into_iter().zip(known) {
+            let is_known = known.and_then(ExternalId::of_living).is_some();
+            let operation = if is_known { ObjectOperation::Update } else { ObjectOperation::Create };
+            match self.resync_object(roster, enlisted, record, operation, commit).await {
+                Ok(is_logged) => chunk.logged += u64::from(is_logged),
+                Err(error) if matches!(error.kind(), BusErrorKind::Store | BusErrorKind::Stopped) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::error!(%connector, resync = %resync.resync, %error, "an object cannot be logged, and is skipped");
+                    chunk.skipped += 1;
+                }
+            }
+        }
+        Ok(chunk)
     }
 
     /// Adds an object to a chunk; whether the connector asks to be told of it.

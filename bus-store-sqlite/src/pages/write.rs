@@ -46,8 +46,8 @@ fn create(session: &mut Session<'_>, new: &NewNode) -> Result<(), Fault> {
     check_site(session, Some(site))?;
     let path = new_path(session, *guid, site, *parent, alias)?;
     check_length(&path, path.chars().count(), depth(&path))?;
-    let sql = "INSERT INTO bus_page_node (guid, site, parent, alias, path, folded, class_name, version)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)";
+    let sql = "INSERT INTO bus_page_node (guid, site, parent, alias, path, folded, class_name, version, position)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, (SELECT coalesce(max(position), 0) + 1 FROM bus_page_node))";
     session.prepare(sql)?.execute(params![
         guid.as_bytes(),
         site.as_str(),

@@ -204,7 +204,7 @@ impl Bench {
 
     /// Becomes the owner once more, and keeps order within this.
     pub(super) async fn acquire_with(&mut self, scope: Scope) -> Ownership {
-        let owner = own_with(&*self.store, &self.queue, scope).await;
+        let owner = own_with(&*self.store, &self.queue, scope, at(0)).await;
         std::mem::replace(&mut self.owner, owner)
     }
 
@@ -274,12 +274,12 @@ impl Bench {
 
 /// Becomes the owner of a queue that is to be had, and that keeps order within each key.
 pub(super) async fn own(store: &dyn Store, queue: &QueueId) -> Ownership {
-    own_with(store, queue, Scope::Key).await
+    own_with(store, queue, Scope::Key, at(0)).await
 }
 
 /// Becomes the owner of a queue that is to be had.
-pub(super) async fn own_with(store: &dyn Store, queue: &QueueId, scope: Scope) -> Ownership {
-    match store.acquire(queue, Terms { scope, silent: None }, at(0)).await.expect("acquire") {
+pub(super) async fn own_with(store: &dyn Store, queue: &QueueId, scope: Scope, now: Timestamp) -> Ownership {
+    match store.acquire(queue, Terms { scope, silent: None }, now).await.expect("acquire") {
         Acquired::Owned(ownership) => ownership,
         Acquired::Taken(heartbeat) => panic!("`{queue}` has another owner: {heartbeat:?}"),
     }

@@ -249,6 +249,28 @@ pub async fn nodes_are_listed_by_path_whatever_is_written_meanwhile(rig: &dyn Ri
     assert_eq!(tree.list(None, Some("/B-side"), 2).await, ["/b/a", "/b/Z"], "although that is gone");
 }
 
+/// A walk meets each node of the classes that it is about once, in the order in which they were made, whatever their sites, and
+/// whatever is moved, deleted and made meanwhile.
+pub async fn nodes_are_walked_in_the_order_in_which_they_were_made(rig: &dyn Rig) {
+    let tree = Tree::open(rig).await;
+    tree.write([create(1, None, "Z"), create_on("branch", 2, None, "A"), create(3, None, "B")])
+        .await
+        .unwrap();
+    let article = [ObjectType::parse("app.article").unwrap()];
+    let walked = async |after, limit| {
+        let walked = tree.bench.store.walk_nodes(&article, after, limit).await.unwrap();
+        walked.into_iter().map(|(place, node)| (place, node.guid)).collect::<Vec<_>>()
+    };
+    let first = walked(0, 2).await;
+    assert_eq!(first.iter().map(|(_, guid)| *guid).collect::<Vec<_>>(), [id(1), id(2)]);
+    tree.write([move_to(3, None, "A", 1), delete(1, None, 1), create(4, None, "Z")]).await.unwrap();
+    let rest = walked(first[1].0, 10).await;
+    assert_eq!(rest.iter().map(|(_, guid)| *guid).collect::<Vec<_>>(), [id(3), id(4)]);
+    assert_eq!(walked(rest[1].0, 10).await, []);
+    let other = [ObjectType::parse("app.other").unwrap()];
+    assert_eq!(tree.bench.store.walk_nodes(&other, 0, 10).await.unwrap(), []);
+}
+
 /// `%` and `_` stand for themselves in aliases.
 pub async fn an_alias_with_percent_and_underscore_is_an_alias(rig: &dyn Rig) {
     let tree = Tree::open(rig).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bus_core::page::{PAGE, page_of_id};
-use bus_core::{Alias, Culture, ObjectKey, SiteName};
+use bus_core::{Alias, Culture, ObjectKey, ObjectType, SiteName};
 use uuid::Uuid;
 
 use super::MemoryStore;
@@ -49,6 +49,24 @@ impl Pages for MemoryStore {
             Ok(nodes.take(limit).map(Node::record).collect())
         })
     }
+
+    fn walk_nodes(
+        &self,
+        classes: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, NodeRecord)>> {
+        let classes = classes.to_vec();
+        self.with("walk nodes", move |state| {
+            let nodes = state.pages.nodes.values();
+            let nodes =
+                nodes.filter(|node| node.position > after && classes.contains(&node.place.class_name));
+            let mut walked: Vec<_> = nodes.map(|node| (node.position, node.record())).collect();
+            walked.sort_by_key(|(position, _)| *position);
+            walked.truncate(limit);
+            Ok(walked)
+        })
+    }
 }
 
 /// The nodes, by GUID and by place.
@@ -56,6 +74,8 @@ impl Pages for MemoryStore {
 pub(super) struct PageTable {
     nodes: BTreeMap<Uuid, Node>,
     by_path: BTreeMap<(SiteName, String), Uuid>,
+    /// How many nodes were ever made.
+    made: u64,
 }
 
 /// What was there before each write, in their order.
@@ -66,6 +86,8 @@ pub(super) type Before = Vec<(Uuid, Option<Node>)>;
 pub(super) struct Node {
     place: NodeRecord,
     pages: BTreeMap<Culture, PageContent>,
+    /// Which one it was to be made.
+    position: u64,
 }
 
 impl Node {
@@ -132,7 +154,8 @@ impl PageTable {
                     version: 1,
                 };
                 let pages = BTreeMap::from([(page.culture.clone(), page)]);
-                self.put(guid, Some(Node { place, pages }), before);
+                self.made += 1;
+                self.put(guid, Some(Node { place, pages, position: self.made }), before);
             }
             PageWrite::Save { node: guid, page, version } => {
                 let mut node = self.existing(guid, version)?;

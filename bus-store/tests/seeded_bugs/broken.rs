@@ -9,6 +9,7 @@ mod outbox;
 mod pages;
 mod resync;
 mod reviews;
+mod settling;
 mod sites;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,9 +22,10 @@ use bus_core::{
 };
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
-    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, First,
-    Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Pages, Queue, QueueId,
-    ResyncRecord, Scope, Store, StoreFuture, TaskLog, Terms, Unsettled, Wake, Wanted,
+    Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, Doubt,
+    First, Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Pages, Queue,
+    QueueId, ResyncRecord, Scope, Store, StoreError, StoreErrorKind, StoreFuture, TaskLog, Terms, Unsettled,
+    Wake, Wanted,
 };
 
 use crate::Bug;
@@ -251,13 +253,17 @@ impl TaskLog for Broken {
             if self.bug == Bug::DropsADelivery && commit.tasks.len() > 1 {
                 dropped = commit.tasks.pop();
             }
+            let gone = self.gone_with(&commit).await?;
             let relayed = self.outbox.take_out(&mut commit, self.bug)?;
+            commit.objects.extend(gone);
+            let settled: Vec<_> = commit.settlements.iter().map(|settlement| settlement.delivery).collect();
             let tasks_alone = Commit { tasks: commit.tasks.clone(), ..Commit::at(commit.now) };
             let result = self.inner.commit(commit).await;
             if result.is_err() && self.bug == Bug::WritesHalfACommit {
                 self.inner.commit(tasks_alone).await?;
             }
             let mut committed = result?;
+            self.outbox.settling(|settling| settling.committed(&settled, &committed));
             committed.relayed = outbox::relayed_of(&mut committed.tasks, &relayed);
             match self.bug {
                 Bug::ForgetsWhatIsRepeated => committed.repeated.clear(),
@@ -289,8 +295,14 @@ impl Queue for Broken {
             terms.scope = Scope::Key;
         }
         Box::pin(async move {
+            let is_settling = self.outbox.settling(|settling| settling.concerns(&queue));
+            if is_settling && self.bug != Bug::ReplacesTheOwnerOfWhatIsSettled {
+                let message = "entries settle some of what is claimed; relay them";
+                return Err(StoreError::new(StoreErrorKind::Conflict, "acquire", message));
+            }
             let acquired = self.inner.acquire(&queue, terms, now).await?;
             if let Acquired::Owned(owner) = &acquired {
+                self.outbox.settling(|settling| settling.acquired(&queue));
                 *lock(&self.interrupted) = lock(&self.owners).insert(queue, owner.clone()).is_some();
             }
             Ok(acquired)
@@ -298,10 +310,12 @@ impl Queue for Broken {
     }
 
     fn release(&self, ownership: &Ownership) -> StoreFuture<'_, ()> {
-        match self.bug {
-            Bug::ForgetsThatItWasReleased => Box::pin(async { Ok(()) }),
-            _ => self.inner.release(ownership),
+        // What an entry has settled is carried out under the owner that it names: so that stays until then.
+        let is_settling = self.outbox.settling(|settling| settling.concerns(&ownership.queue));
+        if is_settling || self.bug == Bug::ForgetsThatItWasReleased {
+            return Box::pin(async { Ok(()) });
         }
+        self.inner.release(ownership)
     }
 
     fn wait_until_free(&self, queue: &QueueId) -> StoreFuture<'_, ()> {
@@ -335,6 +349,7 @@ impl Queue for Broken {
             let early = now.plus(Duration::from_micros(999_999));
             let now = if self.bug == Bug::IsEarly { early } else { now };
             let mut claim = self.inner.claim(&ownership, wanted, now).await?;
+            self.outbox.settling(|settling| settling.claim(&ownership, &claim.deliveries));
             let claimed = &mut claim.deliveries;
             match self.bug {
                 Bug::ClaimsTwice => {
@@ -361,6 +376,11 @@ impl Queue for Broken {
                 Bug::ForgetsTheDeferrals => {
                     for claimed in claimed {
                         claimed.defers = 0;
+                    }
+                }
+                Bug::ForgetsThatItWasTriedAnyway => {
+                    for claimed in claimed.iter_mut().filter(|claimed| claimed.doubt == Doubt::TriedAnyway) {
+                        claimed.doubt = Doubt::InDoubt;
                     }
                 }
                 Bug::ForgetsWhatOvertook => {

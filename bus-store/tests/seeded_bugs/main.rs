@@ -166,8 +166,12 @@ enum Bug {
     ForgetsDoubts,
     /// Has it tried again, and does not keep what was decided.
     ForgetsDecisions,
+    /// Goes through the nodes from the first one each time.
+    WalksPagesInCircles,
     /// Lists the first page again and again.
     ListsConflictsFromTheStart,
+    /// That an operator had what is in doubt tried all the same is not told.
+    ForgetsThatItWasTriedAnyway,
     /// What is in doubt and not claimed is taken for settled.
     ForgetsWhatIsInDoubt,
     /// A page is saved over whatever is there.
@@ -202,6 +206,18 @@ enum Bug {
     ListsTheChildrenOfOthers,
     /// Nobody notices that something beneath an object is different.
     ForgetsToTouch,
+    /// An entry settles any delivery, whoever has it in hand.
+    SettlesWhatIsNotInHand,
+    /// The owner settles what an entry has settled.
+    SettlesWhatAnEntrySettles,
+    /// A queue gets a new owner while an entry settles some of it.
+    ReplacesTheOwnerOfWhatIsSettled,
+    /// An entry is relayed, and what it settles is claimed as before.
+    LeavesClaimedWhatAnEntrySettles,
+    /// Of an entry that settles something, the bindings are not made.
+    ForgetsWhatFollowsFromAnEntry,
+    /// What a parked entry would have settled is settled by nothing else.
+    KeepsWhatAParkedEntrySettles,
 }
 
 /// Which law catches which bug; a bug may be caught by others, too.
@@ -312,10 +328,12 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
     (Bug::WakesNobodyByAPage, "a_page_wakes_who_waits_for_it"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
+    (Bug::WalksPagesInCircles, "nodes_are_walked_in_the_order_in_which_they_were_made"),
     (Bug::ForgetsDecisions, "what_was_decided_is_kept_and_tried"),
     (Bug::ListsConflictsFromTheStart, "conflicts_are_listed_oldest_first"),
     (Bug::ForgetsDoubts, "a_doubt_lasts_until_a_settlement_without_one"),
     (Bug::ForgetsDoubts, "whoever_waits_for_an_outcome_waits_while_it_is_in_doubt"),
+    (Bug::ForgetsThatItWasTriedAnyway, "a_retry_of_what_is_in_doubt_is_told"),
     (Bug::ForgetsWhatIsInDoubt, "what_is_claimed_or_in_doubt_is_unsettled"),
     (Bug::WakesNobodyByAnOutcome, "what_is_displaced_wakes_who_waits_for_its_outcome"),
     (Bug::HearsForEver, "what_was_heard_is_used_once"),
@@ -340,6 +358,13 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::ListsTheChildrenOfOthers, "children_are_listed_by_their_parent"),
     (Bug::ForgetsToTouch, "a_touch_raises_the_version_and_nothing_else"),
     (Bug::ForgetsToTouch, "of_concurrent_touches_one_wins"),
+    (Bug::SettlesWhatIsNotInHand, "an_entry_settles_only_what_is_in_hand"),
+    (Bug::SettlesWhatAnEntrySettles, "what_an_entry_settles_is_settled_by_nothing_else"),
+    (Bug::ReplacesTheOwnerOfWhatIsSettled, "a_queue_has_no_new_owner_before_what_was_settled_is_relayed"),
+    (Bug::LeavesClaimedWhatAnEntrySettles, "a_settlement_that_is_relayed_completes_its_delivery"),
+    (Bug::ForgetsWhatFollowsFromAnEntry, "a_settlement_that_is_relayed_completes_its_delivery"),
+    (Bug::KeepsWhatWasRolledBack, "what_a_transaction_rolled_back_settles_nothing"),
+    (Bug::KeepsWhatAParkedEntrySettles, "a_settlement_that_cannot_be_read_leaves_its_delivery_claimed"),
 ];
 
 /// What the random programs catch, too: nobody has to have thought of it.
@@ -378,6 +403,9 @@ const CAUGHT_BY_PROGRAMS: &[Bug] = &[
     Bug::ForgetsWhatBlocks,
     Bug::LosesTheDoorbell,
     Bug::ParksBesideTheKey,
+    Bug::ForgetsDoubts,
+    Bug::ForgetsWhatIsInDoubt,
+    Bug::ForgetsThatItWasTriedAnyway,
 ];
 
 #[tokio::test]

@@ -342,6 +342,15 @@ impl<I: Intercept> Pages for Intercepted<I> {
     ) -> StoreFuture<'_, Vec<NodeRecord>> {
         self.inner.list_nodes(site, beneath, after, limit)
     }
+
+    fn walk_nodes(
+        &self,
+        classes: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, NodeRecord)>> {
+        self.inner.walk_nodes(classes, after, limit)
+    }
 }
 
 impl<I: Intercept> Late for Intercepted<I> {

@@ -31,6 +31,7 @@ pub(super) struct Host {
     folder: Arc<TempDir>,
     manners: Arc<Mutex<VecDeque<Manner>>>,
     saves: Arc<AtomicUsize>,
+    refusals: Arc<Mutex<Vec<String>>>,
 }
 
 /// What the repository of users does instead of what it should.
@@ -51,11 +52,18 @@ pub(super) enum Manner {
     After(&'static str),
     /// Goes on in a thread of its own when nobody waits for it any more; says how the statement ended.
     Late(Receiver<()>, Sender<Result<(), String>>),
+    /// Waits before it begins, until it is told to go on.
+    WaitsBefore(Go),
+    /// Commits, and then waits until it is told to go on.
+    WaitsAfter(Go),
     /// Answers this user, whoever is asked for.
     Answers(User),
     /// Fails to load or find.
     CannotLook,
 }
+
+/// What a save waits for.
+type Go = tokio::sync::oneshot::Receiver<()>;
 
 impl Host {
     pub(super) fn new() -> Self {
@@ -63,9 +71,15 @@ impl Host {
             folder: Arc::new(TempDir::new().unwrap()),
             manners: Arc::default(),
             saves: Arc::default(),
+            refusals: Arc::default(),
         };
         host.connect().execute_batch(TABLES).unwrap();
         host
+    }
+
+    /// The application in another process, on the same file.
+    pub(super) fn beside(&self) -> Self {
+        Self { manners: Arc::default(), saves: Arc::default(), refusals: Arc::default(), ..self.clone() }
     }
 
     pub(super) fn file(&self) -> PathBuf {
@@ -112,6 +126,11 @@ impl Host {
     /// How often it was asked to save a user.
     pub(super) fn saves(&self) -> usize {
         self.saves.load(Ordering::SeqCst)
+    }
+
+    /// Why its saves failed.
+    pub(super) fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().unwrap().clone()
     }
 
     /// How many users there are, besides the one that was there before.
@@ -205,10 +224,23 @@ impl Repository<User> for Host {
         if let Some(Manner::After(sql)) = manner {
             self.connect().execute_batch(sql).unwrap();
         }
-        if let Some(Manner::Late(go, told)) = manner {
-            return self.late(saving, go, told).await;
+        let (manner, go_on) = match manner {
+            Some(Manner::Late(go, told)) => return self.late(saving, go, told).await,
+            Some(Manner::WaitsBefore(go)) => {
+                go.await.unwrap();
+                (None, None)
+            }
+            Some(Manner::WaitsAfter(go)) => (None, Some(go)),
+            manner => (manner, None),
+        };
+        let saved = self.save_as(&saving, manner);
+        if let Err(failure) = &saved {
+            self.refusals.lock().unwrap().push(failure.to_string());
         }
-        self.save_as(&saving, manner)
+        if let Some(go) = go_on {
+            go.await.unwrap();
+        }
+        saved
     }
 
     async fn delete(&self, deleting: Deleting<User>) -> Result<(), Failure> {

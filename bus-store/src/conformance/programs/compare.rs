@@ -1,9 +1,10 @@
 //! Compares what a store shows with what the model knows.
 
-use bus_core::DeliveryState;
+use bus_core::{DeliveryState, ObjectOperation};
 
 use super::model::{Delivery, Stage, Wrong, ensure};
 use super::run::Run;
+use crate::doubt::Unsettled;
 use crate::operate::{Audit, DeliveryFilter, DeliverySummary, QueueCounts};
 
 impl Run {
@@ -35,11 +36,21 @@ impl Run {
         ensure!(listed.next().is_none(), "more are listed than are open");
         let said = self.store.queue_counts(&self.queue).await?;
         ensure!(said == counts, "the counts say {said:?}, expected {counts:?}");
+        self.compare_unsettled().await?;
         let any = self.model.all.len().checked_sub(1).map(|last| (self.steps() * 7) % (last + 1));
         match any {
             Some(any) => self.compare_detail(&self.model.all[any]).await,
             None => Ok(()),
         }
+    }
+
+    /// What is claimed or in doubt, and since when.
+    async fn compare_unsettled(&self) -> Result<(), Wrong> {
+        let expected: Vec<_> = self.model.unsettled().map(unsettled).collect();
+        // All programs log tasks of this one subject.
+        let said = self.store.unsettled(&self.queue, "app.user", expected.len() + 1).await?;
+        ensure!(said == expected, "unsettled are {said:?}, expected {expected:?}");
+        Ok(())
     }
 
     /// All that has ended, and everything about each delivery.
@@ -90,7 +101,19 @@ impl Run {
         let said = (&detail.awaited, detail.blocked_by, detail.interventions.len(), detail.attempts.len());
         let expected = (&one.awaited, self.model.blocked_by(one), one.interventions, one.recorded);
         ensure!(said == expected, "{} has {said:?}, expected {expected:?}", one.id);
+        ensure!(detail.doubt == one.doubt, "{} is {:?}, expected {:?}", one.id, detail.doubt, one.doubt);
         ensure!(detail.data == one.key.as_bytes(), "{} lost its data", one.id);
         Ok(())
+    }
+}
+
+fn unsettled(one: &Delivery) -> Unsettled {
+    let operation = if one.is_create { ObjectOperation::Create } else { ObjectOperation::Update };
+    Unsettled {
+        delivery: one.id,
+        key: one.key.clone(),
+        operation: operation.into(),
+        is_claimed: one.is_claimed,
+        in_doubt_since: one.doubt_since,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Delivery, Wrong, ensure};
 use super::run::Run;
+use crate::doubt::Doubt;
 use crate::operate::{Intervention, Selected, Verb};
 use crate::queue::{First, Outcome, Wanted};
 
@@ -15,14 +16,15 @@ impl Run {
             self.acquire(self.model.scope).await;
         }
         let running: Vec<_> = self.model.claimed().map(|one| (one.id, Outcome::Completed)).collect();
-        self.settle(running).await?;
+        self.settle(running, Doubt::None).await?;
         for number in 0.. {
             let first = if number % 2 == 0 { First::Due } else { First::Fresh };
             let claimed = self.claim(Wanted { limit: 4, first }).await?;
             if claimed.is_empty() {
                 break;
             }
-            self.settle(claimed.into_iter().map(|id| (id, Outcome::Completed)).collect()).await?;
+            let all = claimed.into_iter().map(|id| (id, Outcome::Completed)).collect();
+            self.settle(all, Doubt::None).await?;
         }
         let is_ready = |one: &&Delivery| self.model.is_ready(one, self.time());
         ensure!(!self.model.open().any(|one| is_ready(&one)), "something is ready, and was not claimed");

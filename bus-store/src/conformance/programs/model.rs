@@ -7,6 +7,7 @@ mod claims;
 use bus_core::{DeliveryId, DeliveryState, ObjectOperation, TaskId, Timestamp};
 
 use crate::StoreError;
+use crate::doubt::Doubt;
 use crate::operate::Counters;
 use crate::queue::{Awaited, Scope};
 use crate::task_log::NewTask;
@@ -85,6 +86,8 @@ pub(super) struct Delivery {
     pub(super) recorded: usize,
     pub(super) interventions: usize,
     pub(super) reason: Option<String>,
+    pub(super) doubt: Doubt,
+    pub(super) doubt_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,8 @@ impl Delivery {
             recorded: 0,
             interventions: 0,
             reason: None,
+            doubt: Doubt::None,
+            doubt_since: None,
         }
     }
 
@@ -181,6 +186,11 @@ impl Model {
 
     pub(super) fn claimed(&self) -> impl Iterator<Item = &Delivery> {
         self.open().filter(|one| one.is_claimed)
+    }
+
+    /// What is claimed, or in doubt.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = &Delivery> {
+        self.open().filter(|one| one.is_claimed || one.doubt != Doubt::None)
     }
 
     pub(super) fn get(&self, id: DeliveryId) -> Option<&Delivery> {

@@ -10,6 +10,7 @@ use bus_core::{
 use super::super::bench::{at, by_code_name, own_with, save_new, settlement, task, user, user_type};
 use super::model::{Delivery, Model, Stage, Standing, Wrong, ensure};
 use super::step::{Awaits, Idle, Said, Seen, Step};
+use crate::doubt::Doubt;
 use crate::identity::Binding;
 use crate::objects::{Expected, ObjectRecord, ObjectWrite};
 use crate::operate::{DeliveryFilter, Intervention, Selected, Verb};
@@ -37,7 +38,7 @@ impl Run {
     pub(super) async fn begin(store: Arc<dyn Store>, number: i64) -> Self {
         let connector = ConnectorName::parse(format!("program-{number}")).expect("a connector's name");
         let queue = QueueId::new(connector, Direction::Incoming);
-        let owner = Some(own_with(&*store, &queue, Scope::Key).await);
+        let owner = Some(own_with(&*store, &queue, Scope::Key, at(0)).await);
         Self {
             store,
             queue,
@@ -72,7 +73,8 @@ impl Run {
             Step::Claim { limit, first } => {
                 self.claim(Wanted { limit: *limit, first: *first }).await?;
             }
-            Step::Settle(settled) => self.settle_some(settled).await?,
+            Step::Settle(settled) => self.settle_some(settled, Doubt::None).await?,
+            Step::SettleInDoubt(doubt, settled) => self.settle_some(settled, *doubt).await?,
             Step::SettleLate(chosen) => self.settle_late(*chosen).await?,
             Step::Acquire(scope) => self.acquire(*scope).await,
             Step::Release => self.release().await?,
@@ -222,7 +224,7 @@ impl Run {
         Ok(ids)
     }
 
-    async fn settle_some(&mut self, settled: &[(u8, Said)]) -> Result<(), Wrong> {
+    async fn settle_some(&mut self, settled: &[(u8, Said)], doubt: Doubt) -> Result<(), Wrong> {
         let claimed: Vec<DeliveryId> = self.model.claimed().map(|one| one.id).collect();
         if claimed.is_empty() {
             return Ok(());
@@ -233,13 +235,18 @@ impl Run {
             (claimed[usize::from(*chosen) % claimed.len()], outcome)
         });
         let settlements = settlements.collect();
-        self.settle(settlements).await
+        self.settle(settlements, doubt).await
     }
 
-    pub(super) async fn settle(&mut self, all: Vec<(DeliveryId, Outcome)>) -> Result<(), Wrong> {
+    pub(super) async fn settle(
+        &mut self,
+        all: Vec<(DeliveryId, Outcome)>,
+        doubt: Doubt,
+    ) -> Result<(), Wrong> {
         let settlements = all.iter().map(|(id, outcome)| settlement(*id, outcome.clone())).collect();
+        let doubts = all.iter().map(|(id, _)| (*id, doubt)).filter(|_| doubt != Doubt::None).collect();
         let ownership = self.owner.clone().or_else(|| self.former.clone());
-        let commit = Commit { settlements, ownership, ..Commit::at(self.time()) };
+        let commit = Commit { settlements, ownership, doubts, ..Commit::at(self.time()) };
         let answer = self.store.commit(commit).await;
         let expected = self.owner.as_ref().and_then(|_| self.model.displaced_by_all(&all));
         let Some(expected) = expected else {
@@ -251,7 +258,7 @@ impl Run {
         let displaced = answer?.displaced;
         ensure!(displaced == expected, "displaced {displaced:?}, expected {expected:?}");
         for (id, outcome) in &all {
-            self.model.settle(*id, outcome, self.time());
+            self.model.settle(*id, outcome, doubt, self.time());
         }
         self.wake();
         Ok(())
@@ -269,9 +276,9 @@ impl Run {
     }
 
     pub(super) async fn acquire(&mut self, scope: Scope) {
-        let owner = own_with(&*self.store, &self.queue, scope).await;
+        let owner = own_with(&*self.store, &self.queue, scope, self.time()).await;
         self.former = self.owner.replace(owner).or(self.former.take());
-        self.model.acquire(scope);
+        self.model.acquire(scope, self.time());
     }
 
     async fn release(&mut self) -> Result<(), Wrong> {

@@ -3,12 +3,15 @@
 //! Numbers in a step are choices: which of those that are there is meant is their remainder. So a step keeps a meaning
 //! while others are left out around it, which is how a failing program gets short.
 
+use std::iter;
+
 use bus_core::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::super::bench::at;
+use crate::doubt::Doubt;
 use crate::operate::Verb;
 use crate::queue::{First, Outcome, Scope};
 
@@ -47,6 +50,8 @@ pub enum Step {
     },
     /// The owner settles what it has claimed, in one commit; some of it perhaps twice.
     Settle(Vec<(u8, Said)>),
+    /// The owner settles as above, and this is what is in doubt about all of that.
+    SettleInDoubt(Doubt, Vec<(u8, Said)>),
     /// A former owner settles what is not its own any more.
     SettleLate(u8),
     /// Somebody becomes the owner, as after a crash.
@@ -131,6 +136,11 @@ impl Step {
             }
             Self::Settle(settled) => {
                 fewer(settled).chain(with_small_choices(settled)).map(Self::Settle).collect()
+            }
+            Self::SettleInDoubt(doubt, settled) => {
+                let simpler = fewer(settled).chain(with_small_choices(settled));
+                let certain = iter::once(Self::Settle(settled.clone()));
+                certain.chain(simpler.map(|settled| Self::SettleInDoubt(*doubt, settled))).collect()
             }
             Self::Intervene(verb, chosen) => {
                 let simpler = fewer(chosen).chain(with_small_choices(chosen));
@@ -230,7 +240,9 @@ impl ReferenceStateMachine for Sketch {
             possible.push((2, any::<u8>().prop_map(Step::SettleLate).boxed()));
         }
         if sketch.claimed {
-            possible.push((26, settle().boxed()));
+            possible.push((26, settle().prop_map(Step::Settle).boxed()));
+            let in_doubt = (doubt(), settle());
+            possible.push((6, in_doubt.prop_map(|(doubt, said)| Step::SettleInDoubt(doubt, said)).boxed()));
         }
         Union::new_weighted(possible).boxed()
     }
@@ -238,7 +250,7 @@ impl ReferenceStateMachine for Sketch {
     fn preconditions(sketch: &Self, step: &Step) -> bool {
         match step {
             Step::Claim { .. } | Step::Intervene(..) | Step::Prune { .. } => sketch.logged,
-            Step::Settle(_) => sketch.claimed,
+            Step::Settle(_) | Step::SettleInDoubt(..) => sketch.claimed,
             Step::SettleLate(_) => sketch.has_former && sketch.logged,
             _ => true,
         }
@@ -277,8 +289,12 @@ fn claim() -> impl Strategy<Value = Step> {
     (0..7_usize, first).prop_map(|(limit, first)| Step::Claim { limit, first })
 }
 
-fn settle() -> impl Strategy<Value = Step> {
-    prop::collection::vec((any::<u8>(), said()), 1..4).prop_map(Step::Settle)
+fn settle() -> impl Strategy<Value = Vec<(u8, Said)>> {
+    prop::collection::vec((any::<u8>(), said()), 1..4)
+}
+
+fn doubt() -> impl Strategy<Value = Doubt> {
+    prop_oneof![3 => Just(Doubt::InDoubt), 1 => Just(Doubt::TriedAnyway)]
 }
 
 fn intervene() -> impl Strategy<Value = Step> {

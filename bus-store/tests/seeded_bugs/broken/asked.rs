@@ -399,7 +399,8 @@ impl Wake for Broken {
 
 impl Store for Broken {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { log_statement: Some("leave this"), ..self.inner.capabilities() }
+        let log_statement = Some("leave this");
+        Capabilities { log_statement, settles_by_entry: true, ..self.inner.capabilities() }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

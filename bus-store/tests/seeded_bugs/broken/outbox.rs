@@ -13,6 +13,7 @@ use bus_store::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::settling::Settling;
 use super::{Broken, lock};
 use crate::Bug;
 
@@ -30,6 +31,7 @@ struct State {
     /// With the place where each stood.
     parked: Vec<(i64, ParkedEntry)>,
     names: BTreeSet<Uuid>,
+    settling: Settling,
 }
 
 /// Somebody else's way to the table.
@@ -40,14 +42,18 @@ pub(crate) struct Elsewhere {
 
 impl Foreign for Elsewhere {
     fn execute(&self, _: &str, texts: &[&str], end: TransactionEnd) -> Result<(), String> {
-        if end == TransactionEnd::Committed || self.bug == Bug::KeepsWhatWasRolledBack {
-            let mut state = lock(&self.table.state);
-            for text in texts.iter().filter(|text| !text.is_empty()) {
-                state.latest += 1;
-                let id = state.latest;
-                state.entries.insert(id, text.as_bytes().to_vec());
-            }
+        let mut state = lock(&self.table.state);
+        let mut settling = state.settling.clone();
+        let texts: Vec<_> = (state.latest + 1..).zip(texts.iter().filter(|text| !text.is_empty())).collect();
+        for (id, text) in &texts {
+            settling.leave(*id, text, self.bug)?;
         }
+        if end == TransactionEnd::Committed || self.bug == Bug::KeepsWhatWasRolledBack {
+            state.latest = texts.last().map_or(state.latest, |(id, _)| *id);
+            state.entries.extend(texts.into_iter().map(|(id, text)| (id, text.as_bytes().to_vec())));
+            state.settling = settling;
+        }
+        drop(state);
         self.table.ring();
         Ok(())
     }
@@ -62,6 +68,7 @@ impl Table {
     pub(crate) fn take_out(&self, commit: &mut Commit, bug: Bug) -> Result<Vec<usize>, StoreError> {
         commit.check()?;
         let mut state = lock(&self.state);
+        state.settling.check(commit, bug)?;
         let relayed = std::mem::take(&mut commit.relayed);
         let first: Vec<i64> = state.entries.keys().take(relayed.len()).copied().collect();
         if bug != Bug::RelaysWhatItIsTold && !relayed.iter().map(|relayed| relayed.id).eq(first) {
@@ -82,9 +89,7 @@ impl Table {
                         commit.tasks.extend(tasks);
                     }
                 }
-                EntryEnd::Settled(_) => {
-                    unreachable!("this store does not claim that entries settle anything")
-                }
+                EntryEnd::Settled(settled) => state.settling.carry_out(id, *settled, commit, bug),
                 EntryEnd::Untold if bug == Bug::ParksWhatConcernsNobody => {
                     let parked_id = i64::try_from(state.parked.len() + 1).expect("few are parked");
                     let (text, error) = (kept.unwrap_or_default(), String::new());
@@ -93,6 +98,7 @@ impl Table {
                 }
                 EntryEnd::Untold => {}
                 EntryEnd::Parked { error } => {
+                    state.settling.forget(id, bug);
                     let text = kept.filter(|_| bug != Bug::ForgetsWhatItParks).unwrap_or_default();
                     let parked = state.parked.len() + 1;
                     let parked_id = i64::try_from(parked).expect("few are parked");
@@ -104,6 +110,11 @@ impl Table {
             counts.push(commit.tasks.len() - before);
         }
         Ok(counts)
+    }
+
+    /// What of the deliveries that others may settle.
+    pub(super) fn settling<T>(&self, ask: impl FnOnce(&mut Settling) -> T) -> T {
+        ask(&mut lock(&self.state).settling)
     }
 
     /// The laws prune all there is, and no name is known any more then.

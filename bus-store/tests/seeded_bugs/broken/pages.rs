@@ -1,6 +1,6 @@
 //! Pages of a broken store.
 
-use bus_core::{Culture, SiteName};
+use bus_core::{Culture, ObjectType, SiteName};
 use bus_store::{Commit, NodeRecord, PageRecord, PageWrite, Pages, StoreFuture};
 use uuid::Uuid;
 
@@ -56,6 +56,16 @@ impl Pages for Broken {
             let like = all.await?.into_iter().filter(|node| is_like(&node.path, &pattern));
             Ok(like.take(limit).collect())
         })
+    }
+
+    fn walk_nodes(
+        &self,
+        classes: &[ObjectType],
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(u64, NodeRecord)>> {
+        let after = if self.bug == Bug::WalksPagesInCircles { 0 } else { after };
+        self.inner.walk_nodes(classes, after, limit)
     }
 }
 

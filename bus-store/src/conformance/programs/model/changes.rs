@@ -3,6 +3,7 @@
 use bus_core::{DeliveryId, DeliveryState, Timestamp};
 
 use super::{Delivery, Model, Stage, Standing, Wrong};
+use crate::doubt::Doubt;
 use crate::operate::{DELETED_REASON, INTERRUPTED_ERROR, Verb, Verdict};
 use crate::queue::{Awaited, Outcome, Scope};
 
@@ -18,11 +19,12 @@ impl Model {
     }
 
     /// Somebody else is the owner from now on.
-    pub(in super::super) fn acquire(&mut self, scope: Scope) {
+    pub(in super::super) fn acquire(&mut self, scope: Scope, now: Timestamp) {
         self.scope = scope;
         for one in self.all.iter_mut().filter(|one| one.is_open() && one.is_claimed) {
             one.is_claimed = false;
             one.record(INTERRUPTED_ERROR);
+            one.be_in_doubt(Doubt::InDoubt, now);
             one.stage = Stage::Due(Timestamp::EPOCH);
             one.shown = DeliveryState::Available;
         }
@@ -60,7 +62,13 @@ impl Model {
     }
 
     /// Writes an outcome.
-    pub(in super::super) fn settle(&mut self, id: DeliveryId, outcome: &Outcome, now: Timestamp) {
+    pub(in super::super) fn settle(
+        &mut self,
+        id: DeliveryId,
+        outcome: &Outcome,
+        doubt: Doubt,
+        now: Timestamp,
+    ) {
         let displaced = self.displaced_by(id, outcome);
         for one in self.all.iter_mut().filter(|one| displaced.contains(&one.id)) {
             one.is_claimed = false;
@@ -70,6 +78,7 @@ impl Model {
         let counted = &mut self.counted;
         let Some(one) = self.all.iter_mut().find(|one| one.id == id) else { return };
         one.is_claimed = false;
+        one.be_in_doubt(doubt, now);
         if !matches!(outcome, Outcome::Waiting { .. }) {
             (one.asks, one.waiting_since) = (0, None);
         }
@@ -186,6 +195,7 @@ impl Model {
         if verb == Verb::Retry {
             one.be_due_at_once();
             one.attempts = 0;
+            one.doubt = if one.doubt == Doubt::InDoubt { Doubt::TriedAnyway } else { one.doubt };
             (one.asks, one.waiting_since) = (0, None);
             (one.defers, one.deferred_since) = (0, None);
             return Verdict::Done { later: Vec::new() };
@@ -247,8 +257,15 @@ impl Delivery {
         self.shown = DeliveryState::Available;
     }
 
+    /// Since when is known where it was so before.
+    fn be_in_doubt(&mut self, doubt: Doubt, now: Timestamp) {
+        self.doubt = doubt;
+        self.doubt_since = (doubt != Doubt::None).then(|| self.doubt_since.unwrap_or(now));
+    }
+
     fn end(&mut self, state: DeliveryState, now: Timestamp) {
         self.awaited.clear();
+        self.be_in_doubt(Doubt::None, now);
         self.stage = Stage::Ended(state, now);
     }
 }

@@ -177,11 +177,11 @@ impl Model {
         one.awaited.clear();
         let expected = (
             (one.task, one.key.as_str(), one.attempts, one.was_beside, one.superseded_by),
-            (one.asks, one.waiting_since, one.defers, one.deferred_since),
+            (one.asks, one.waiting_since, one.defers, one.deferred_since, one.doubt),
         );
         let said = (
             (claimed.task, claimed.key.as_str(), claimed.attempt, claimed.aside, claimed.superseded_by),
-            (claimed.asks, claimed.waiting_since, claimed.defers, claimed.deferred_since),
+            (claimed.asks, claimed.waiting_since, claimed.defers, claimed.deferred_since, claimed.doubt),
         );
         ensure!(said == expected, "{} came with {said:?}, expected {expected:?}", one.id);
         Ok(())
