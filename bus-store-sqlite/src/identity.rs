@@ -123,11 +123,25 @@ impl Identity for SqliteStore {
     }
 }
 
+/// Whether what a binding `b` is of counts: the store has it, an object or a page, or it lives elsewhere. What the identity map
+/// calls a page is its node's GUID, a `/`, and its culture.
+macro_rules! may_be_there {
+    () => {
+        "EXISTS (SELECT 1 FROM bus_object o WHERE o.object_type = b.object_type AND o.object_id = b.object_id)
+         OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type)
+         OR (b.object_type = 'page' AND EXISTS (
+             SELECT 1 FROM bus_page p WHERE p.node = unhex(replace(substr(b.object_id, 1, 36), '-', ''))
+                                        AND p.culture = substr(b.object_id, 38)))"
+    };
+}
+
 /// The object that an external id is bound to, if it exists.
-pub(crate) const FIND_HOST_ID: &str = "SELECT b.object_id FROM bus_binding b
-    WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL
-      AND (EXISTS (SELECT 1 FROM bus_object o WHERE o.object_type = b.object_type AND o.object_id = b.object_id)
-        OR b.object_type = 'page' OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type))";
+pub(crate) const FIND_HOST_ID: &str = concat!(
+    "SELECT b.object_id FROM bus_binding b
+     WHERE b.connector = ?1 AND b.object_type = ?2 AND b.external_id = ?3 AND b.ended IS NULL AND (",
+    may_be_there!(),
+    ")"
+);
 
 /// What was known of an object before it is bound anew.
 struct Former {
@@ -181,15 +195,15 @@ pub(crate) fn bind(session: &Session<'_>, binding: &Binding, now: Timestamp) -> 
 /// Writes a binding, unless it contradicts one of an object that is not gone.
 pub(crate) fn bind_if_free(session: &Session<'_>, binding: &Binding, now: Timestamp) -> Result<(), Fault> {
     let Binding { connector, object, external_id } = binding;
-    let sql = "SELECT object_id, external_id FROM bus_binding b
-               WHERE ended IS NULL
-                 AND (object_id = ?3 OR EXISTS (SELECT 1 FROM bus_object o
-                                                WHERE o.object_type = b.object_type AND o.object_id = b.object_id)
-                      OR b.object_type = 'page'
-                      OR EXISTS (SELECT 1 FROM bus_elsewhere e WHERE e.object_type = b.object_type))
+    let sql = concat!(
+        "SELECT object_id, external_id FROM bus_binding b
+               WHERE ended IS NULL AND (object_id = ?3 OR ",
+        may_be_there!(),
+        ")
                AND connector = ?1 AND object_type = ?2
                  AND ((object_id = ?3 AND external_id <> ?4) OR (object_id <> ?3 AND external_id = ?4))
-               ORDER BY object_id = ?3 DESC LIMIT 1";
+               ORDER BY object_id = ?3 DESC LIMIT 1"
+    );
     let parameters =
         params![connector.as_str(), object.object_type.as_str(), id_text(&object.id), external_id];
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));

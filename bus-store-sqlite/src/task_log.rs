@@ -27,7 +27,7 @@ use crate::queue::{QueueRow, owned};
 use crate::resync::advance;
 use crate::reviews::keep_conflict;
 use crate::session::Session;
-use crate::wake::{waiters_for, waiters_for_outcomes, wake_if_met};
+use crate::wake::{waiters_for, waiters_for_outcomes, waiters_for_pages, wake_if_met};
 use crate::writer::{Progress, Write};
 
 use logging::{log, named_site, repeated};
@@ -163,6 +163,7 @@ impl Write for CommitWrite {
             })
             .collect();
         maybe_met.extend(waiters_for(session, bindings.iter().chain(bindings_if_free), &written)?);
+        maybe_met.extend(waiters_for_pages(session, pages.iter().filter_map(PageWrite::saved))?);
         wake_if_met(session, maybe_met)?;
         for (connector, object) in told_again {
             late::tell_again(session, connector, object)?;

@@ -7,14 +7,16 @@
 
 use std::collections::BTreeSet;
 
-use bus_core::{ConnectorName, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName};
+use bus_core::page::{PAGE, page_id};
+use bus_core::{ConnectorName, Culture, DeliveryId, ObjectId, ObjectKey, ObjectType, SiteName};
 use bus_store::{Awaited, Binding, FoundBy, ObjectQuery, QueueId, Wake};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::code::{connector_name, corrupt, id_from_text, id_text, object_type, site_name};
+use crate::code::{connector_name, corrupt, culture, id_from_text, id_text, object_type, site_name};
 use crate::error::Fault;
 use crate::identity::{FIND_HOST_ID, bindings_of};
 use crate::objects::find_object;
@@ -80,6 +82,27 @@ pub(crate) fn waiters_for<'b>(
             arrived.push(known(&connector, &object.object_type, &external_id));
         }
         arrived.extend(names_of(session, object)?);
+    }
+    registered_under(session, arrived)
+}
+
+/// Who may be waiting for these pages: for themselves, for their nodes, or under an external id that is bound to them already.
+pub(crate) fn waiters_for_pages<'p>(
+    session: &mut Session<'_>,
+    pages: impl Iterator<Item = (Uuid, &'p Culture)>,
+) -> Result<BTreeSet<Waiter>, Fault> {
+    let mut pages = pages.peekable();
+    if pages.peek().is_none() || !session.anything_waits()? {
+        return Ok(BTreeSet::new());
+    }
+    let mut arrived = Vec::new();
+    for (node, culture) in pages {
+        arrived.push(paged(node));
+        let object =
+            ObjectKey { object_type: object_type(PAGE.to_owned())?, id: page_id(node, culture.as_str()) };
+        for (connector, external_id) in bindings_of(session, &object)? {
+            arrived.push(known(&connector, &object.object_type, &external_id));
+        }
     }
     registered_under(session, arrived)
 }
@@ -155,6 +178,12 @@ fn is_there(db: &Connection, awaited: &Awaited) -> Result<bool, Fault> {
                                           WHERE p.seq = ?1 AND p.seq <= q.claimed_to)";
             Ok(db.prepare_cached(sql)?.query_row([delivery.0], |row| row.get(0))?)
         }
+        Awaited::Page { node, culture } => {
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM bus_page WHERE node = ?1 AND (?2 IS NULL OR culture = ?2))";
+            let parameters = params![node.as_bytes(), culture.as_ref().map(Culture::as_str)];
+            Ok(db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?)
+        }
     }
 }
 
@@ -175,7 +204,13 @@ fn what(awaited: &Awaited) -> String {
             }
         }
         Awaited::Settled { delivery } => settled(*delivery),
+        Awaited::Page { node, .. } => paged(*node),
     }
+}
+
+/// Whatever the culture.
+fn paged(node: Uuid) -> String {
+    json!(["page", node]).to_string()
 }
 
 fn settled(delivery: DeliveryId) -> String {
@@ -230,6 +265,7 @@ pub(crate) fn write_awaited(awaited: &[Awaited]) -> String {
             json!({ how: [object_type, name, site, parent.as_ref().map(id_text), group.as_ref().map(id_text)] })
         }
         Awaited::Settled { delivery } => json!({ "settled": [delivery] }),
+        Awaited::Page { node, culture } => json!({ "page": [node, culture] }),
     };
     Value::from(awaited.iter().map(one).collect::<Vec<_>>()).to_string()
 }
@@ -264,6 +300,11 @@ fn read_one(how: &str, fields: &Value) -> Result<Awaited, Fault> {
             let delivery = fields.get(0).and_then(Value::as_i64);
             let delivery = delivery.ok_or_else(|| corrupt("what is awaited names no delivery".to_owned()))?;
             return Ok(Awaited::Settled { delivery: DeliveryId(delivery) });
+        }
+        "page" => {
+            let node =
+                text(0)?.parse().map_err(|error| corrupt(format!("what is awaited is no GUID: {error}")))?;
+            return Ok(Awaited::Page { node, culture: optional(1).map(culture).transpose()? });
         }
         "guid" => {
             let guid =
@@ -308,6 +349,8 @@ mod tests {
             Awaited::Exists(query(FoundBy::CodeName("admin".to_owned()))),
             Awaited::Exists(query(FoundBy::Guid(shouting.parse().unwrap()))),
             Awaited::Settled { delivery: DeliveryId(i64::MAX) },
+            Awaited::Page { node: shouting.parse().unwrap(), culture: None },
+            Awaited::Page { node: shouting.parse().unwrap(), culture: Some("de-DE".parse().unwrap()) },
         ];
         assert_eq!(read_awaited(&write_awaited(&awaited)).unwrap(), awaited);
     }

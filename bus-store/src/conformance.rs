@@ -552,6 +552,9 @@ macro_rules! for_every_law {
             pages::a_page_goes_with_the_rest_of_its_commit
             pages::pages_survive_reopening
             pages::nodes_are_walked_in_the_order_in_which_they_were_made
+            pages::what_is_bound_to_a_page_counts_while_that_is_there
+            pages::a_page_wakes_who_waits_for_it
+            pages::a_page_wakes_who_waits_for_its_external_id
             objects::objects_are_walked_across_types_in_their_order
             objects::a_walk_sees_what_stays_once_whatever_is_written
             objects::a_check_refuses_what_has_changed_and_writes_nothing

@@ -22,7 +22,6 @@ mod wake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_core::page::PAGE;
 use bus_core::{BoxFuture, ConnectorName, DeliveryId, ObjectKey, ObjectType, Site, SiteName, Timestamp};
 use tokio::sync::watch;
 
@@ -102,12 +101,11 @@ impl MemoryStore {
 }
 
 impl State {
-    /// Whether what is bound to an object counts: the store has it, or it lives elsewhere.
+    /// Whether what is bound to an object, or to a page, counts: the store has it, or it lives elsewhere.
     fn may_be_there(&self, object: &ObjectKey) -> bool {
-        // Bindings of pages end with the page.
-        object.object_type.as_str() == PAGE
-            || self.elsewhere.contains(&object.object_type)
+        self.elsewhere.contains(&object.object_type)
             || self.objects.get(object).is_some()
+            || self.pages.has(object)
     }
 }
 

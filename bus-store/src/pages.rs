@@ -151,6 +151,17 @@ pub enum PageWrite {
     },
 }
 
+impl PageWrite {
+    /// The page that is there after this write: its node and its culture.
+    pub fn saved(&self) -> Option<(Uuid, &Culture)> {
+        match self {
+            Self::Create { node, page } => Some((node.guid, &page.culture)),
+            Self::Save { node, page, .. } => Some((*node, &page.culture)),
+            Self::Move { .. } | Self::Delete { .. } => None,
+        }
+    }
+}
+
 /// The path of what has this alias and stands beneath this path, or on the first level.
 pub fn path_beneath(parent: Option<&str>, alias: &Alias) -> String {
     format!("{}/{alias}", parent.unwrap_or_default())

@@ -19,8 +19,8 @@
 use std::fmt;
 
 use bus_core::{
-    ConnectorName, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectType, Operation, SiteName,
-    TaskId, Timestamp,
+    ConnectorName, Culture, DataType, DeliveryId, Direction, ErrorPolicy, ObjectId, ObjectType, Operation,
+    SiteName, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -346,5 +346,12 @@ pub enum Awaited {
     Settled {
         /// The delivery, of whichever queue. One that is not kept is settled.
         delivery: DeliveryId,
+    },
+    /// A page of the host.
+    Page {
+        /// The GUID of its node.
+        node: Uuid,
+        /// The culture; any, if none is given.
+        culture: Option<Culture>,
     },
 }

@@ -7,6 +7,7 @@ mod gates;
 
 mod always_failing;
 mod any_objects;
+mod awaited_pages;
 mod bad_connectors;
 mod bad_input;
 mod blocking;

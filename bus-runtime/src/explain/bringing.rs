@@ -59,7 +59,7 @@ pub(super) fn places(roster: &Roster, awaited: &Awaited) -> Vec<Place> {
             places.collect()
         }
         // The one may come from anywhere; and what the other is about is claimed, so that it waits for nobody.
-        Awaited::Exists(_) | Awaited::Settled { .. } => Vec::new(),
+        Awaited::Exists(_) | Awaited::Page { .. } | Awaited::Settled { .. } => Vec::new(),
     }
 }
 

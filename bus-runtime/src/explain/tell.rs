@@ -19,6 +19,8 @@ pub(super) fn name_of(awaited: &Awaited) -> String {
             FoundBy::CodeName(code_name) => format!("{} `{code_name}`", query.object_type),
         },
         Awaited::Settled { delivery } => format!("the outcome of delivery {delivery}"),
+        Awaited::Page { node, culture: None } => format!("page {node}"),
+        Awaited::Page { node, culture: Some(culture) } => format!("page {node} in culture {culture}"),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::host::HostError;
 use crate::registry::Enlisted;
 use crate::shared::Shared;
 pub(crate) use known::ExternalIds;
+pub(crate) use pages::Called;
 
 /// A payload whose references were translated as far as they can be: what `delivery` takes, and nothing else.
 #[derive(Debug)]

@@ -1,12 +1,15 @@
 //! Laws of [`Pages`](crate::Pages), and of how the trees are written.
 
-use bus_core::page::{PAGE_DEPTH_MAX, PATH_CHARS_MAX};
-use bus_core::{Alias, Culture, ObjectType, PageState, Site, SiteName};
+use bus_core::page::{PAGE, PAGE_DEPTH_MAX, PATH_CHARS_MAX, page_id};
+use bus_core::{Alias, Culture, DeliveryState, ObjectKey, ObjectType, PageState, Site, SiteName};
 use uuid::Uuid;
 
-use super::bench::{Bench, at, kind_of, save_new, task, user, user_key};
+use super::bench::{Bench, at, connector, kind_of, save_new, task, user, user_key, waiting_for};
+use super::wake::wait_for;
 use super::{Rig, Verdict, needs_reopening};
+use crate::identity::Binding;
 use crate::pages::{NewNode, NodeRecord, PageContent, PageRecord, PageWrite, ParentNode};
+use crate::queue::{Awaited, Outcome};
 use crate::task_log::{Commit, Committed};
 use crate::{StoreError, StoreErrorKind};
 
@@ -368,6 +371,63 @@ pub async fn pages_survive_reopening(rig: &dyn Rig) -> Verdict {
     Verdict::Kept
 }
 
+/// An external id that is bound to a page finds it, whatever the case of the culture, while it is there in that culture; one of
+/// another page is free as soon as that is gone.
+pub async fn what_is_bound_to_a_page_counts_while_that_is_there(rig: &dyn Rig) {
+    let tree = Tree::open(rig).await;
+    let known = async || {
+        let crm = connector("crm");
+        tree.bench.store.host_ids(&crm, &[(page_type(), "P-1".to_owned())]).await.expect("host ids").remove(0)
+    };
+    tree.bench.bind(bound(1, "de-DE", "P-1")).await;
+    assert_eq!(known().await, None, "there is no such page");
+    tree.write([create(1, None, "News")]).await.unwrap();
+    assert_eq!(known().await, None, "not in this culture");
+    tree.write([save(1, "de-DE", "Neues", 1)]).await.unwrap();
+    assert_eq!(known().await, Some(page_id(id(1), "de-DE")));
+    let taken = Commit { bindings_if_free: vec![bound(1, "en-US", "P-1")], ..Commit::at(at(0)) };
+    assert_eq!(kind_of(tree.bench.store.commit(taken.clone()).await), CONFLICT);
+    tree.write([delete(1, Some("de-DE"), 2)]).await.unwrap();
+    assert_eq!(known().await, None, "it is gone in this culture");
+    tree.bench.store.commit(taken).await.unwrap();
+    assert_eq!(known().await, Some(page_id(id(1), "en-US")));
+}
+
+/// Who waits for a page, or for its node in any culture, is woken when that is saved, and not by another.
+pub async fn a_page_wakes_who_waits_for_it(rig: &dyn Rig) {
+    let tree = Tree::open(rig).await;
+    let bench = &tree.bench;
+    let node = wait_for(bench, vec![Awaited::Page { node: id(1), culture: None }]).await;
+    let german = wait_for(bench, vec![Awaited::Page { node: id(1), culture: Some(culture("DE-de")) }]).await;
+    tree.write([create(2, None, "Other")]).await.unwrap();
+    assert_eq!(bench.claim(10, at(0)).await, [], "another page");
+    tree.write([create(1, None, "News")]).await.unwrap();
+    assert_eq!(bench.claim(10, at(0)).await, [node]);
+    bench.settle(node, Outcome::Completed).await;
+    assert_eq!(bench.state(german).await, DeliveryState::Waiting, "another culture");
+    tree.write([save(1, "de-DE", "Neues", 1)]).await.unwrap();
+    assert_eq!(bench.claim(10, at(0)).await, [german]);
+    bench.settle(german, Outcome::Completed).await;
+    let there = Awaited::Page { node: id(1), culture: Some(culture("en-us")) };
+    let [late] = bench.log(["late"]).await;
+    assert_eq!(bench.claim(10, at(0)).await, [late]);
+    bench.settle(late, waiting_for(there, 1_000)).await;
+    assert_eq!(bench.claim(10, at(0)).await, [late], "what is there already is not waited for");
+}
+
+/// Who waits for an external id that is bound to a page which is not there is woken when it is.
+pub async fn a_page_wakes_who_waits_for_its_external_id(rig: &dyn Rig) {
+    let tree = Tree::open(rig).await;
+    let bench = &tree.bench;
+    let (connector, object_type) = (connector("crm"), page_type());
+    let known = Awaited::Known { connector, object_type, external_id: "P-1".to_owned() };
+    let waiter = wait_for(bench, vec![known]).await;
+    bench.bind(bound(1, "en-US", "P-1")).await;
+    assert_eq!(bench.claim(10, at(0)).await, [], "bound, but to nothing that is there");
+    tree.write([create(1, None, "News")]).await.unwrap();
+    assert_eq!(bench.claim(10, at(0)).await, [waiter]);
+}
+
 /// A store with the sites `branch` and `corp`.
 struct Tree {
     bench: Bench,
@@ -406,6 +466,15 @@ impl Tree {
             self.bench.store.list_nodes(&site("corp"), beneath, after, limit).await.expect("list nodes");
         nodes.into_iter().map(|node| node.path).collect()
     }
+}
+
+fn page_type() -> ObjectType {
+    ObjectType::parse(PAGE).expect("an object type")
+}
+
+fn bound(number: u128, of: &str, external_id: &str) -> Binding {
+    let object = ObjectKey { object_type: page_type(), id: page_id(id(number), of) };
+    Binding { connector: connector("crm"), object, external_id: external_id.to_owned() }
 }
 
 fn create(number: u128, parent: Option<(u128, i64)>, alias: &str) -> PageWrite {

@@ -370,7 +370,7 @@ pub async fn what_is_displaced_wakes_who_waits_for_its_outcome(rig: &dyn Rig) {
 }
 
 /// Logs and claims one delivery, and lets it wait, for long.
-async fn wait_for(bench: &Bench, awaited: Vec<Awaited>) -> DeliveryId {
+pub(super) async fn wait_for(bench: &Bench, awaited: Vec<Awaited>) -> DeliveryId {
     let key = format!("{awaited:?}");
     let [waiter] = bench.log([&key]).await;
     assert_eq!(bench.claim(10, at(0)).await, [waiter]);

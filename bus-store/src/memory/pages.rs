@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use bus_core::{Alias, Culture, ObjectType, SiteName};
+use bus_core::page::{PAGE, page_of_id};
+use bus_core::{Alias, Culture, ObjectKey, ObjectType, SiteName};
 use uuid::Uuid;
 
 use super::MemoryStore;
@@ -100,6 +101,18 @@ impl PageTable {
     /// How many nodes stand on a site.
     pub(super) fn nodes_of(&self, site: &SiteName) -> u64 {
         self.nodes.values().filter(|node| node.place.site == *site).map(|_| 1).sum()
+    }
+
+    /// Whether this is what the identity map calls one of the pages.
+    pub(super) fn has(&self, key: &ObjectKey) -> bool {
+        key.object_type.as_str() == PAGE
+            && page_of_id(&key.id).is_some_and(|(node, culture)| self.is_there(node, Some(&culture)))
+    }
+
+    /// Whether there is such a node, in this culture if one is given.
+    pub(super) fn is_there(&self, node: Uuid, culture: Option<&Culture>) -> bool {
+        let node = self.nodes.get(&node);
+        node.is_some_and(|node| culture.is_none_or(|culture| node.pages.contains_key(culture)))
     }
 
     /// Makes all of the writes, or none; answers what is to be put back where something else fails.

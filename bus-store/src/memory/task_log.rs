@@ -51,6 +51,8 @@ impl State {
             .filter_map(ObjectWrite::deleted)
             .map(|(key, was_gone)| (key.clone(), was_gone))
             .collect();
+        let pages = commit.pages.iter().filter_map(PageWrite::saved);
+        let pages: Vec<_> = pages.map(|(node, culture)| (node, culture.clone())).collect();
         let pages_before = self.pages.write_all(commit.pages)?;
         let saved: Vec<ObjectKey> = commit.objects.iter().filter_map(ObjectWrite::saved).cloned().collect();
         let objects = match self.objects.write_all(commit.objects) {
@@ -117,12 +119,10 @@ impl State {
                 self.exchanged.write(write, commit.now);
             }
         }
-        for binding in commit.bindings_if_free.iter().chain(&commit.bindings) {
-            maybe_met.extend(self.waiters_for_binding(binding));
-        }
-        for key in &objects {
-            maybe_met.extend(self.waiters_for_object(key));
-        }
+        let new_bindings = commit.bindings_if_free.iter().chain(&commit.bindings);
+        maybe_met.extend(new_bindings.flat_map(|binding| self.waiters_for_binding(binding)));
+        maybe_met.extend(objects.iter().flat_map(|key| self.waiters_for_object(key)));
+        maybe_met.extend(pages.iter().flat_map(|(node, culture)| self.waiters_for_page(*node, culture)));
         let new_bindings = commit.bindings_if_free.iter().chain(&commit.bindings);
         rings.late = self.follow_late(&commit.told_again, commit.late, new_bindings);
         for waiter in maybe_met {

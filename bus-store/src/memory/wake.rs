@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bus_core::{DeliveryId, ObjectKey};
+use bus_core::page::{PAGE, page_id};
+use bus_core::{Culture, DeliveryId, ObjectKey, ObjectType};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::queue::Row;
 use super::{MemoryStore, State};
@@ -81,6 +83,7 @@ impl State {
                 let queue = self.queue_of.get(delivery).and_then(|queue| self.queues.get(queue));
                 queue.and_then(|queue| queue.rows.get(delivery)).is_none_or(Row::is_settled)
             }
+            Awaited::Page { node, culture } => self.pages.is_there(*node, culture.as_ref()),
         }
     }
 
@@ -105,18 +108,34 @@ impl State {
         self.waits.of(bound).chain(self.waits.of(known)).collect()
     }
 
+    /// Who may be waiting for a page that was written: for itself, for its node, or under an external id that is bound to it
+    /// already.
+    pub(super) fn waiters_for_page(&self, node: Uuid, culture: &Culture) -> BTreeSet<Waiter> {
+        let of = |culture| Awaited::Page { node, culture };
+        let mut awaited = vec![of(None), of(Some(culture.clone()))];
+        if let Ok(object_type) = ObjectType::parse(PAGE) {
+            let key = ObjectKey { object_type, id: page_id(node, culture.as_str()) };
+            awaited.extend(self.known_as(&key));
+        }
+        awaited.into_iter().flat_map(|awaited| self.waits.of(awaited)).collect()
+    }
+
+    /// The external ids that something is bound to.
+    fn known_as<'s>(&'s self, key: &'s ObjectKey) -> impl Iterator<Item = Awaited> + 's {
+        self.bindings.of_object(key).map(|(connector, external_id)| Awaited::Known {
+            connector: connector.clone(),
+            object_type: key.object_type.clone(),
+            external_id: external_id.id.clone(),
+        })
+    }
+
     /// Who may be waiting for an object that was written: under its GUID, its code name, or an external id that is
     /// bound to it already.
     pub(super) fn waiters_for_object(&self, key: &ObjectKey) -> BTreeSet<Waiter> {
         let Some(record) = self.objects.get(key) else {
             return BTreeSet::new();
         };
-        let known = self.bindings.of_object(key).map(|(connector, external_id)| Awaited::Known {
-            connector: connector.clone(),
-            object_type: key.object_type.clone(),
-            external_id: external_id.id.clone(),
-        });
-        let awaited = queries_for(record).map(Awaited::Exists).chain(known);
+        let awaited = queries_for(record).map(Awaited::Exists).chain(self.known_as(key));
         awaited.flat_map(|awaited| self.waits.of(awaited)).collect()
     }
 }

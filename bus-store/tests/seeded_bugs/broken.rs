@@ -17,15 +17,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus_core::{
-    BoxFuture, ConnectorName, DeliveryId, DeliveryState, ObjectId, ObjectKey, ObjectType, SiteName, TaskId,
-    Timestamp,
+    BoxFuture, ConnectorName, Culture, DeliveryId, DeliveryState, ObjectId, ObjectKey, ObjectType, SiteName,
+    TaskId, Timestamp,
 };
 use bus_store::conformance::{Foreign, Rig};
 use bus_store::{
     Acquired, Awaited, Claim, Claimed, Commit, Committed, ConnectorRecord, Connectors, Doorbell, Doubt,
-    First, Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Queue, QueueId,
-    ResyncRecord, Scope, Store, StoreError, StoreErrorKind, StoreFuture, TaskLog, Terms, Unsettled, Wake,
-    Wanted,
+    First, Identity, MemoryStore, NewTask, ObjectWrite, Objects, Operate, Outcome, Ownership, Pages, Queue,
+    QueueId, ResyncRecord, Scope, Store, StoreError, StoreErrorKind, StoreFuture, TaskLog, Terms, Unsettled,
+    Wake, Wanted,
 };
 
 use crate::Bug;
@@ -136,6 +136,11 @@ impl Broken {
                         }
                     }
                 }
+                (Bug::WakesNobodyByAPage, Outcome::Waiting { awaited, .. }) => {
+                    for awaited in awaited.iter_mut().filter(|one| matches!(one, Awaited::Page { .. })) {
+                        *awaited = never();
+                    }
+                }
                 (Bug::WakesNobodyByAnOutcome, Outcome::Waiting { awaited, .. }) => {
                     for awaited in awaited.iter_mut().filter(|one| matches!(one, Awaited::Settled { .. })) {
                         *awaited = never();
@@ -222,6 +227,11 @@ impl Broken {
                 found.is_ok_and(|found| {
                     found.is_none_or(|found| found.summary.state != DeliveryState::Running)
                 })
+            }
+            Awaited::Page { node, culture } => {
+                let found = self.inner.node(*node).await.ok().flatten();
+                let has = |cultures: &[Culture]| culture.as_ref().is_none_or(|one| cultures.contains(one));
+                found.is_some_and(|node| has(&node.cultures))
             }
         }
     }

@@ -157,6 +157,7 @@ enum Bug {
     KeepsAssignmentsOfTheGone,
     /// Who waits for an outcome is not woken by it.
     WakesNobodyByAnOutcome,
+    WakesNobodyByAPage,
     /// What has come back can come back again.
     HearsForEver,
     /// Nothing of an object is ever said to be claimed.
@@ -325,6 +326,7 @@ const CAUGHT_BY: &[(Bug, &str)] = &[
     (Bug::KeepsAssignmentsOfTheGone, "assignments_end_with_their_object"),
     (Bug::ForgetsToLookAgain, "an_outcome_before_the_wait_is_written_is_not_missed"),
     (Bug::WakesNobodyByAnOutcome, "who_waits_for_an_outcome_is_woken_by_any_outcome"),
+    (Bug::WakesNobodyByAPage, "a_page_wakes_who_waits_for_it"),
     (Bug::WakesNobodyByAnOutcome, "an_outcome_wakes_who_waits_in_another_queue"),
     (Bug::WalksPagesInCircles, "nodes_are_walked_in_the_order_in_which_they_were_made"),
     (Bug::ForgetsDecisions, "what_was_decided_is_kept_and_tried"),

@@ -1,20 +1,21 @@
 //! What an incoming task becomes in the trees of the sites' pages.
 
 use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
-use bus_core::page::page_of_id;
+use bus_core::page::{page_id, page_of_id};
 use bus_core::payload::Payload;
-use bus_core::{Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, SiteName};
+use bus_core::{
+    Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, ReferenceTarget,
+};
 use bus_store::pages::path_beneath;
-use bus_store::{Awaited, Binding, Claimed, ExternalId, FoundBy, ObjectQuery, PageRecord};
+use bus_store::{Awaited, Binding, Claimed, ExternalId, PageRecord};
 use uuid::Uuid;
 
 use super::{Application, Applied, NotApplied, PREPARED_MAX, ended, parse_type, refused, travel_of};
-use crate::flow::change::has_external_reference;
 use crate::flow::keys::PAGE;
 use crate::flow::page::plan::{Plan, Planned, Trees};
 use crate::flow::page::wanted::Wanted;
 use crate::flow::page::{self, identity};
-use crate::flow::translation::Translator;
+use crate::flow::translation::{Called, Translator};
 use crate::identity::check_external_id;
 
 impl Application<'_> {
@@ -72,6 +73,7 @@ impl Application<'_> {
             }
             let own = named.map(|external_id| (page_type.clone(), external_id));
             let class_name = parse_type(claimed, class_name)?;
+            let wanted = (wanted, existing.is_some());
             return self.write_page(claimed, wanted, &class_name, payload, own).await;
         }
         let error = format!(
@@ -84,7 +86,7 @@ impl Application<'_> {
     async fn write_page(
         &self,
         claimed: &Claimed,
-        wanted: Wanted,
+        (wanted, is_there): (Wanted, bool),
         class_name: &ObjectType,
         payload: Payload,
         own: Option<(ObjectType, String)>,
@@ -94,11 +96,8 @@ impl Application<'_> {
         let translated = translator.incoming(payload, own.as_ref(), claimed.data_type).await;
         let mut payload = translated.map_err(|reason| self.untranslated(claimed, reason))?;
         payload.page = None;
-        if let Some(at) = has_external_reference(&payload) {
-            let error =
-                format!("the page refers to itself at {at}, which a page cannot; leave that reference out");
-            return Err(ended(claimed, error));
-        }
+        let payload =
+            pointing_at_itself(payload, own.as_ref(), &page_id(wanted.guid, wanted.culture.as_str()));
         let data = serde_json::to_vec(&payload)
             .map_err(|error| ended(claimed, format!("the page cannot be written: {error}")))?;
         let trees = self.trees();
@@ -107,7 +106,10 @@ impl Application<'_> {
                 Some(page) => trees.moved(page, wanted.parent, &wanted.alias).await,
                 None => trees.saved(&wanted, class_name, data, None).await,
             },
-            operation => trees.saved(&wanted, class_name, data, state_after(operation)).await,
+            operation => {
+                let state = state_after(operation).filter(|_| is_there);
+                trees.saved(&wanted, class_name, data, state).await
+            }
         };
         let mut applied = self.completed(claimed);
         applied.commit.bindings = translator.learned;
@@ -120,7 +122,16 @@ impl Application<'_> {
         }
         applied.own = own;
         match planned.map_err(|error| refused(claimed, error))? {
-            Plan::Change(planned) => self.told_of_page(claimed, applied, *planned).await,
+            Plan::Change(planned) => {
+                // Whoever is told of pages that are published is told of one, too, that comes in as such.
+                let next = state_after(PageOperation::from(claimed.operation)).filter(|_| !is_there);
+                let next = next.map(|state| trees.brought(planned.written(), state)).transpose();
+                let next = match next.map_err(|error| refused(claimed, error))? {
+                    Some(Plan::Change(next)) => Some(*next),
+                    Some(Plan::AsItIs(_)) | None => None,
+                };
+                self.told_of_page(claimed, applied, [*planned].into_iter().chain(next)).await
+            }
             Plan::AsItIs(_) => Ok(applied),
         }
     }
@@ -153,7 +164,7 @@ impl Application<'_> {
             },
         };
         match planned.map_err(|error| refused(claimed, error))? {
-            Plan::Change(planned) => self.told_of_page(claimed, applied, *planned).await,
+            Plan::Change(planned) => self.told_of_page(claimed, applied, [*planned]).await,
             Plan::AsItIs(_) => Ok(applied),
         }
     }
@@ -162,12 +173,15 @@ impl Application<'_> {
         &self,
         claimed: &Claimed,
         mut applied: Applied,
-        planned: Planned,
+        planned: impl IntoIterator<Item = Planned>,
     ) -> Result<Applied, NotApplied> {
-        let Planned { write, mut change, .. } = planned;
-        change.travel = travel_of(claimed);
-        applied.commit.pages.push(write);
-        self.recorded(claimed, applied, std::slice::from_ref(&change)).await
+        let mut changes = Vec::new();
+        for Planned { write, mut change, .. } in planned {
+            change.travel = travel_of(claimed);
+            changes.push(change);
+            applied.commit.pages.push(write);
+        }
+        self.recorded(claimed, applied, &changes).await
     }
 
     fn trees(&self) -> Trees<'_> {
@@ -196,15 +210,10 @@ impl Application<'_> {
     }
 
     /// Which page the connector says that is.
-    async fn asked_page(
-        &self,
-        claimed: &Claimed,
-        external_id: &str,
-    ) -> Result<Option<(Uuid, Culture)>, NotApplied> {
+    async fn asked_page(&self, claimed: &Claimed, external_id: &str) -> Result<Called, NotApplied> {
         let translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
         let found = translator.find_page(external_id).await;
-        let found = found.map_err(|reason| self.untranslated(claimed, reason))?;
-        Ok(found.as_ref().and_then(page_of_id))
+        found.map_err(|reason| self.untranslated(claimed, reason))
     }
 
     async fn page_bindings(&self, node: Uuid, cultures: &[Culture]) -> Result<Vec<Binding>, NotApplied> {
@@ -231,32 +240,28 @@ impl Application<'_> {
         }
         let connector = &self.enlisted.record.name;
         if let Some(external_id) = node.external_parent().map(str::to_owned) {
-            let known = match self.known_page(page_type, &external_id).await? {
-                Some(known) => Some(known),
-                None => self.asked_page(claimed, &external_id).await?,
+            let called = match self.known_page(page_type, &external_id).await? {
+                Some((parent, _)) => Ok(parent),
+                None => match self.asked_page(claimed, &external_id).await? {
+                    Called::Page(page) => page_of_id(&page.id).map(|(parent, _)| parent).ok_or(None),
+                    Called::NotYet(awaited) => Err(awaited),
+                },
             };
-            let Some((parent, _)) = known else {
+            node.parent = Some(called.map_err(|awaited| {
                 let reason = format!(
                     "waits for the page `{external_id}` of {connector}, beneath which it is to stand"
                 );
                 let object_type = page_type.clone();
-                let awaited = Awaited::Known { connector: connector.clone(), object_type, external_id };
-                return Err(NotApplied::Missing { awaited: vec![awaited], reason });
-            };
-            node.parent = Some(parent);
+                let known = Awaited::Known { connector: connector.clone(), object_type, external_id };
+                NotApplied::Missing { awaited: [known].into_iter().chain(awaited).collect(), reason }
+            })?);
         }
         let Some(parent) = node.parent else { return Ok(()) };
         if self.shared.store.node(parent).await?.is_some() {
             return Ok(());
         }
         let reason = format!("waits for the page {parent}, beneath which it is to stand");
-        let awaited = Awaited::Exists(ObjectQuery {
-            object_type: page_type.clone(),
-            by: FoundBy::Guid(parent),
-            site: SiteName::parse(node.site.as_str()).ok(),
-            parent: None,
-            group: None,
-        });
+        let awaited = Awaited::Page { node: parent, culture: None };
         Err(NotApplied::Missing { awaited: vec![awaited], reason })
     }
 
@@ -296,6 +301,20 @@ impl Application<'_> {
         let Some(first) = known.cultures.first() else { return Ok(None) };
         Ok(self.shared.store.page(node, first).await?)
     }
+}
+
+/// What refers to the page itself, which had no id of the host before, does so by that.
+fn pointing_at_itself(mut payload: Payload, own: Option<&(ObjectType, String)>, id: &ObjectId) -> Payload {
+    for reference in &mut payload.references {
+        let is_own = own.is_some_and(|(own_type, own_id)| {
+            reference.object_type == *own_type
+                && reference.target == ReferenceTarget::External(own_id.clone())
+        });
+        if is_own {
+            reference.target = ReferenceTarget::Host(id.clone());
+        }
+    }
+    payload.with_targets_written()
 }
 
 /// What a connector is handed of a page that is there.

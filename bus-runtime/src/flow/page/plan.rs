@@ -31,6 +31,15 @@ pub(crate) struct Planned {
     pub(crate) page: PageRecord,
 }
 
+impl Planned {
+    /// The page, once that is written.
+    pub(crate) fn written(&self) -> PageRecord {
+        let mut page = self.page.clone();
+        page.node.version += i64::from(!matches!(self.write, PageWrite::Create { .. }));
+        page
+    }
+}
+
 /// What a wish comes to.
 pub(crate) enum Plan {
     Change(Box<Planned>),

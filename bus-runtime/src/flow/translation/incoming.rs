@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bus_core::payload::Payload;
 use bus_core::reference::ReferenceRole;
 use bus_core::{
-    DataType, Failure, FailureKind, ObjectId, ObjectParams, ObjectType, ReferenceTarget, SiteName,
+    DataType, Failure, FailureKind, ObjectId, ObjectKey, ObjectParams, ObjectType, ReferenceTarget, SiteName,
 };
 use bus_store::{Awaited, Binding, FoundBy, ObjectQuery};
 
 use super::missing::Missing;
-use super::{Translator, Untranslated};
+use super::{Called, Translator, Untranslated};
 use crate::flow::call::{self, CallEnd};
 use crate::flow::keys::PAGE;
 use crate::identity::Unfit;
@@ -86,12 +86,14 @@ impl Translator<'_> {
         };
         let name = format!("{object_type} `{external_id}` of connector {}", self.connector());
         if object_type.as_str() == PAGE {
-            let found = self.find_page(external_id).await?;
-            match &found {
-                Some(id) => drop(self.found.insert(external.clone(), id.clone())),
-                None => missing.add(format!("{name}, which is not in the host yet"), [known]),
-            }
-            return Ok(found);
+            return match self.find_page(external_id).await? {
+                Called::Page(page) => self.learn(external, page).await.map(Some),
+                Called::NotYet(awaited) => {
+                    let awaited = [known].into_iter().chain(awaited);
+                    missing.add(format!("{name}, which is not in the host yet"), awaited);
+                    Ok(None)
+                }
+            };
         }
         if !self.shared.registry.knows_object_type(object_type.as_str()) {
             return Err(Untranslated::Unanswerable(format!(
@@ -117,19 +119,25 @@ impl Translator<'_> {
             missing.add(format!("{name}, which is not in the host yet"), [known, Awaited::Exists(query)]);
             return Ok(None);
         };
-        // A reference by another external id (a duplicate there, perhaps) is translated, and changes no binding.
-        let bound =
-            self.shared.store.external_ids(self.connector(), std::slice::from_ref(&object.key)).await?;
-        self.found.insert(external.clone(), object.key.id.clone());
+        self.learn(external, object.key).await.map(Some)
+    }
+
+    /// Keeps what was found. A reference by another external id (a duplicate there, perhaps) is translated, and changes no
+    /// binding.
+    async fn learn(
+        &mut self,
+        external: &(ObjectType, String),
+        object: ObjectKey,
+    ) -> Result<ObjectId, Untranslated> {
+        let bound = self.shared.store.external_ids(self.connector(), std::slice::from_ref(&object)).await?;
+        let id = object.id.clone();
+        self.found.insert(external.clone(), id.clone());
         let is_free = !bound.into_iter().flatten().any(|known| known.ended.is_none());
         if is_free {
-            self.learned.push(Binding {
-                connector: self.connector().clone(),
-                object: object.key.clone(),
-                external_id: external_id.clone(),
-            });
+            let (connector, external_id) = (self.connector().clone(), external.1.clone());
+            self.learned.push(Binding { connector, object, external_id });
         }
-        Ok(Some(object.key.id))
+        Ok(id)
     }
 
     async fn ask_params(

@@ -20,7 +20,8 @@ const CONFLICTS_MAX: usize = 10;
 pub(super) enum Written {
     /// Written; what the store has put back behind it, whether the delivery has ended, and whether it went through.
     Done { displaced: Vec<DeliveryId>, is_final: bool, is_completed: bool },
-    /// Somebody else changed the same object: apply again. Or its site is not registered: that is no use then.
+    /// Somebody else changed the same object: apply again. Or its site is not registered, or a path would be too long: that is
+    /// no use then.
     Conflict(StoreError),
 }
 
@@ -88,7 +89,7 @@ impl Worker {
         let committed = loop {
             match express::commit(&self.shared, applied.commit.clone(), BTreeSet::new()).await {
                 Ok((committed, _)) => break committed,
-                Err(error) if matches!(error.kind(), StoreErrorKind::Conflict | StoreErrorKind::NotFound) => {
+                Err(error) if is_refusal(error.kind()) => {
                     return Ok(Written::Conflict(error));
                 }
                 Err(error) if self.is_tried_again(&error).await => {}
@@ -123,7 +124,7 @@ impl Worker {
         mut conflict: StoreError,
     ) -> Result<(Written, Option<Failure>), StoreError> {
         for _ in 0..CONFLICTS_MAX {
-            if conflict.kind() == StoreErrorKind::NotFound {
+            if conflict.kind() != StoreErrorKind::Conflict {
                 break;
             }
             let (applied, lost) = self.apply(ownership, instance, claimed).await?;
@@ -135,8 +136,8 @@ impl Worker {
         let application = self.application(ownership, instance);
         let reason = format!("it cannot be applied: {}", report(&conflict));
         let outcome = match conflict.kind() {
-            StoreErrorKind::NotFound => ended(claimed, reason),
-            _ => application.rules.conflicted(claimed, reason),
+            StoreErrorKind::Conflict => application.rules.conflicted(claimed, reason),
+            _ => ended(claimed, reason),
         };
         let applied = Applied::settled(application.settled(claimed, outcome));
         match self.write_applied(applied, ownership, claimed).await? {
@@ -144,4 +145,9 @@ impl Worker {
             done @ Written::Done { .. } => Ok((done, None)),
         }
     }
+}
+
+/// Whether the store has nothing against writing, but against what is written.
+fn is_refusal(kind: StoreErrorKind) -> bool {
+    matches!(kind, StoreErrorKind::Conflict | StoreErrorKind::NotFound | StoreErrorKind::Unsupported)
 }
