@@ -373,7 +373,21 @@ pub(crate) async fn all_at_once(case: Correspondence, bug: Bug) {
 /// told again after something newer cannot always be told from news.
 pub(crate) async fn at_odds(case: Correspondence, bug: Bug) {
     let mut two = Two::start::<Stubborn, Yielding>(["stubborn", "yielding"], &[], bug).await;
-    two.talk_at_once(&case, |edit| edit.is_left).await;
+    for card in 0..CARDS {
+        two.edit(&Edit { is_left: card % 2 == 0, card, what: What::Name(0) }).await;
+    }
+    two.be_quiet().await;
+    for edits in case.edits.chunks(case.pause) {
+        two.read_letters(0, false).await;
+        two.read_letters(1, false).await;
+        for edit in edits.iter().filter(|edit| edit.what != What::Delete) {
+            two.edit_alone(usize::from(!edit.is_left), edit).await;
+            two.let_pass(SOON);
+        }
+        two.read_letters(0, true).await;
+        two.read_letters(1, true).await;
+        two.be_quiet().await;
+    }
     let said = [two.said_by(0).await, two.said_by(1).await];
     assert_eq!(said[0], said[1], "the stubborn one, and the yielding one");
 }

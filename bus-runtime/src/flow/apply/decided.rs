@@ -90,10 +90,12 @@ impl Application<'_> {
     }
 }
 
-/// Whether something was sent there, and arrived, after this came in.
+/// Whether something was sent there, and arrived, after this came in. Of what has come back since it is only known when it
+/// had arrived.
 pub(super) fn is_overtaken(exchanged: &Exchanged, came_at: Timestamp) -> bool {
-    exchanged.agreed.as_ref().is_some_and(|agreed| agreed.is_given)
-        && exchanged.sent.last().is_some_and(|latest| came_at < latest.at)
+    let given = exchanged.agreed.as_ref().filter(|agreed| agreed.is_given);
+    let sent_at = exchanged.sent.last().map(|latest| latest.at);
+    given.is_some_and(|given| came_at < sent_at.unwrap_or(given.at))
 }
 
 /// The fields that were written, if they are.
