@@ -1,7 +1,7 @@
 //! Two buses, each the other's external system: whatever is edited on either side, answers lost on the way included, both say
 //! the same in the end, and one change travels once.
 //!
-//! Where both edit a card at the same time, each has fields of its own.
+//! Where both edit a card at the same time, each has fields of its own; or, as long as all answers arrive, a winner is declared.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -44,6 +44,11 @@ fn what_one_side_says_at_a_time_is_said_by_both_in_the_end() {
 #[test]
 fn what_each_side_says_of_its_own_fields_is_said_by_both_in_the_end() {
     for_each(CASES, &correspondence(), |case| all_at_once(case, Bug::None));
+}
+
+#[test]
+fn where_both_say_something_of_the_same_they_agree_in_the_end() {
+    for_each(CASES, &correspondence(), |case| at_odds(case, Bug::None));
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, BusObject)]
@@ -128,6 +133,8 @@ mirrors! {
     Right, "right", "left", [];
     OfNames, "of-names", "of-phones", [, owns(phone)];
     OfPhones, "of-phones", "of-names", [, owns(name)];
+    Stubborn, "stubborn", "yielding", [, conflict = host_wins];
+    Yielding, "yielding", "stubborn", [, conflict = external_wins];
 }
 
 async fn tell(other: &str, change: &Change<Card>, cx: &Cx) -> Result<(), Failure> {
@@ -360,4 +367,13 @@ pub(crate) async fn all_at_once(case: Correspondence, bug: Bug) {
     let is_of_left = |edit: &Edit| matches!(edit.what, What::Name(_));
     two.talk_at_once(&case, is_of_left).await;
     two.assert_of_one_mind().await;
+}
+
+/// Cards that both know and change at the same time; where they contradict each other, the stubborn one wins. No answer is lost: what is
+/// told again after something newer cannot always be told from news.
+pub(crate) async fn at_odds(case: Correspondence, bug: Bug) {
+    let mut two = Two::start::<Stubborn, Yielding>(["stubborn", "yielding"], &[], bug).await;
+    two.talk_at_once(&case, |edit| edit.is_left).await;
+    let said = [two.said_by(0).await, two.said_by(1).await];
+    assert_eq!(said[0], said[1], "the stubborn one, and the yielding one");
 }
