@@ -1,5 +1,7 @@
 //! What an incoming task becomes in the trees of the sites' pages.
 
+mod parent;
+
 use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
 use bus_core::page::{page_id, page_of_id};
 use bus_core::payload::Payload;
@@ -7,7 +9,7 @@ use bus_core::{
     Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, ReferenceTarget,
 };
 use bus_store::pages::path_beneath;
-use bus_store::{Awaited, Binding, Claimed, ExternalId, PageRecord};
+use bus_store::{Binding, Claimed, ExternalId, PageRecord};
 use uuid::Uuid;
 
 use super::{Application, Applied, NotApplied, PREPARED_MAX, ended, parse_type, refused, travel_of};
@@ -15,7 +17,7 @@ use crate::flow::keys::PAGE;
 use crate::flow::page::plan::{Plan, Planned, Trees};
 use crate::flow::page::wanted::Wanted;
 use crate::flow::page::{self, identity};
-use crate::flow::translation::{Called, Translator};
+use crate::flow::translation::Translator;
 use crate::identity::check_external_id;
 
 impl Application<'_> {
@@ -209,13 +211,6 @@ impl Application<'_> {
         Ok(known.as_ref().and_then(page_of_id))
     }
 
-    /// Which page the connector says that is.
-    async fn asked_page(&self, claimed: &Claimed, external_id: &str) -> Result<Called, NotApplied> {
-        let translator = Translator::new(self.shared, self.enlisted, self.linked, self.instance);
-        let found = translator.find_page(external_id).await;
-        found.map_err(|reason| self.untranslated(claimed, reason))
-    }
-
     async fn page_bindings(&self, node: Uuid, cultures: &[Culture]) -> Result<Vec<Binding>, NotApplied> {
         let connector = &self.enlisted.record.name;
         let objects: Vec<ObjectKey> =
@@ -226,43 +221,6 @@ impl Application<'_> {
             Some(Binding { connector: connector.clone(), object, external_id })
         });
         Ok(living.collect())
-    }
-
-    /// Puts the host's parent in the place of the external system's, once that is known, and sees whether it is there.
-    async fn find_parent(
-        &self,
-        claimed: &Claimed,
-        page_type: &ObjectType,
-        node: &mut PageNode,
-    ) -> Result<(), NotApplied> {
-        if takes_away(claimed) {
-            return Ok(());
-        }
-        let connector = &self.enlisted.record.name;
-        if let Some(external_id) = node.external_parent().map(str::to_owned) {
-            let called = match self.known_page(page_type, &external_id).await? {
-                Some((parent, _)) => Ok(parent),
-                None => match self.asked_page(claimed, &external_id).await? {
-                    Called::Page(page) => page_of_id(&page.id).map(|(parent, _)| parent).ok_or(None),
-                    Called::NotYet(awaited) => Err(awaited),
-                },
-            };
-            node.parent = Some(called.map_err(|awaited| {
-                let reason = format!(
-                    "waits for the page `{external_id}` of {connector}, beneath which it is to stand"
-                );
-                let object_type = page_type.clone();
-                let known = Awaited::Known { connector: connector.clone(), object_type, external_id };
-                NotApplied::Missing { awaited: [known].into_iter().chain(awaited).collect(), reason }
-            })?);
-        }
-        let Some(parent) = node.parent else { return Ok(()) };
-        if self.shared.store.node(parent).await?.is_some() {
-            return Ok(());
-        }
-        let reason = format!("waits for the page {parent}, beneath which it is to stand");
-        let awaited = Awaited::Page { node: parent, culture: None };
-        Err(NotApplied::Missing { awaited: vec![awaited], reason })
     }
 
     /// Which node it is: that which it is bound to, or names, or which stands where it is to stand; else a new one.
