@@ -77,7 +77,7 @@ impl Incoming<Sheet> for Press {
 }
 
 /// Says what it is told.
-#[connector(name = "reader", needs(FakePeer))]
+#[connector(name = "bookworm", needs(FakePeer))]
 #[outgoing(Leaf)]
 struct Reader;
 
@@ -106,7 +106,7 @@ fn leaf(alias: &str) -> Leaf {
 async fn start(bus: TestBus) -> (RunningTestBus, FakePeer) {
     let log = FakePeer::new("log");
     let bus = bus.site_with("corp", ["en-US", "de-DE"]).page::<Leaf>();
-    let bus = bus.connector::<Press>("press").connector::<Reader>("reader").provide(log.clone());
+    let bus = bus.connector::<Press>("press").connector::<Reader>("bookworm").provide(log.clone());
     (bus.start().await, log)
 }
 

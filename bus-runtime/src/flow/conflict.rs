@@ -16,6 +16,8 @@ pub(crate) struct Merged {
     pub(crate) kept: Vec<String>,
     /// From neither, until a person has decided.
     pub(crate) undecided: Vec<String>,
+    /// Whether what has come in was overtaken: the external system has not what it said then any more.
+    pub(crate) is_overtaken: bool,
     /// Whether the host has changed anything at all: the external system may be told of that only yet.
     pub(crate) is_host_ahead: bool,
 }

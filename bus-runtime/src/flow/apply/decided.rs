@@ -39,23 +39,23 @@ impl Application<'_> {
         let mut deciding = Deciding { conflicts: *both.conflicts, newest: None, resolved: BTreeMap::new() };
         let first = merged(base, both.host, both.external, &deciding);
         if first.undecided.is_empty() {
-            return Ok(first);
+            return Ok(Merged { is_overtaken, ..first });
         }
         deciding.newest = self.newest(both).await?;
         let earlier = self.shared.store.conflict(claimed.delivery).await?;
         // What the host has told meanwhile is not what both had when it came in.
         let base_then = earlier.as_ref().and_then(|earlier| read(earlier.base.as_deref()?));
-        let is_overtaken = is_overtaken && base_then.is_none();
+        let is_known = !is_overtaken || base_then.is_some();
         let base = base_then.as_ref().unwrap_or(base);
         deciding.resolved = earlier.map(|earlier| earlier.resolved).unwrap_or_default();
         let merged = merged(base, both.host, both.external, &deciding);
         if merged.undecided.is_empty() {
-            return Ok(merged);
+            return Ok(Merged { is_overtaken, ..merged });
         }
         Err(NotApplied::Conflict(Box::new(ConflictRecord {
             delivery: claimed.delivery,
             object: both.object.clone(),
-            base: (!is_overtaken).then(|| written(base)),
+            base: is_known.then(|| written(base)),
             host: written(&both.host.object),
             external: Some(written(&both.external.object)),
             fields: merged.undecided,

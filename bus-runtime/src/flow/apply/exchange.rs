@@ -163,7 +163,7 @@ impl Application<'_> {
         }
         if !is_changed(present, &common, &merged.kept) {
             // Equal without anybody having told the other: that is known from now on.
-            if agreed.as_ref() != Some(&common) {
+            if agreed.as_ref() != Some(&common) && !merged.is_overtaken {
                 let alternations = last.map_or(0, |agreed| agreed.alternations);
                 judged.said.push(taken(binding, common, alternations));
             }
@@ -176,11 +176,15 @@ impl Application<'_> {
             // It is not what it has sent, or will not be once it is told what it was not told yet: it is told, like
             // everybody.
             judged.travel.echo = Echo::All;
-            judged.travel.hop = judged.travel.hop.saturating_add(u8::from(!is_all_theirs));
+            let is_answered = !is_all_theirs || merged.is_overtaken;
+            judged.travel.hop = judged.travel.hop.saturating_add(u8::from(is_answered));
         }
         let turns = alternations(last, self.shared.now());
         self.check_loop(claimed, binding, judged.travel.hop, turns)?;
-        judged.said.push(taken(binding, common, turns));
+        // Of what was overtaken the other side has nothing: it has what it was given last, until it is told.
+        if !merged.is_overtaken {
+            judged.said.push(taken(binding, common, turns));
+        }
         Ok(judged)
     }
 
