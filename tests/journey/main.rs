@@ -23,6 +23,7 @@ mod deferring;
 mod deleted_connector;
 mod disabled_and_paused;
 mod echo;
+mod echoed_pages;
 mod error_policies;
 mod explain;
 mod external_ids;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus_core::descriptor::ConnectorDescriptor;
-use bus_core::{ObjectType, Subject, Timestamp};
+use bus_core::{Subject, Timestamp};
 use bus_store::{Agreed, Sent};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -34,11 +34,11 @@ pub(crate) enum Heard<'s> {
     News,
 }
 
-/// Whether what this connector is told of objects of this type can come back from it.
-pub(crate) fn travels_both_ways(linked: &'static ConnectorDescriptor, object_type: &ObjectType) -> bool {
-    let becomes_it = |known: Option<&str>| known.is_none_or(|known| known == object_type.as_str());
-    linked.incoming().any(|route| becomes_it(route.object_type))
-        && route_of(linked, Subject::Objects, object_type.as_str()).is_some()
+/// Whether what this connector is told of objects of this type, or of pages of this class, can come back from it.
+pub(crate) fn travels_both_ways(linked: &'static ConnectorDescriptor, of: Subject, name: &str) -> bool {
+    let becomes_it = |known: Option<&str>| known.is_none_or(|known| known == name);
+    linked.incoming().any(|route| route.of == of && becomes_it(route.object_type))
+        && route_of(linked, of, name).is_some()
 }
 
 /// A digest of each field.

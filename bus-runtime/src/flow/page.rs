@@ -11,11 +11,15 @@ use bus_core::{
     PagePlace, PageState, TranslationRecord,
 };
 use bus_store::{Claimed, NodeRecord, PageContent, PageRecord, StoreError, StoreErrorKind};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::change::HostChange;
 use super::keys::{PAGE, object_of_key};
 use crate::shared::Shared;
+
+/// Among the fields of a page, what it is called: no field of a struct has this name.
+const NAME: &str = "$bus:name";
 
 /// What the identity map knows a page by.
 pub(crate) fn identity(node: Uuid, culture: &str) -> Option<ObjectKey> {
@@ -61,6 +65,20 @@ pub(crate) fn payload(record: &PageRecord) -> Result<Payload, StoreError> {
         StoreError::new(StoreErrorKind::Corrupt, "page", message).with_source(error)
     })?;
     Ok(Payload { page: Some(Box::new(standing(&record.node, &record.content))), ..payload })
+}
+
+/// What is remembered of an object, or a page, that was told: its fields, and what a page is called.
+pub(crate) fn told_fields(payload: &Payload) -> Map<String, Value> {
+    match &payload.page {
+        Some(node) => page_fields(payload.object.clone(), &node.name),
+        None => payload.object.clone(),
+    }
+}
+
+/// The fields of a page that is called this.
+pub(crate) fn page_fields(mut fields: Map<String, Value>, name: &str) -> Map<String, Value> {
+    fields.insert(NAME.to_owned(), Value::from(name));
+    fields
 }
 
 /// Where a page stands.

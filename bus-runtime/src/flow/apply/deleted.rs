@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bus_core::payload::Payload;
-use bus_core::{Conflict, Direction, Echo, ObjectKey, ObjectType, Side};
+use bus_core::{Conflict, Direction, Echo, ObjectKey, ObjectType, Side, Subject};
 use bus_store::reviews::WHOLE_OBJECT;
 use bus_store::{Binding, Claimed, ConflictRecord, ExternalId, Outcome, QueueId};
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ impl Application<'_> {
             |external_id| Binding { connector: connector.clone(), object: object.clone(), external_id };
         let mut left = Left { bound: living.map(binding).collect(), ahead: None, is_told_since: false };
         let Some(binding) = left.bound.first() else { return Ok(left) };
-        if !travels_both_ways(self.linked, &object.object_type) {
+        if !travels_both_ways(self.linked, Subject::Objects, object.object_type.as_str()) {
             return Ok(left);
         }
         let exchanged = self.exchanged(claimed, binding).await?;
@@ -128,7 +128,7 @@ impl Application<'_> {
         let Some((object_type, external_id)) = own else { return Ok(None) };
         if otherwise == Conflict::ExternalWins
             || claimed.is_redelivered
-            || !travels_both_ways(self.linked, object_type)
+            || !travels_both_ways(self.linked, Subject::Objects, object_type.as_str())
         {
             return Ok(None);
         }

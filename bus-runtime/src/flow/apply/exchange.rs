@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus_core::parts::{Identified, ObjectParts};
 use bus_core::payload::{Payload, PayloadError};
-use bus_core::{Conflicts, Echo, ObjectType, Timestamp};
+use bus_core::{Conflicts, Echo, ObjectId, ObjectType, Subject, Timestamp};
 use bus_store::{Awaited, Binding, Claimed, ExchangeWrite, Exchanged, Said, Travel};
 use serde_json::{Map, Value};
 
@@ -12,7 +12,8 @@ use super::decided::{Both, read};
 use super::{Application, NotApplied, ended, travel_of};
 use crate::flow::change::Stored;
 use crate::flow::echo::{Heard, alternations, heard, travels_both_ways};
-use crate::flow::keys::outgoing_key;
+use crate::flow::keys::{outgoing_key, page_key};
+use crate::flow::page::page_of;
 
 /// How many calls a task waits for that go out with its object: each of them may be what it comes from.
 const CALLS_AWAITED: u32 = 2;
@@ -59,7 +60,7 @@ impl Application<'_> {
         own: Option<&(ObjectType, String)>,
     ) -> Result<Option<Conversation>, NotApplied> {
         let (Some(existing), Some((object_type, external_id))) = (existing, own) else { return Ok(None) };
-        if !travels_both_ways(self.linked, object_type) {
+        if !travels_both_ways(self.linked, Subject::Objects, object_type.as_str()) {
             return Ok(None);
         }
         let object = existing.record.key.clone();
@@ -75,7 +76,11 @@ impl Application<'_> {
         claimed: &Claimed,
         binding: &Binding,
     ) -> Result<Exchanged, NotApplied> {
-        let key = outgoing_key(&binding.object, None);
+        let object = &binding.object;
+        let key = match page_of(object) {
+            Some((node, _)) => page_key(&ObjectId::Guid(node), None),
+            None => outgoing_key(object, None),
+        };
         let exchanged = self.shared.store.exchanged(binding, &key).await?;
         let patience = Duration::from_millis(self.enlisted.processing.call_timeout_ms) * CALLS_AWAITED;
         let has_patience = claimed.waiting_since.is_none_or(|since| self.rules.now.since(since) < patience);
@@ -101,7 +106,7 @@ impl Application<'_> {
         let mut judged = Judged { after, is_echo: false, travel: travel_of(claimed), said: Vec::new() };
         let (Some(existing), Some(Conversation { binding, exchanged })) = (existing, conversation) else {
             if let Some((object_type, external_id)) = own
-                && travels_both_ways(self.linked, object_type)
+                && travels_both_ways(self.linked, Subject::Objects, object_type.as_str())
             {
                 let (connector, external_id) = (self.enlisted.record.name.clone(), external_id.clone());
                 let object = judged.after.record.key.clone();
@@ -208,7 +213,7 @@ impl Application<'_> {
 
     /// Parks what only goes round and round: it has been answered too often on its way, or the two sides answer each other
     /// again and again.
-    fn check_loop(
+    pub(super) fn check_loop(
         &self,
         claimed: &Claimed,
         binding: &Binding,
@@ -242,7 +247,7 @@ fn is_changed(was: &Payload, common: &Map<String, Value>, kept: &[String]) -> bo
 }
 
 /// Both sides have these fields of an object from now on.
-fn taken(binding: &Binding, fields: Map<String, Value>, alternations: u32) -> ExchangeWrite {
+pub(super) fn taken(binding: &Binding, fields: Map<String, Value>, alternations: u32) -> ExchangeWrite {
     let data = Value::Object(fields).to_string().into_bytes();
     ExchangeWrite { binding: binding.clone(), said: Said::Taken { data, alternations } }
 }

@@ -1,5 +1,6 @@
 //! What an incoming task becomes in the trees of the sites' pages.
 
+mod echo;
 mod parent;
 
 use bus_core::descriptor::{IncomingRoute, PreparedObject, PreparedPage, PreparedParts};
@@ -9,7 +10,7 @@ use bus_core::{
     Culture, ObjectId, ObjectKey, ObjectType, PageNode, PageOperation, PageState, ReferenceTarget,
 };
 use bus_store::pages::path_beneath;
-use bus_store::{Binding, Claimed, ExternalId, PageRecord};
+use bus_store::{Binding, Claimed, ExternalId, PageRecord, Travel};
 use uuid::Uuid;
 
 use super::{Application, Applied, NotApplied, PREPARED_MAX, ended, parse_type, refused, travel_of};
@@ -19,6 +20,7 @@ use crate::flow::page::wanted::Wanted;
 use crate::flow::page::{self, identity};
 use crate::flow::translation::Translator;
 use crate::identity::check_external_id;
+use echo::Hearing;
 
 impl Application<'_> {
     /// Finds out what a task becomes whose line is about pages. Matched, in this order: what is bound to its external id; the
@@ -100,6 +102,22 @@ impl Application<'_> {
         payload.page = None;
         let payload =
             pointing_at_itself(payload, own.as_ref(), &page_id(wanted.guid, wanted.culture.as_str()));
+        let bound = own.as_ref().zip(identity(wanted.guid, wanted.culture.as_str()));
+        let bound = bound.map(|((_, external_id), object)| Binding {
+            connector: self.enlisted.record.name.clone(),
+            object,
+            external_id: external_id.clone(),
+        });
+        let mut applied = self.completed(claimed);
+        applied.commit.bindings = translator.learned;
+        let hearing = self.page_heard(claimed, class_name, bound.as_ref(), &wanted, &payload.object).await?;
+        let Hearing { is_echo, travel, said } = hearing;
+        applied.commit.bindings_if_free.extend(bound);
+        applied.commit.exchanged = said;
+        applied.own = own;
+        if is_echo {
+            return Ok(applied);
+        }
         let data = serde_json::to_vec(&payload)
             .map_err(|error| ended(claimed, format!("the page cannot be written: {error}")))?;
         let trees = self.trees();
@@ -113,16 +131,6 @@ impl Application<'_> {
                 trees.saved(&wanted, class_name, data, state).await
             }
         };
-        let mut applied = self.completed(claimed);
-        applied.commit.bindings = translator.learned;
-        let culture = &wanted.culture;
-        if let Some((_, external_id)) = &own
-            && let Some(object) = identity(wanted.guid, culture.as_str())
-        {
-            let (connector, external_id) = (self.enlisted.record.name.clone(), external_id.clone());
-            applied.commit.bindings_if_free.push(Binding { connector, object, external_id });
-        }
-        applied.own = own;
         match planned.map_err(|error| refused(claimed, error))? {
             Plan::Change(planned) => {
                 // Whoever is told of pages that are published is told of one, too, that comes in as such.
@@ -132,7 +140,7 @@ impl Application<'_> {
                     Some(Plan::Change(next)) => Some(*next),
                     Some(Plan::AsItIs(_)) | None => None,
                 };
-                self.told_of_page(claimed, applied, [*planned].into_iter().chain(next)).await
+                self.told_of_page(claimed, applied, travel, [*planned].into_iter().chain(next)).await
             }
             Plan::AsItIs(_) => Ok(applied),
         }
@@ -166,7 +174,9 @@ impl Application<'_> {
             },
         };
         match planned.map_err(|error| refused(claimed, error))? {
-            Plan::Change(planned) => self.told_of_page(claimed, applied, [*planned]).await,
+            Plan::Change(planned) => {
+                self.told_of_page(claimed, applied, travel_of(claimed), [*planned]).await
+            }
             Plan::AsItIs(_) => Ok(applied),
         }
     }
@@ -175,11 +185,12 @@ impl Application<'_> {
         &self,
         claimed: &Claimed,
         mut applied: Applied,
+        travel: Travel,
         planned: impl IntoIterator<Item = Planned>,
     ) -> Result<Applied, NotApplied> {
         let mut changes = Vec::new();
         for Planned { write, mut change, .. } in planned {
-            change.travel = travel_of(claimed);
+            change.travel = travel;
             changes.push(change);
             applied.commit.pages.push(write);
         }

@@ -1,5 +1,6 @@
 //! Objects with their children, as what was told of them is compared with what has come.
 
+use bus_core::Subject;
 use bus_store::Claimed;
 
 use super::{Application, NotApplied, refused};
@@ -19,7 +20,7 @@ impl Application<'_> {
     ) -> Result<Option<(Option<Stored>, Stored)>, NotApplied> {
         let object_type = &after.record.key.object_type;
         if self.shared.registry.child_lists(object_type.as_str()).is_empty()
-            || !travels_both_ways(self.linked, object_type)
+            || !travels_both_ways(self.linked, Subject::Objects, object_type.as_str())
         {
             return Ok(None);
         }

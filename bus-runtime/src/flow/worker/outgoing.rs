@@ -128,7 +128,7 @@ impl Worker {
         }
         let mut translator = Translator::new(&self.shared, enlisted, self.linked, instance);
         let payload = payload.reduced_to(claimed.data_type);
-        let told = self.told(claimed, &key, &payload);
+        let told = self.told(claimed, &payload);
         let translated = translator.outgoing(payload, &key, claimed, &known).await;
         // What the connector answered is kept whatever becomes of this delivery.
         delivered.effects.extend(translator.learned.into_iter().map(Effect::Bound));

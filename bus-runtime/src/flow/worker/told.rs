@@ -1,16 +1,17 @@
-//! What an external system was told of an object that travels both ways: written down with the outcome, so that it is known
+//! What an external system was told of an object, or a page, that travels both ways: written down with the outcome, so that it is known
 //! again when it comes back.
 
 use std::collections::BTreeMap;
 
+use bus_core::Timestamp;
 use bus_core::payload::Payload;
-use bus_core::{ObjectKey, ObjectOperation, Timestamp};
 use bus_store::{Binding, Claimed, ExchangeWrite, Outcome, Said, Sent};
 use serde_json::Value;
 
 use super::Worker;
 use super::batch::Effect;
 use crate::flow::echo::{digests, travels_both_ways};
+use crate::flow::page::told_fields;
 
 /// An object as a delivery tells it.
 pub(super) struct Told {
@@ -22,12 +23,13 @@ pub(super) struct Told {
 
 impl Worker {
     /// What this delivery is about to tell, with the host's ids; `None` where nothing of it can come back.
-    pub(super) fn told(&self, claimed: &Claimed, key: &ObjectKey, payload: &Payload) -> Option<Told> {
-        if claimed.operation == ObjectOperation::Delete || !travels_both_ways(self.linked, &key.object_type) {
+    pub(super) fn told(&self, claimed: &Claimed, payload: &Payload) -> Option<Told> {
+        let subject = claimed.operation.subject();
+        if claimed.operation.is_delete() || !travels_both_ways(self.linked, subject, &claimed.subject) {
             return None;
         }
-        let fields = digests(&payload.object);
-        let data = Value::Object(payload.object.clone()).to_string().into_bytes();
+        let told = told_fields(payload);
+        let (fields, data) = (digests(&told), Value::Object(told).to_string().into_bytes());
         Some(Told { at: self.shared.now(), fields, data })
     }
 }
