@@ -113,11 +113,16 @@ impl Route {
     ///
     /// # Panics
     ///
-    /// If this is an outgoing route, which writes no objects.
+    /// If this is an outgoing route, which writes no objects, or one of pages.
+    #[track_caller]
     #[must_use]
     pub const fn settling(self, otherwise: Conflict, fields: &'static [(&'static str, Conflict)]) -> Self {
         match self {
             Self::Incoming(route) => {
+                assert!(
+                    matches!(route.of, Subject::Objects),
+                    "`conflict` is asked of objects, and this line becomes pages, of which whatever is new is taken: take it away"
+                );
                 Self::Incoming(IncomingRoute { conflicts: Conflicts { otherwise, fields }, ..route })
             }
             Self::Outgoing(_) => panic!("an outgoing route writes no objects, so nothing is to be settled"),
