@@ -1,7 +1,7 @@
 //! Two buses, each the other's external system: whatever is edited on either side, answers lost on the way included, both say
 //! the same in the end, and one change travels once.
 //!
-//! Where both edit a card at the same time, each has fields of its own; or, as long as all answers arrive, a winner is declared.
+//! Where both edit a card at the same time, each has fields of its own; or, as long as all answers arrive, whichever fields.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -369,8 +369,8 @@ pub(crate) async fn all_at_once(case: Correspondence, bug: Bug) {
     two.assert_of_one_mind().await;
 }
 
-/// Cards that both know and change at the same time; where they contradict each other, the stubborn one wins. No answer is lost: what is
-/// told again after something newer cannot always be told from news.
+/// Cards that both know and change, the same fields of them, before either has read what the other has said; the policies of the two differ.
+/// No answer is lost: calls that cross are told apart by nobody.
 pub(crate) async fn at_odds(case: Correspondence, bug: Bug) {
     let mut two = Two::start::<Stubborn, Yielding>(["stubborn", "yielding"], &[], bug).await;
     for card in 0..CARDS {
